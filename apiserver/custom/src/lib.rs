@@ -1,0 +1,1 @@
+//! Custom resources: structural schemas compiled, enforced and published.

@@ -1,0 +1,1 @@
+//! Objects as trees: codecs, patches, field ownership.

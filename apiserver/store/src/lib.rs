@@ -1,0 +1,1 @@
+//! Ordered, durable keys: the storage contract and its engines.

@@ -1,0 +1,1 @@
+//! Typed, read-only views of object trees, generated from the schema tables.

@@ -1,0 +1,323 @@
+//! Where in an object something is wrong, and what: upstream's `field.Path`, `field.Error` and `field.ErrorList`.
+//!
+//! A path borrows its parent, so that walking a valid object allocates nothing; it becomes text only inside an error.
+
+use std::fmt::{self, Write};
+
+/// A place in an object: `spec.containers[0].env[name]`.
+#[derive(Clone, Copy)]
+pub struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    part: Part<'p>,
+}
+
+#[derive(Clone, Copy)]
+enum Part<'p> {
+    /// The object itself: nothing is written, and no dot follows.
+    Root,
+    Name(&'p str),
+    Index(usize),
+    Key(&'p str),
+}
+
+impl<'p> Path<'p> {
+    /// The object itself; upstream's nil path.
+    pub const fn root() -> Path<'static> {
+        Path { parent: None, part: Part::Root }
+    }
+
+    /// `field.NewPath(name)`.
+    pub const fn new(name: &'p str) -> Path<'p> {
+        Path { parent: None, part: Part::Name(name) }
+    }
+
+    /// `path.name`; the name may itself hold dots.
+    pub const fn child<'a>(&'a self, name: &'a str) -> Path<'a> {
+        Path { parent: Some(self), part: Part::Name(name) }
+    }
+
+    /// `path[index]`.
+    pub const fn index(&self, index: usize) -> Path<'_> {
+        Path { parent: Some(self), part: Part::Index(index) }
+    }
+
+    /// `path[key]`.
+    pub const fn key<'a>(&'a self, key: &'a str) -> Path<'a> {
+        Path { parent: Some(self), part: Part::Key(key) }
+    }
+
+    pub fn is_root(&self) -> bool {
+        matches!(self.part, Part::Root) && self.parent.is_none_or(Path::is_root)
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match self.part {
+            Part::Root => Ok(()),
+            Part::Name(name) => {
+                if self.parent.is_some_and(|parent| !parent.is_root()) {
+                    f.write_char('.')?;
+                }
+                f.write_str(name)
+            }
+            Part::Index(index) => write!(f, "[{index}]"),
+            Part::Key(key) => write!(f, "[{key}]"),
+        }
+    }
+}
+
+/// What kind of wrong; the names are those of the causes in a Status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorType {
+    NotFound,
+    Required,
+    Duplicate,
+    Invalid,
+    NotSupported,
+    Forbidden,
+    TooLong,
+    TooShort,
+    TooMany,
+    TooFew,
+    Internal,
+    TypeInvalid,
+}
+
+impl ErrorType {
+    /// The reason of a Status cause.
+    pub fn cause(self) -> &'static str {
+        match self {
+            ErrorType::NotFound => "FieldValueNotFound",
+            ErrorType::Required => "FieldValueRequired",
+            ErrorType::Duplicate => "FieldValueDuplicate",
+            ErrorType::Invalid => "FieldValueInvalid",
+            ErrorType::NotSupported => "FieldValueNotSupported",
+            ErrorType::Forbidden => "FieldValueForbidden",
+            ErrorType::TooLong => "FieldValueTooLong",
+            ErrorType::TooShort => "FieldValueTooShort",
+            ErrorType::TooMany => "FieldValueTooMany",
+            ErrorType::TooFew => "FieldValueTooFew",
+            ErrorType::Internal => "InternalError",
+            ErrorType::TypeInvalid => "FieldValueTypeInvalid",
+        }
+    }
+
+    /// The words that a message begins with.
+    fn words(self) -> &'static str {
+        match self {
+            ErrorType::NotFound => "Not found",
+            ErrorType::Required => "Required value",
+            ErrorType::Duplicate => "Duplicate value",
+            ErrorType::Invalid | ErrorType::TypeInvalid => "Invalid value",
+            ErrorType::NotSupported => "Unsupported value",
+            ErrorType::Forbidden => "Forbidden",
+            ErrorType::TooLong => "Too long",
+            ErrorType::TooShort => "Too short",
+            ErrorType::TooMany => "Too many",
+            ErrorType::TooFew => "Too few",
+            ErrorType::Internal => "Internal error",
+        }
+    }
+
+    fn shows_value(self) -> bool {
+        !matches!(
+            self,
+            ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::TooShort | ErrorType::Internal
+        )
+    }
+}
+
+/// The value at fault, as Go's `%v`, `%q` or JSON shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BadValue {
+    /// Not shown: upstream's `omitValue`.
+    Omit,
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(String),
+    /// Anything else, as its JSON.
+    Json(String),
+}
+
+impl From<&str> for BadValue {
+    fn from(value: &str) -> Self {
+        BadValue::Str(value.to_owned())
+    }
+}
+impl From<String> for BadValue {
+    fn from(value: String) -> Self {
+        BadValue::Str(value)
+    }
+}
+impl From<i64> for BadValue {
+    fn from(value: i64) -> Self {
+        BadValue::Int(value)
+    }
+}
+impl From<usize> for BadValue {
+    fn from(value: usize) -> Self {
+        BadValue::Int(value as i64)
+    }
+}
+impl From<f64> for BadValue {
+    fn from(value: f64) -> Self {
+        BadValue::Float(value)
+    }
+}
+impl From<bool> for BadValue {
+    fn from(value: bool) -> Self {
+        BadValue::Bool(value)
+    }
+}
+impl<T: Into<BadValue>> From<Option<T>> for BadValue {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(BadValue::Null, Into::into)
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Error {
+    pub kind: ErrorType,
+    pub field: String,
+    pub bad_value: BadValue,
+    pub detail: String,
+}
+
+impl Error {
+    pub fn new(kind: ErrorType, path: &Path<'_>, bad_value: impl Into<BadValue>, detail: impl Into<String>) -> Self {
+        let field = if path.is_root() { "<nil>".to_owned() } else { path.to_string() };
+        Error { kind, field, bad_value: bad_value.into(), detail: detail.into() }
+    }
+
+    pub fn required(path: &Path<'_>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Required, path, "", detail)
+    }
+
+    pub fn invalid(path: &Path<'_>, value: impl Into<BadValue>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Invalid, path, value, detail)
+    }
+
+    pub fn duplicate(path: &Path<'_>, value: impl Into<BadValue>) -> Self {
+        Self::new(ErrorType::Duplicate, path, value, "")
+    }
+
+    pub fn forbidden(path: &Path<'_>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Forbidden, path, "", detail)
+    }
+
+    pub fn not_found(path: &Path<'_>, value: impl Into<BadValue>) -> Self {
+        Self::new(ErrorType::NotFound, path, value, "")
+    }
+
+    pub fn internal(path: &Path<'_>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Internal, path, BadValue::Null, detail)
+    }
+
+    pub fn type_invalid(path: &Path<'_>, value: impl Into<BadValue>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::TypeInvalid, path, value, detail)
+    }
+
+    /// `supported` is shown in the order given; upstream sorts where its values come from a set.
+    pub fn not_supported(path: &Path<'_>, value: impl Into<BadValue>, supported: &[&str]) -> Self {
+        let mut detail = String::new();
+        if !supported.is_empty() {
+            detail.push_str("supported values: ");
+            for (i, value) in supported.iter().enumerate() {
+                let _ = write!(detail, "{}{}", if i == 0 { "" } else { ", " }, quote(value));
+            }
+        }
+        Self::new(ErrorType::NotSupported, path, value, detail)
+    }
+
+    /// The value itself is not shown.
+    pub fn too_long(path: &Path<'_>, max_length: usize) -> Self {
+        let unit = if max_length == 1 { "byte" } else { "bytes" };
+        Self::new(ErrorType::TooLong, path, BadValue::Omit, format!("may not be more than {max_length} {unit}"))
+    }
+
+    pub fn too_many(path: &Path<'_>, actual: usize, max: usize) -> Self {
+        let unit = if max == 1 { "item" } else { "items" };
+        Self::new(ErrorType::TooMany, path, actual, format!("must have at most {max} {unit}"))
+    }
+
+    /// The message without its path.
+    pub fn body(&self) -> String {
+        let mut out = self.kind.words().to_owned();
+        if self.kind.shows_value() {
+            let _ = match &self.bad_value {
+                BadValue::Omit => Ok(()),
+                BadValue::Null => write!(out, ": null"),
+                BadValue::Bool(value) => write!(out, ": {value}"),
+                BadValue::Int(value) => write!(out, ": {value}"),
+                BadValue::Float(value) => write!(out, ": {value}"),
+                BadValue::Str(value) => write!(out, ": {}", quote(value)),
+                BadValue::Json(value) => write!(out, ": {value}"),
+            };
+        }
+        if !self.detail.is_empty() {
+            out.push_str(": ");
+            out.push_str(&self.detail);
+        }
+        out
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.body())
+    }
+}
+
+/// Everything that is wrong, in the order in which it was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Errors(pub Vec<Error>);
+
+impl Errors {
+    pub fn push(&mut self, error: Error) {
+        self.0.push(error);
+    }
+    pub fn append(&mut self, mut other: Errors) {
+        self.0.append(&mut other.0);
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+    pub fn iter(&self) -> std::slice::Iter<'_, Error> {
+        self.0.iter()
+    }
+}
+
+/// Go's `%q`.
+pub fn quote(value: &str) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\u{b}' => out.push_str("\\v"),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
+                let _ = write!(out, "\\x{:02x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,1 @@
+//! Tasks, clock, randomness, health, metrics and logs.
