@@ -70,6 +70,10 @@ pub struct Field {
     pub omit_empty: bool,
     /// A struct (or time) that is not a pointer is not written when it is zero.
     pub omit_zero: bool,
+    /// The embedded structs between the type and this field, as Go names them: `ProbeHandler`, or "".
+    pub embedded: &'static str,
+    /// Go's name of the field's type, pointers taken off, where it does not follow from the shape (`v1.ResourceList`), or "".
+    pub go_type: &'static str,
     pub markers: Markers,
 }
 
