@@ -61,12 +61,11 @@ impl Drop for Member {
 
 pub(super) async fn caught<T: Outcome>(task: impl Future<Output = T>) -> Result<(), Fault> {
     let mut task = pin!(task);
-    let output =
-        std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        });
+    let output = std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
     fault(output.await)
 }
 

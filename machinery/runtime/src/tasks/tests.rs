@@ -192,12 +192,9 @@ fn component(
 async fn groups_start_in_order_and_stop_in_reverse() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let mut groups = Groups::new(Scope::root("server"));
-    for (stage, name) in [
-        (Stage::LeaderOnly, "gc"),
-        (Stage::Workers, "worker"),
-        (Stage::Caches, "cache"),
-        (Stage::Servers, "https"),
-    ] {
+    for (stage, name) in
+        [(Stage::LeaderOnly, "gc"), (Stage::Workers, "worker"), (Stage::Caches, "cache"), (Stage::Servers, "https")]
+    {
         groups.add(stage, name, component(name, &log));
     }
     groups.start().await.unwrap();
