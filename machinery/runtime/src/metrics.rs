@@ -36,7 +36,7 @@ pub type Histograms = prometheus::HistogramVec;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Prometheus' usual buckets for seconds.
-pub const DEFAULT_BUCKETS: &[f64] = &prometheus::DEFAULT_BUCKETS;
+pub const DEFAULT_BUCKETS: &[f64] = prometheus::DEFAULT_BUCKETS;
 
 /// The metrics of one server; cheap to clone.
 #[derive(Clone, Default)]
