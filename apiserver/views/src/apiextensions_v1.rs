@@ -2,7 +2,7 @@
 
 view! { CustomResourceColumnDefinition = apiextensions_v1::CUSTOM_RESOURCE_COLUMN_DEFINITION;
     name NAME 0 string;
-    type_ TYPE 1 string;
+    type_ TYPE_ 1 string;
     format FORMAT 2 string;
     description DESCRIPTION 3 string;
     priority PRIORITY 4 int;
@@ -23,7 +23,7 @@ view! { CustomResourceDefinition = apiextensions_v1::CUSTOM_RESOURCE_DEFINITION;
 }
 
 view! { CustomResourceDefinitionCondition = apiextensions_v1::CUSTOM_RESOURCE_DEFINITION_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -94,9 +94,9 @@ view! { ExternalDocumentation = apiextensions_v1::EXTERNAL_DOCUMENTATION;
 view! { JSONSchemaProps = apiextensions_v1::JSON_SCHEMA_PROPS;
     id ID 0 string;
     schema SCHEMA 1 string;
-    ref_ REF 2 string_opt;
+    ref_ REF_ 2 string_opt;
     description DESCRIPTION 3 string;
-    type_ TYPE 4 string;
+    type_ TYPE_ 4 string;
     format FORMAT 5 string;
     title TITLE 6 string;
     default DEFAULT 7 raw;
@@ -111,7 +111,7 @@ view! { JSONSchemaProps = apiextensions_v1::JSON_SCHEMA_PROPS;
     min_items MIN_ITEMS 16 int_opt;
     unique_items UNIQUE_ITEMS 17 bool;
     multiple_of MULTIPLE_OF 18 float_opt;
-    enum_ ENUM 19 list;
+    enum_ ENUM_ 19 list;
     max_properties MAX_PROPERTIES 20 int_opt;
     min_properties MIN_PROPERTIES 21 int_opt;
     required REQUIRED 22 strings;

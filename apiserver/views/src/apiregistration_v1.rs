@@ -9,7 +9,7 @@ view! { APIService = apiregistration_v1::API_SERVICE;
 }
 
 view! { APIServiceCondition = apiregistration_v1::API_SERVICE_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;

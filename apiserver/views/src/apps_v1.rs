@@ -17,7 +17,7 @@ view! { DaemonSet = apps_v1::DAEMON_SET;
 }
 
 view! { DaemonSetCondition = apps_v1::DAEMON_SET_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -46,7 +46,7 @@ view! { DaemonSetStatus = apps_v1::DAEMON_SET_STATUS;
 }
 
 view! { DaemonSetUpdateStrategy = apps_v1::DAEMON_SET_UPDATE_STRATEGY;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     rolling_update ROLLING_UPDATE 1 structure_opt apps_v1::RollingUpdateDaemonSet;
 }
 
@@ -59,7 +59,7 @@ view! { Deployment = apps_v1::DEPLOYMENT;
 }
 
 view! { DeploymentCondition = apps_v1::DEPLOYMENT_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_update_time LAST_UPDATE_TIME 2 string;
     last_transition_time LAST_TRANSITION_TIME 3 string;
@@ -91,7 +91,7 @@ view! { DeploymentStatus = apps_v1::DEPLOYMENT_STATUS;
 }
 
 view! { DeploymentStrategy = apps_v1::DEPLOYMENT_STRATEGY;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     rolling_update ROLLING_UPDATE 1 structure_opt apps_v1::RollingUpdateDeployment;
 }
 
@@ -104,7 +104,7 @@ view! { ReplicaSet = apps_v1::REPLICA_SET;
 }
 
 view! { ReplicaSetCondition = apps_v1::REPLICA_SET_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -152,7 +152,7 @@ view! { StatefulSet = apps_v1::STATEFUL_SET;
 }
 
 view! { StatefulSetCondition = apps_v1::STATEFUL_SET_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -196,6 +196,6 @@ view! { StatefulSetStatus = apps_v1::STATEFUL_SET_STATUS;
 }
 
 view! { StatefulSetUpdateStrategy = apps_v1::STATEFUL_SET_UPDATE_STRATEGY;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     rolling_update ROLLING_UPDATE 1 structure_opt apps_v1::RollingUpdateStatefulSetStrategy;
 }

@@ -29,7 +29,7 @@ view! { ExternalMetricStatus = autoscaling_v2::EXTERNAL_METRIC_STATUS;
 }
 
 view! { HPAScalingPolicy = autoscaling_v2::HPA_SCALING_POLICY;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     value VALUE 1 int;
     period_seconds PERIOD_SECONDS 2 int;
 }
@@ -55,7 +55,7 @@ view! { HorizontalPodAutoscalerBehavior = autoscaling_v2::HORIZONTAL_POD_AUTOSCA
 }
 
 view! { HorizontalPodAutoscalerCondition = autoscaling_v2::HORIZONTAL_POD_AUTOSCALER_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -85,7 +85,7 @@ view! { MetricIdentifier = autoscaling_v2::METRIC_IDENTIFIER;
 }
 
 view! { MetricSpec = autoscaling_v2::METRIC_SPEC;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     object OBJECT 1 structure_opt autoscaling_v2::ObjectMetricSource;
     pods PODS 2 structure_opt autoscaling_v2::PodsMetricSource;
     resource RESOURCE 3 structure_opt autoscaling_v2::ResourceMetricSource;
@@ -94,7 +94,7 @@ view! { MetricSpec = autoscaling_v2::METRIC_SPEC;
 }
 
 view! { MetricStatus = autoscaling_v2::METRIC_STATUS;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     object OBJECT 1 structure_opt autoscaling_v2::ObjectMetricStatus;
     pods PODS 2 structure_opt autoscaling_v2::PodsMetricStatus;
     resource RESOURCE 3 structure_opt autoscaling_v2::ResourceMetricStatus;
@@ -103,7 +103,7 @@ view! { MetricStatus = autoscaling_v2::METRIC_STATUS;
 }
 
 view! { MetricTarget = autoscaling_v2::METRIC_TARGET;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     value VALUE 1 string_opt;
     average_value AVERAGE_VALUE 2 string_opt;
     average_utilization AVERAGE_UTILIZATION 3 int_opt;

@@ -34,7 +34,7 @@ view! { Job = batch_v1::JOB;
 }
 
 view! { JobCondition = batch_v1::JOB_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_probe_time LAST_PROBE_TIME 2 string;
     last_transition_time LAST_TRANSITION_TIME 3 string;
@@ -91,7 +91,7 @@ view! { PodFailurePolicyOnExitCodesRequirement = batch_v1::POD_FAILURE_POLICY_ON
 }
 
 view! { PodFailurePolicyOnPodConditionsPattern = batch_v1::POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
 }
 

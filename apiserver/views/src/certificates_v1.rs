@@ -9,7 +9,7 @@ view! { CertificateSigningRequest = certificates_v1::CERTIFICATE_SIGNING_REQUEST
 }
 
 view! { CertificateSigningRequestCondition = certificates_v1::CERTIFICATE_SIGNING_REQUEST_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     reason REASON 2 string;
     message MESSAGE 3 string;

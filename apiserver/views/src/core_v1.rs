@@ -14,7 +14,7 @@ view! { Affinity = core_v1::AFFINITY;
 }
 
 view! { AppArmorProfile = core_v1::APP_ARMOR_PROFILE;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     localhost_profile LOCALHOST_PROFILE 1 string_opt;
 }
 
@@ -123,7 +123,7 @@ view! { ClusterTrustBundleProjection = core_v1::CLUSTER_TRUST_BUNDLE_PROJECTION;
 }
 
 view! { ComponentCondition = core_v1::COMPONENT_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     message MESSAGE 2 string;
     error ERROR 3 string;
@@ -402,7 +402,7 @@ view! { Event = core_v1::EVENT;
     first_timestamp FIRST_TIMESTAMP 7 string;
     last_timestamp LAST_TIMESTAMP 8 string;
     count COUNT 9 int;
-    type_ TYPE 10 string;
+    type_ TYPE_ 10 string;
     event_time EVENT_TIME 11 string;
     series SERIES 12 structure_opt core_v1::EventSeries;
     action ACTION 13 string;
@@ -516,7 +516,7 @@ view! { HostIP = core_v1::HOST_IP;
 
 view! { HostPathVolumeSource = core_v1::HOST_PATH_VOLUME_SOURCE;
     path PATH 0 string;
-    type_ TYPE 1 string_opt;
+    type_ TYPE_ 1 string_opt;
 }
 
 view! { ISCSIPersistentVolumeSource = core_v1::ISCSI_PERSISTENT_VOLUME_SOURCE;
@@ -583,7 +583,7 @@ view! { LimitRange = core_v1::LIMIT_RANGE;
 }
 
 view! { LimitRangeItem = core_v1::LIMIT_RANGE_ITEM;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     max MAX 1 string_map;
     min MIN 2 string_map;
     default DEFAULT 3 string_map;
@@ -641,7 +641,7 @@ view! { Namespace = core_v1::NAMESPACE;
 }
 
 view! { NamespaceCondition = core_v1::NAMESPACE_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -666,7 +666,7 @@ view! { Node = core_v1::NODE;
 }
 
 view! { NodeAddress = core_v1::NODE_ADDRESS;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     address ADDRESS 1 string;
 }
 
@@ -682,7 +682,7 @@ view! { NodeAllocatableResourceClaimStatus = core_v1::NODE_ALLOCATABLE_RESOURCE_
 }
 
 view! { NodeCondition = core_v1::NODE_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_heartbeat_time LAST_HEARTBEAT_TIME 2 string;
     last_transition_time LAST_TRANSITION_TIME 3 string;
@@ -817,7 +817,7 @@ view! { PersistentVolumeClaim = core_v1::PERSISTENT_VOLUME_CLAIM;
 }
 
 view! { PersistentVolumeClaimCondition = core_v1::PERSISTENT_VOLUME_CLAIM_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_probe_time LAST_PROBE_TIME 2 string;
     last_transition_time LAST_TRANSITION_TIME 3 string;
@@ -952,7 +952,7 @@ view! { PodCertificateProjection = core_v1::POD_CERTIFICATE_PROJECTION;
 }
 
 view! { PodCondition = core_v1::POD_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     observed_generation OBSERVED_GENERATION 1 int;
     status STATUS 2 string;
     last_probe_time LAST_PROBE_TIME 3 string;
@@ -1203,7 +1203,7 @@ view! { ReplicationController = core_v1::REPLICATION_CONTROLLER;
 }
 
 view! { ReplicationControllerCondition = core_v1::REPLICATION_CONTROLLER_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -1276,7 +1276,7 @@ view! { ResourceStatus = core_v1::RESOURCE_STATUS;
 view! { SELinuxOptions = core_v1::SE_LINUX_OPTIONS;
     user USER 0 string;
     role ROLE 1 string;
-    type_ TYPE 2 string;
+    type_ TYPE_ 2 string;
     level LEVEL 3 string;
 }
 
@@ -1317,7 +1317,7 @@ view! { ScopedResourceSelectorRequirement = core_v1::SCOPED_RESOURCE_SELECTOR_RE
 }
 
 view! { SeccompProfile = core_v1::SECCOMP_PROFILE;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     localhost_profile LOCALHOST_PROFILE 1 string_opt;
 }
 
@@ -1328,7 +1328,7 @@ view! { Secret = core_v1::SECRET;
     immutable IMMUTABLE 3 bool_opt;
     data DATA 4 string_map;
     string_data STRING_DATA 5 string_map;
-    type_ TYPE 6 string;
+    type_ TYPE_ 6 string;
 }
 
 view! { SecretEnvSource = core_v1::SECRET_ENV_SOURCE;
@@ -1418,7 +1418,7 @@ view! { ServiceSpec = core_v1::SERVICE_SPEC;
     selector SELECTOR 1 string_map;
     cluster_ip CLUSTER_IP 2 string;
     cluster_ips CLUSTER_IPS 3 strings;
-    type_ TYPE 4 string;
+    type_ TYPE_ 4 string;
     external_ips EXTERNAL_IPS 5 strings;
     session_affinity SESSION_AFFINITY 6 string;
     load_balancer_ip LOAD_BALANCER_IP 7 string;

@@ -13,7 +13,7 @@ view! { Event = events_v1::EVENT;
     regarding REGARDING 9 structure core_v1::ObjectReference;
     related RELATED 10 structure_opt core_v1::ObjectReference;
     note NOTE 11 string;
-    type_ TYPE 12 string;
+    type_ TYPE_ 12 string;
     deprecated_source DEPRECATED_SOURCE 13 structure core_v1::EventSource;
     deprecated_first_timestamp DEPRECATED_FIRST_TIMESTAMP 14 string;
     deprecated_last_timestamp DEPRECATED_LAST_TIMESTAMP 15 string;

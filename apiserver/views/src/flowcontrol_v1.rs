@@ -6,7 +6,7 @@ view! { ExemptPriorityLevelConfiguration = flowcontrol_v1::EXEMPT_PRIORITY_LEVEL
 }
 
 view! { FlowDistinguisherMethod = flowcontrol_v1::FLOW_DISTINGUISHER_METHOD;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
 }
 
 view! { FlowSchema = flowcontrol_v1::FLOW_SCHEMA;
@@ -18,7 +18,7 @@ view! { FlowSchema = flowcontrol_v1::FLOW_SCHEMA;
 }
 
 view! { FlowSchemaCondition = flowcontrol_v1::FLOW_SCHEMA_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -41,7 +41,7 @@ view! { GroupSubject = flowcontrol_v1::GROUP_SUBJECT;
 }
 
 view! { LimitResponse = flowcontrol_v1::LIMIT_RESPONSE;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     queuing QUEUING 1 structure_opt flowcontrol_v1::QueuingConfiguration;
 }
 
@@ -72,7 +72,7 @@ view! { PriorityLevelConfiguration = flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATIO
 }
 
 view! { PriorityLevelConfigurationCondition = flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     last_transition_time LAST_TRANSITION_TIME 2 string;
     reason REASON 3 string;
@@ -84,7 +84,7 @@ view! { PriorityLevelConfigurationReference = flowcontrol_v1::PRIORITY_LEVEL_CON
 }
 
 view! { PriorityLevelConfigurationSpec = flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION_SPEC;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     limited LIMITED 1 structure_opt flowcontrol_v1::LimitedPriorityLevelConfiguration;
     exempt EXEMPT 2 structure_opt flowcontrol_v1::ExemptPriorityLevelConfiguration;
 }

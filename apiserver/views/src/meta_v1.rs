@@ -43,7 +43,7 @@ view! { APIVersions = meta_v1::API_VERSIONS;
 }
 
 view! { Condition = meta_v1::CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     observed_generation OBSERVED_GENERATION 2 int;
     last_transition_time LAST_TRANSITION_TIME 3 string;
@@ -118,7 +118,7 @@ view! { LabelSelectorRequirement = meta_v1::LABEL_SELECTOR_REQUIREMENT;
 view! { ListMeta = meta_v1::LIST_META;
     self_link SELF_LINK 0 string;
     resource_version RESOURCE_VERSION 1 string;
-    continue_ CONTINUE 2 string;
+    continue_ CONTINUE_ 2 string;
     remaining_item_count REMAINING_ITEM_COUNT 3 int_opt;
     shard_info SHARD_INFO 4 structure_opt meta_v1::ShardInfo;
 }
@@ -134,7 +134,7 @@ view! { ListOptions = meta_v1::LIST_OPTIONS;
     resource_version_match RESOURCE_VERSION_MATCH 7 string;
     timeout_seconds TIMEOUT_SECONDS 8 int_opt;
     limit LIMIT 9 int;
-    continue_ CONTINUE 10 string;
+    continue_ CONTINUE_ 10 string;
     send_initial_events SEND_INITIAL_EVENTS 11 bool_opt;
     shard_selector SHARD_SELECTOR 12 string;
 }
@@ -248,7 +248,7 @@ view! { Table = meta_v1::TABLE;
 
 view! { TableColumnDefinition = meta_v1::TABLE_COLUMN_DEFINITION;
     name NAME 0 string;
-    type_ TYPE 1 string;
+    type_ TYPE_ 1 string;
     format FORMAT 2 string;
     description DESCRIPTION 3 string;
     priority PRIORITY 4 int;
@@ -261,7 +261,7 @@ view! { TableRow = meta_v1::TABLE_ROW;
 }
 
 view! { TableRowCondition = meta_v1::TABLE_ROW_CONDITION;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     status STATUS 1 string;
     reason REASON 2 string;
     message MESSAGE 3 string;
@@ -281,6 +281,6 @@ view! { UpdateOptions = meta_v1::UPDATE_OPTIONS;
 }
 
 view! { WatchEvent = meta_v1::WATCH_EVENT;
-    type_ TYPE 0 string;
+    type_ TYPE_ 0 string;
     object OBJECT 1 raw;
 }

@@ -7,13 +7,25 @@ use anyhow::{Context, Result, ensure};
 
 use crate::Files;
 use crate::expr::Expr;
-use crate::names::{method, module, shout};
+use crate::names::{method, module};
 use crate::rows::{Kind, Resource};
 use crate::types::{Field, Type, Types};
 use crate::write::{HEADER, id};
 
 /// Packages of which everything has a view, besides what the kinds that are served by default lead to.
 const WHOLE: &[&str] = &["meta.v1"];
+
+const INDEX: &str = "\
+//! Typed, read-only views of object trees, a module for each package of the API.
+//!
+//! What is absent reads as Go's zero value; an `Option` stands where Go has a pointer. Names are the JSON names in snake
+//! case, a reserved word with an underscore behind it (`type_`). Every field has a constant of the same name in
+//! capitals (`TYPE_`), for the tree's own methods.
+
+#[macro_use]
+mod view;
+
+";
 
 pub fn views(types: &Types, kinds: &[Kind], resources: &[Resource]) -> Result<Files> {
     let mut packages = BTreeMap::<String, String>::new();
@@ -29,12 +41,7 @@ pub fn views(types: &Types, kinds: &[Kind], resources: &[Resource]) -> Result<Fi
 }
 
 fn index<'a>(packages: impl Iterator<Item = &'a String>) -> Result<String> {
-    let mut out = HEADER.to_owned();
-    out.push_str("//! Typed, read-only views of object trees, a module for each package of the API.\n//!\n");
-    out.push_str("//! What is absent reads as Go's zero value; an `Option` stands where Go has a pointer. Names are the\n");
-    out.push_str("//! JSON names in snake case, a reserved word with an underscore behind it (`type_`). Every field has a\n");
-    out.push_str("//! constant of the same name in capitals, for the tree's own methods.\n\n");
-    out.push_str("#[macro_use]\nmod view;\n\n");
+    let mut out = format!("{HEADER}{INDEX}");
     for package in packages {
         writeln!(out, "pub mod {package};")?;
     }
@@ -77,7 +84,9 @@ fn write_view(out: &mut String, name: &str, ty: &Type) -> Result<()> {
     for (index, field) in ty.fields.iter().enumerate() {
         let accessor = method(&field.name);
         ensure!(seen.insert(accessor.clone()), "two fields would be {accessor}");
-        writeln!(out, "    {accessor} {} {index} {};", shout(&field.name), getter(field))?;
+        // So that no field's constant hides the view's TYPE.
+        let constant = accessor.to_ascii_uppercase();
+        writeln!(out, "    {accessor} {constant} {index} {};", getter(field))?;
     }
     out.push_str("}\n");
     Ok(())
