@@ -30,6 +30,8 @@ pub enum Deletion {
     Immediate,
     /// Marked, and ended by a second delete with no grace.
     Graceful { seconds: i64 },
+    /// Marked, and ended by an update when the kind's own finalizers are done: see [`Strategy::mark_deleting`].
+    Finalize,
 }
 
 pub trait Strategy: Send + Sync {
@@ -89,6 +91,24 @@ pub trait Strategy: Send + Sync {
     /// How an object is deleted, given the grace period that was asked for.
     fn deletion(&self, _object: Node<'_>, _grace_seconds: Option<i64>) -> Deletion {
         Deletion::Immediate
+    }
+
+    /// What else marks an object whose deletion is `Finalize`d; the deletion timestamp is set already.
+    fn mark_deleting(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
+
+    /// Whether an object that is being deleted, and has no finalizer in its metadata, is at its end.
+    fn is_finished(&self, _object: Node<'_>) -> bool {
+        true
+    }
+
+    /// Whether the answer to a delete that is done shows the object, not only a success.
+    fn returns_deleted(&self) -> bool {
+        false
+    }
+
+    /// Whether deletes may leave dependents to the garbage collector.
+    fn collects_garbage(&self) -> bool {
+        true
     }
 
     /// Dependents are orphaned when nobody says otherwise.
