@@ -5,3 +5,4 @@
 
 pub mod rows;
 pub mod strategy;
+pub mod table;
