@@ -7,9 +7,9 @@
 
 pub mod authorize;
 pub mod rbac;
-pub mod refuse;
 pub mod review;
 pub mod service_account;
+pub mod tokens;
 pub mod user;
 mod words;
 
