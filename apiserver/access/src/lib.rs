@@ -5,6 +5,7 @@
 //! objects are fed to the index as they change, and what a service-account token is bound to is looked up through a
 //! trait. A decision reads a snapshot and never waits.
 
+pub mod authenticate;
 pub mod authorize;
 pub mod rbac;
 pub mod review;

@@ -12,7 +12,7 @@ pub use keys::{KeyError, PublicKey, SigningKey};
 pub use openid::{CONFIGURATION_PATH, KEYSET_CONTENT_TYPE, KEYSET_PATH, OpenId, OpenIdError};
 pub use request::{BoundObjectRef, Issued, Issuer, TokenRequest};
 
-pub(crate) use claims::{Parts, parse_unverified, sign};
+pub(crate) use claims::{parse_unverified, sign};
 
 /// The expiration that the ServiceAccount admission plugin projects into pods; it is what tells its tokens from those
 /// that somebody asked for.
