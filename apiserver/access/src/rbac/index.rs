@@ -8,7 +8,7 @@ use imbl::HashMap;
 use super::compile::{CompiledRole, Probe};
 use super::{Binding, GROUP, PolicyRule, Role, RoleRef};
 use crate::authorize::Attributes;
-use crate::refuse::{self, Status};
+use corten_api::status::Status;
 use crate::user::User;
 
 #[derive(Clone, Default)]
@@ -117,9 +117,9 @@ impl Index {
     pub fn role_rules(&self, role: &RoleRef, namespace: &str) -> Result<&[PolicyRule], Status> {
         match (self.role(role, namespace), role.kind.as_str()) {
             (Some(role), _) => Ok(&role.rules),
-            (None, "Role") => Err(refuse::not_found(GROUP, "roles", &role.name)),
-            (None, "ClusterRole") => Err(refuse::not_found(GROUP, "clusterroles", &role.name)),
-            (None, _) => Err(refuse::internal(&missing(role, true))),
+            (None, "Role") => Err(Status::not_found(GROUP, "roles", &role.name)),
+            (None, "ClusterRole") => Err(Status::not_found(GROUP, "clusterroles", &role.name)),
+            (None, _) => Err(Status::internal(&missing(role, true))),
         }
     }
 
