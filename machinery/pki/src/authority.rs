@@ -149,7 +149,8 @@ impl Authority {
         let chain = certificate::chain(certificate_pem.as_bytes())?;
         let first = chain.first().context("no certificate in it")?;
         let certificate = Certificate::parse(first)?;
-        let issuer = Issuer::from_ca_cert_der(first, key).map_err(|error| anyhow!("use the CA certificate: {error}"))?;
+        let issuer =
+            Issuer::from_ca_cert_der(first, key).map_err(|error| anyhow!("use the CA certificate: {error}"))?;
         Ok(Authority { certificate, certificate_pem, issuer })
     }
 

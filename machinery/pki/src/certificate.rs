@@ -40,7 +40,8 @@ pub struct Pair {
 
 impl Certificate {
     pub fn parse(der: &[u8]) -> Result<Certificate> {
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| anyhow!("no X.509 certificate: {error}"))?;
+        let (rest, parsed) =
+            X509Certificate::from_der(der).map_err(|error| anyhow!("no X.509 certificate: {error}"))?;
         if !rest.is_empty() {
             bail!("no X.509 certificate: {} bytes too many", rest.len());
         }
@@ -166,7 +167,8 @@ fn signature_fits(der: &[u8], public_key_info: &[u8]) -> bool {
     let (message, signature) = (certificate.tbs_certificate.as_ref(), certificate.signature_value.as_ref());
     // Those for another kind of key or of signature refuse; there are a dozen, and this is asked at start only.
     let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-    algorithms.all.iter().any(|algorithm| {
-        algorithm.verify_signature(key.subject_public_key.as_ref(), message, signature).is_ok()
-    })
+    algorithms
+        .all
+        .iter()
+        .any(|algorithm| algorithm.verify_signature(key.subject_public_key.as_ref(), message, signature).is_ok())
 }
