@@ -106,7 +106,8 @@ impl FeatureGates {
             let Some((_, value)) = last.iter().find(|(given, _)| *given == name) else { continue };
             let others = Gate::all().filter(|facts| facts.stage == stage && !facts.locked && facts.default != *value);
             let others = others.filter(|facts| last.iter().all(|(given, _)| *given != facts.name));
-            let (changed, refused): (Vec<_>, Vec<_>) = others.partition(|facts| settable.contains(&facts.gate));
+            let (changed, refused): (Vec<&Facts>, Vec<&Facts>) =
+                others.partition(|facts| settable.contains(&facts.gate));
             gates = changed.iter().fold(gates, |gates, facts| gates.with(facts.gate, *value));
             if let Some(first) = refused.first() {
                 errors.push(format!(

@@ -252,7 +252,7 @@ impl Flags {
 
     /// None where neither a value nor a default is an address.
     pub fn ip(&self, name: &str) -> Option<IpAddr> {
-        parse::ip(self.text(name)).ok()
+        parse::ip(self.text(name)).ok().flatten()
     }
 
     /// The items of a list, or the values of a repeated flag.

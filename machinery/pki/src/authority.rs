@@ -178,7 +178,7 @@ impl Authority {
 pub fn load_key(pem: &[u8]) -> Result<KeyPair> {
     let der = certificate::private_key(pem)?;
     KeyPair::try_from(&der).map_err(|error| {
-        anyhow!("the key is of no supported kind ({error}); openssl pkcs8 -topk8 -nodes turns others into one")
+        anyhow!("the key is of no supported kind ({error}); openssl pkcs8 -topk8 -nocrypt turns others into one")
     })
 }
 

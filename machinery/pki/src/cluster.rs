@@ -28,6 +28,7 @@ use crate::service_account::SigningKey;
 
 /// The clock may be set while a long sleep goes on, so nobody sleeps longer than this at a time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(12 * 60 * 60);
+const SHORTEST_SLEEP: Duration = Duration::from_secs(60);
 /// How soon a renewal that failed (a full disk) is tried again.
 const RETRY: Duration = Duration::from_secs(5 * 60);
 
@@ -86,43 +87,37 @@ impl Pki {
         self.leaves.lock().values().map(|(_, pair)| pair.certificate.renew_at()).min()
     }
 
-    /// Renews what is due now, and returns it by the leaves' file names. What failed is tried again when this is
-    /// called again; what was renewed before the failure is returned by the next call that succeeds.
-    pub fn renew(&self) -> Result<Vec<(String, Arc<Pair>)>> {
+    /// Renews what is due now, and tells of each by its file name. After an error the rest is still due.
+    pub fn renew(&self, mut renewed: impl FnMut(&str, &Arc<Pair>)) -> Result<()> {
         let now = self.clock.now();
-        let mut renewed = Vec::new();
         let mut leaves = self.leaves.lock();
         for (file, (leaf, pair)) in leaves.iter_mut().filter(|(_, (_, pair))| pair.certificate.renew_at() <= now) {
             let key = authority::load_key(pair.key_pem.as_bytes())?;
             *pair = Arc::new(self.sign(leaf, &key, pair.key_pem.clone())?);
-            renewed.push((file.clone(), Arc::clone(pair)));
+            renewed(file, pair);
         }
-        Ok(renewed)
+        Ok(())
     }
 
-    /// Renews each leaf when it is due and tells `renewed`, until cancelled.
-    pub async fn keep_renewed(
-        self: Arc<Self>,
-        token: CancellationToken,
-        mut renewed: impl FnMut(&str, &Arc<Pair>) + Send,
-    ) {
+    /// Renews each leaf when it is due, until cancelled.
+    pub async fn keep_renewed(self: Arc<Self>, token: CancellationToken, mut renewed: impl FnMut(&str, &Arc<Pair>)) {
         loop {
-            let wait = match self.renew() {
-                Ok(pairs) => {
-                    for (file, pair) in pairs {
-                        tracing::info!(certificate = file, "renewed a certificate");
-                        renewed(&file, &pair);
-                    }
-                    self.next_due().map_or(LONGEST_SLEEP, |due| due.since(self.clock.now()).min(LONGEST_SLEEP))
-                }
+            let outcome = self.renew(|file, pair| {
+                tracing::info!(certificate = file, "renewed a certificate");
+                renewed(file, pair);
+            });
+            let wait = match outcome {
+                // A leaf whose CA ends soon is due again at once, so there is a least pause.
+                Ok(()) => self
+                    .next_due()
+                    .map_or(LONGEST_SLEEP, |due| due.since(self.clock.now()).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)),
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), again_after = ?RETRY, "renew certificates");
                     RETRY
                 }
             };
             tokio::select! {
-                // A leaf whose CA ends soon is due again at once, so there is a least pause.
-                () = self.clock.sleep(wait.max(Duration::from_secs(60))) => {}
+                () = self.clock.sleep(wait) => {}
                 () = token.cancelled() => return,
             }
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_yaml_ng::{Mapping, Value};
+use corten_config::yaml::Node;
 
 pub use self::merge::{merge, users_file};
 use crate::certificate::Pair;
@@ -57,9 +57,9 @@ pub fn write(path: &Path, context: &str, access: &Access) -> Result<bool> {
 
 /// A kubeconfig with one context, as text.
 pub fn to_yaml(context: &str, access: &Access) -> Result<String> {
-    let mut document = Mapping::new();
+    let mut document = Node::map();
     merge::put(&mut document, context, access)?;
-    merge::to_text(&document)
+    Ok(document.to_yaml())
 }
 
 /// What the file's current context says. Certificates and tokens may be in files of their own; a plugin that has to be
@@ -78,7 +78,7 @@ fn parse(bytes: &[u8], folder: &Path) -> Result<Access> {
     let user_name = text(context, "user").context("the context names no user")?;
     let cluster = entry(&document, "clusters", "cluster", cluster_name)?;
     let user = entry(&document, "users", "user", user_name)?;
-    if cluster.get("insecure-skip-tls-verify").and_then(Value::as_bool) == Some(true) {
+    if cluster.get("insecure-skip-tls-verify").and_then(Node::as_bool) == Some(true) {
         bail!("cluster {cluster_name:?} switches the check of the server's certificate off, which is not supported");
     }
     let authority = content(cluster, "certificate-authority", folder)?;
@@ -89,7 +89,7 @@ fn parse(bytes: &[u8], folder: &Path) -> Result<Access> {
     })
 }
 
-fn credential(user: &Mapping, folder: &Path) -> Result<Credential> {
+fn credential(user: &Node, folder: &Path) -> Result<Credential> {
     let certificate = (content(user, "client-certificate", folder)?, content(user, "client-key", folder)?);
     if let (Some(certificate_pem), Some(key_pem)) = certificate {
         return Ok(Credential::Certificate { certificate_pem, key_pem });
@@ -106,7 +106,7 @@ fn credential(user: &Mapping, folder: &Path) -> Result<Credential> {
 }
 
 /// `NAME-data` in base64, or else the file that `NAME` names.
-fn content(of: &Mapping, name: &str, folder: &Path) -> Result<Option<Vec<u8>>> {
+fn content(of: &Node, name: &str, folder: &Path) -> Result<Option<Vec<u8>>> {
     if let Some(data) = text(of, &format!("{name}-data")) {
         let decoded = STANDARD.decode(data.replace(['\n', '\r', ' '], ""));
         return decoded.map(Some).map_err(|error| anyhow!("{name}-data: {error}"));
@@ -119,16 +119,13 @@ fn read_beside(folder: &Path, file: &str) -> Result<Vec<u8>> {
     std::fs::read(&path).with_context(|| format!("read {}", path.display()))
 }
 
-fn entry<'d>(document: &'d Mapping, list: &str, key: &str, name: &str) -> Result<&'d Mapping> {
-    let named = document.get(list).and_then(Value::as_sequence).into_iter().flatten();
-    named
-        .filter_map(Value::as_mapping)
-        .find(|item| text(item, "name") == Some(name))
-        .and_then(|item| item.get(key)?.as_mapping())
-        .with_context(|| format!("{list} has no {name:?}"))
+fn entry<'d>(document: &'d Node, list: &str, key: &str, name: &str) -> Result<&'d Node> {
+    let items = document.get(list).and_then(Node::items).unwrap_or_default();
+    let item = items.iter().find(|item| text(item, "name") == Some(name));
+    item.and_then(|item| item.get(key)).with_context(|| format!("{list} has no {name:?}"))
 }
 
-fn text<'m>(of: &'m Mapping, key: &str) -> Option<&'m str> {
+fn text<'m>(of: &'m Node, key: &str) -> Option<&'m str> {
     of.get(key)?.as_str()
 }
 

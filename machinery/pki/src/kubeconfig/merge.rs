@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_yaml_ng::{Mapping, Value};
+use corten_config::yaml::{Node, Value};
 
 use super::{Access, Credential};
 use crate::files::{self, SECRET};
@@ -34,17 +34,18 @@ pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
     let _lock = Lock::take(&path)?;
     let old = files::read_if_exists(&path)?.unwrap_or_default();
     let changed = parse(&old).and_then(|mut document| {
-        let before = document.clone();
+        let before = document.to_yaml();
         put(&mut document, context, access)?;
-        Ok((document != before).then_some(document))
+        let after = document.to_yaml();
+        Ok((before != after || old.is_empty()).then_some(after))
     });
     let changed = changed.with_context(|| {
         format!("{} is no kubeconfig, and stays as it is; mend or move it, or name another file", path.display())
     })?;
-    let Some(document) = changed else { return Ok(false) };
+    let Some(text) = changed else { return Ok(false) };
     let owner = fs::metadata(&path).ok();
     let mode = owner.as_ref().map_or(SECRET, |owner| owner.permissions().mode() & 0o777);
-    files::write_atomically(&path, to_text(&document)?.as_bytes(), mode)?;
+    files::write_atomically(&path, text.as_bytes(), mode)?;
     if let Some(owner) = owner {
         // Root may write the file of another user, who wants to read it afterwards.
         let kept = std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid()));
@@ -53,81 +54,78 @@ pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
     Ok(true)
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Mapping> {
-    let document = match serde_yaml_ng::from_slice(bytes).map_err(|error| anyhow!("no YAML: {error}"))? {
-        Value::Null => Mapping::new(),
-        Value::Mapping(document) => document,
-        _ => bail!("it does not hold an object"),
-    };
+pub(super) fn parse(bytes: &[u8]) -> Result<Node> {
+    let document = Node::parse(bytes).map_err(|error| anyhow!(error))?;
+    if document.is_null() {
+        return Ok(Node::map());
+    }
+    let entries = document.entries().context("it does not hold an object")?;
+    for (at, entry) in entries.iter().enumerate() {
+        // kubectl refuses such a file too, and changing one of the two would be a guess.
+        if entries[..at].iter().any(|earlier| earlier.key.text == entry.key.text) {
+            bail!("it has {:?} twice", entry.key.text);
+        }
+    }
     for (field, expected) in [("kind", "Config"), ("apiVersion", "v1")] {
         match document.get(field) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(value)) if value == expected => {}
-            Some(_) => bail!("its {field} is not {expected}"),
+            Some(value) if !value.is_null() && value.as_str() != Some(expected) => {
+                bail!("its {field} is not {expected}");
+            }
+            _ => {}
         }
     }
     for list in ["clusters", "contexts", "users"] {
-        match document.get(list) {
-            None | Some(Value::Null) => {}
-            Some(Value::Sequence(items)) if items.iter().all(Value::is_mapping) => {}
-            Some(_) => bail!("its {list} are no list of objects"),
+        let Some(value) = document.get(list).filter(|value| !value.is_null()) else { continue };
+        if !value.items().is_some_and(|items| items.iter().all(|item| item.entries().is_some())) {
+            bail!("its {list} are no list of objects");
         }
     }
     Ok(document)
 }
 
-pub(super) fn put(document: &mut Mapping, name: &str, access: &Access) -> Result<()> {
-    set(document, "apiVersion", "v1");
-    let cluster =
-        [("certificate-authority-data", STANDARD.encode(&access.authority_pem)), ("server", access.server.clone())];
-    *named(document, "clusters", name, "cluster")? = cluster.into_iter().map(string_pair).collect();
+pub(super) fn put(document: &mut Node, name: &str, access: &Access) -> Result<()> {
+    document.set("apiVersion", Node::string("v1"));
+    let cluster = named(document, "clusters", name, "cluster")?;
+    *cluster = Node::map();
+    cluster.set("certificate-authority-data", Node::string(STANDARD.encode(&access.authority_pem)));
+    cluster.set("server", Node::string(&access.server));
     let context = named(document, "contexts", name, "context")?;
-    set(context, "cluster", name);
-    set(context, "user", name);
-    set(document, "current-context", name);
-    set(document, "kind", "Config");
-    let user = match &access.credential {
-        Credential::Certificate { certificate_pem, key_pem } => vec![
-            ("client-certificate-data", STANDARD.encode(certificate_pem)),
-            ("client-key-data", STANDARD.encode(key_pem)),
-        ],
-        Credential::Token(token) => vec![("token", token.clone())],
-    };
-    *named(document, "users", name, "user")? = user.into_iter().map(string_pair).collect();
+    context.set("cluster", Node::string(name));
+    context.set("user", Node::string(name));
+    document.set("current-context", Node::string(name));
+    document.set("kind", Node::string("Config"));
+    let user = named(document, "users", name, "user")?;
+    *user = Node::map();
+    match &access.credential {
+        Credential::Certificate { certificate_pem, key_pem } => {
+            user.set("client-certificate-data", Node::string(STANDARD.encode(certificate_pem)));
+            user.set("client-key-data", Node::string(STANDARD.encode(key_pem)));
+        }
+        Credential::Token(token) => user.set("token", Node::string(token)),
+    }
     Ok(())
 }
 
-/// YAML that reads the same under YAML 1.1, by which kubectl reads it.
-pub(super) fn to_text(document: &Mapping) -> Result<String> {
-    serde_yaml_ng::to_string(document).context("write YAML")
-}
-
 /// The object under `key` in the item of that name, both made where they are missing.
-fn named<'d>(document: &'d mut Mapping, list: &str, name: &str, key: &str) -> Result<&'d mut Mapping> {
-    let items = document.entry(list.into()).or_insert(Value::Null);
+fn named<'d>(document: &'d mut Node, list: &str, name: &str, key: &str) -> Result<&'d mut Node> {
+    let items = document.get_or_insert(list).context("it does not hold an object")?;
     if items.is_null() {
-        *items = Value::Sequence(Vec::new());
+        *items = Node::list();
     }
-    let items = items.as_sequence_mut().with_context(|| format!("its {list} are no list"))?;
-    let at = items.iter().position(|item| item.get("name").and_then(Value::as_str) == Some(name));
+    let items = items.items_mut().with_context(|| format!("its {list} are no list"))?;
+    let at = items.iter().position(|item| item.get("name").and_then(Node::as_str) == Some(name));
     let at = at.unwrap_or_else(|| {
-        items.push(Value::Mapping([(key.into(), Value::Null), ("name".into(), name.into())].into_iter().collect()));
+        let mut item = Node::map();
+        item.set(key, Node::map());
+        item.set("name", Node::string(name));
+        items.push(item);
         items.len() - 1
     });
-    let item = items[at].as_mapping_mut().with_context(|| format!("its {list} are no objects"))?;
-    let object = item.entry(key.into()).or_insert(Value::Null);
-    if !object.is_mapping() {
-        *object = Value::Mapping(Mapping::new());
+    let object = items[at].get_or_insert(key).with_context(|| format!("its {list} are no objects"))?;
+    if !matches!(object.value, Value::Map(_)) {
+        *object = Node::map();
     }
-    object.as_mapping_mut().with_context(|| format!("{key} {name:?} is no object"))
-}
-
-fn set(mapping: &mut Mapping, key: &str, value: &str) {
-    mapping.insert(key.into(), value.into());
-}
-
-fn string_pair((key, value): (&str, String)) -> (Value, Value) {
-    (key.into(), value.into())
+    Ok(object)
 }
 
 /// kubectl's lock: a file that must not be there yet.
