@@ -55,8 +55,11 @@ pub struct Flag {
     pub help: &'static str,
     pub state: State,
     /// A further rule for the value, beyond its kind.
-    pub check: Option<fn(&str) -> Result<(), String>>,
+    pub check: Option<Check>,
 }
+
+/// Says what is wrong with a value.
+pub type Check = fn(&str) -> Result<(), String>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -184,7 +187,7 @@ impl Flag {
         self
     }
 
-    pub const fn check(mut self, check: fn(&str) -> Result<(), String>) -> Flag {
+    pub const fn check(mut self, check: Check) -> Flag {
         self.check = Some(check);
         self
     }

@@ -123,7 +123,6 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages =
             vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::KeyCertSign];
-        // As kubeadm has it; Go's verifier refuses a CA without a name where names are constrained.
         params.subject_alt_names = vec![SanType::DnsName(common_name.try_into()?)];
         let certificate = params.self_signed(&key).context("sign a CA certificate")?;
         Authority::new(certificate.pem(), key)

@@ -381,7 +381,7 @@ fn the_server_takes_every_client_and_shows_the_newest_certificate() {
 }
 
 #[test]
-fn renewed_once_a_year_on_the_dot() {
+fn a_leaf_is_due_when_seven_tenths_have_passed() {
     let certificate = Certificate {
         not_before: Wall::from_seconds(0),
         not_after: Wall::from_seconds(1000),
