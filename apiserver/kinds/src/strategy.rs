@@ -32,6 +32,15 @@ pub enum Deletion {
     Graceful { seconds: i64 },
 }
 
+/// A run of the metadata rules within a kind's own validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataRun {
+    /// What holds for any object.
+    Whole,
+    /// What may not change.
+    Change,
+}
+
 pub trait Strategy: Send + Sync {
     /// Defaults of one version that depend on other fields; the plain ones of the tables are set already. Also called
     /// for what is read from storage, so it must be quick and leave alone what is set.
@@ -64,6 +73,11 @@ pub trait Strategy: Send + Sync {
     /// What is wrong with a name (or, with `prefix`, with a generateName); upstream's `ValidateNameFunc`.
     fn name_errors(&self, name: &str, prefix: bool) -> Vec<String> {
         corten_api::names::name_is_dns_subdomain(name, prefix)
+    }
+
+    /// The runs of the metadata rules on update beyond the one that all kinds share: what each finds is a cause of its own.
+    fn metadata_on_update(&self) -> &'static [MetadataRun] {
+        &[MetadataRun::Change]
     }
 
     /// Whether a change from `old` to `object` raises metadata.generation; only for kinds that keep one.
