@@ -6,4 +6,4 @@ mod write;
 
 pub use parse::{Form, Parsed, ParseError, parse};
 pub use scan::check as check_syntax;
-pub use write::{to_string, to_vec, write, write_compact};
+pub use write::{Canonical, canonical, to_string, to_vec, write, write_compact, write_sorted};

@@ -5,6 +5,175 @@ use corten_schema::{Field, FieldId, Shape, TypeId};
 
 use crate::tree::{Node, Struct, Value};
 
+/// An object's JSON as it is kept: without its resourceVersion, which is known only after it is stored.
+#[derive(Debug, Clone, Default)]
+pub struct Canonical {
+    pub json: Vec<u8>,
+    /// Where the resourceVersion belongs.
+    pub revision_at: u32,
+    /// How much kind and apiVersion take behind the opening brace, where they come first: the items of a list of
+    /// built-in objects go without them.
+    pub prefix: u32,
+    /// The value of `metadata`.
+    pub metadata: std::ops::Range<u32>,
+}
+
+/// Writes an object to be kept. Custom objects have all their keys sorted.
+pub fn canonical(root: Node<'_>) -> Canonical {
+    let mut out = Canonical { json: Vec::with_capacity(1024), ..Canonical::default() };
+    match root.value() {
+        Value::Struct(structure) => canonical_struct(structure, &mut out),
+        Value::Map(map) => {
+            out.json.push(b'{');
+            for (i, (key, value)) in map.iter().enumerate() {
+                if i > 0 {
+                    out.json.push(b',');
+                }
+                write_string(&mut out.json, key);
+                out.json.push(b':');
+                if key == "metadata" {
+                    canonical_metadata(value.as_struct(), true, &mut out);
+                } else {
+                    write(value, &mut out.json);
+                }
+            }
+            out.json.push(b'}');
+        }
+        _ => write(root, &mut out.json),
+    }
+    out
+}
+
+fn canonical_struct(structure: Struct<'_>, out: &mut Canonical) {
+    let ty = structure.ty().expect("a struct node has a type");
+    out.json.push(b'{');
+    let mut first = true;
+    for (i, field) in ty.get().fields.iter().enumerate() {
+        let node = structure.node(FieldId(i as u16));
+        if !is_written(field, node) {
+            continue;
+        }
+        if field.name == "metadata" && !first {
+            out.prefix = out.json.len() as u32;
+        }
+        if !std::mem::take(&mut first) {
+            out.json.push(b',');
+        }
+        write_name(field.name, &mut out.json);
+        match node {
+            _ if field.name == "metadata" => canonical_metadata(structure.structure(FieldId(i as u16)), false, out),
+            Some(node) => write(node, &mut out.json),
+            None => write_zero(field, &mut out.json),
+        }
+    }
+    out.json.push(b'}');
+}
+
+fn canonical_metadata(metadata: Struct<'_>, sorted: bool, out: &mut Canonical) {
+    let start = out.json.len() as u32;
+    let Some(ty) = metadata.ty() else {
+        out.revision_at = start + 1;
+        out.json.extend_from_slice(b"{}");
+        out.metadata = start..start + 2;
+        return;
+    };
+    let fields = ty.get().fields;
+    let by_name = ty.get().by_name;
+    out.json.push(b'{');
+    out.revision_at = 0;
+    let mut seen_revision = false;
+    for place in 0..fields.len() {
+        let i = if sorted { by_name[place] } else { place as u16 };
+        let (field, node) = (&fields[i as usize], metadata.node(FieldId(i)));
+        if field.name == "resourceVersion" {
+            seen_revision = true;
+            continue;
+        }
+        if !is_written(field, node) {
+            continue;
+        }
+        if out.json.len() as u32 > start + 1 {
+            out.json.push(b',');
+        }
+        if std::mem::take(&mut seen_revision) {
+            out.revision_at = out.json.len() as u32;
+        }
+        write_name(field.name, &mut out.json);
+        match node {
+            Some(node) if sorted => write_sorted(node, &mut out.json),
+            Some(node) => write(node, &mut out.json),
+            None => write_zero(field, &mut out.json),
+        }
+    }
+    if out.revision_at == 0 {
+        out.revision_at = out.json.len() as u32;
+    }
+    out.json.push(b'}');
+    out.metadata = start..out.json.len() as u32;
+}
+
+impl Canonical {
+    /// The JSON with its resourceVersion.
+    pub fn splice(&self, revision: u64) -> Vec<u8> {
+        let (head, tail) = self.json.split_at(self.revision_at as usize);
+        let mut out = Vec::with_capacity(self.json.len() + 42);
+        out.extend_from_slice(head);
+        let last = tail.first() == Some(&b'}');
+        if last && head.last() != Some(&b'{') {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"\"resourceVersion\":\"");
+        out.extend_from_slice(itoa::Buffer::new().format(revision).as_bytes());
+        out.extend_from_slice(if last { b"\"" } else { b"\"," });
+        out.extend_from_slice(tail);
+        out
+    }
+}
+
+fn write_name(name: &str, out: &mut Vec<u8>) {
+    // Field names are plain ASCII.
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Like [`write`], the keys of structs sorted too.
+pub fn write_sorted(node: Node<'_>, out: &mut Vec<u8>) {
+    match node.value() {
+        Value::List(list) => {
+            out.push(b'[');
+            for (i, item) in list.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_sorted(item, out);
+            }
+            out.push(b']');
+        }
+        Value::Struct(structure) => {
+            let Some(ty) = structure.ty() else { return out.extend_from_slice(b"{}") };
+            out.push(b'{');
+            let mut first = true;
+            for &i in ty.get().by_name {
+                let (field, node) = (&ty.get().fields[i as usize], structure.node(FieldId(i)));
+                if !is_written(field, node) {
+                    continue;
+                }
+                if !std::mem::take(&mut first) {
+                    out.push(b',');
+                }
+                write_name(field.name, out);
+                match node {
+                    Some(node) => write_sorted(node, out),
+                    None => write_zero(field, out),
+                }
+            }
+            out.push(b'}');
+        }
+        _ => write(node, out),
+    }
+}
+
 pub fn to_vec(node: Node<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     write(node, &mut out);
@@ -66,10 +235,7 @@ fn write_struct(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
         if !std::mem::take(&mut first) {
             out.push(b',');
         }
-        // Field names are plain ASCII.
-        out.push(b'"');
-        out.extend_from_slice(field.name.as_bytes());
-        out.extend_from_slice(b"\":");
+        write_name(field.name, out);
         match node {
             Some(node) => write(node, out),
             None => write_zero(field, out),
