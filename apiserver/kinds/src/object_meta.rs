@@ -21,7 +21,7 @@ const FOREGROUND: &str = "foregroundDeletion";
 /// What is wrong with the metadata of a new object, whose name has been generated already.
 pub fn on_create(strategy: &dyn Strategy, meta: ObjectMeta<'_>, namespaced: bool) -> Errors {
     let mut errors = Errors::default();
-    validate(meta, namespaced, &|name, prefix| strategy.name_errors(name, prefix), &METADATA, &mut errors);
+    run(MetadataRun::Whole, strategy, meta, meta, namespaced, &mut errors);
     errors
 }
 
@@ -30,15 +30,28 @@ pub fn on_update(strategy: &dyn Strategy, meta: ObjectMeta<'_>, old: ObjectMeta<
     let mut errors = Errors::default();
     validate_generic(meta, namespaced, &path_segment_errors, &METADATA, &mut errors);
     validate_update_generic(meta, old, &METADATA, &mut errors);
-    for run in strategy.metadata_on_update() {
-        match run {
-            MetadataRun::Whole => {
-                validate(meta, namespaced, &|name, prefix| strategy.name_errors(name, prefix), &METADATA, &mut errors);
-            }
-            MetadataRun::Change => validate_update(meta, old, &METADATA, &mut errors),
-        }
+    for &kind in strategy.metadata_on_update() {
+        run(kind, strategy, meta, old, namespaced, &mut errors);
     }
     errors
+}
+
+fn run(
+    kind: MetadataRun,
+    strategy: &dyn Strategy,
+    meta: ObjectMeta<'_>,
+    old: ObjectMeta<'_>,
+    namespaced: bool,
+    errors: &mut Errors,
+) {
+    let name_errors = |name: &str, prefix| strategy.name_errors(name, prefix);
+    match kind {
+        MetadataRun::Whole => validate_generic(meta, namespaced, &name_errors, &METADATA, errors),
+        MetadataRun::Change => validate_update_generic(meta, old, &METADATA, errors),
+    }
+    if strategy.checks_finalizer_names() {
+        validate_kube_finalizers(meta.finalizers(), &METADATA.child("finalizers"), errors);
+    }
 }
 
 const METADATA: Path<'static> = Path::new("metadata");
