@@ -50,6 +50,9 @@ pub trait Strategy: Send + Sync {
     /// for what is read from storage, so it must be quick and leave alone what is set.
     fn default(&self, _version: &str, _object: &mut Edit<'_>) {}
 
+    /// What is shown of objects that older servers stored; called for what was read from storage, never for requests.
+    fn default_on_read(&self, _object: &mut Edit<'_>) {}
+
     /// Clears and sets what a client may not choose on create: status, generation rules of the kind's own.
     fn prepare_create(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
 
