@@ -81,6 +81,10 @@ impl Strategy for Events {
         false
     }
 
+    fn collects_garbage(&self) -> bool {
+        false
+    }
+
     fn allows_create_on_update(&self) -> bool {
         true
     }

@@ -23,7 +23,7 @@ pub use plan::{Failure, IpRequest, Network, NodePortRequest, Plan, default_on_re
 mod facts;
 mod plan;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod validation;
 
 const CLUSTER_IP: &str = "ClusterIP";
@@ -81,6 +81,10 @@ impl Strategy for Services {
 
     fn name_errors(&self, name: &str, prefix: bool) -> Vec<String> {
         names::name_is_dns_label(name, prefix)
+    }
+
+    fn returns_deleted(&self) -> bool {
+        true
     }
 
     fn allows_create_on_update(&self) -> bool {
