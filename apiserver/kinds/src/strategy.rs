@@ -15,6 +15,8 @@ use crate::table::{self, Cell, Column, Row};
 pub struct Context<'c> {
     /// "" for the resource itself.
     pub subresource: &'c str,
+    /// The group through which the request came: "" or `events.k8s.io` for an Event.
+    pub group: &'c str,
     /// The version in which the request came: `v1`.
     pub version: &'c str,
     pub namespace: &'c str,
@@ -36,10 +38,22 @@ pub enum Deletion {
     Finalize,
 }
 
+/// A run of the metadata rules within a kind's own validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataRun {
+    /// What holds for any object.
+    Whole,
+    /// What may not change.
+    Change,
+}
+
 pub trait Strategy: Send + Sync {
     /// Defaults of one version that depend on other fields; the plain ones of the tables are set already. Also called
     /// for what is read from storage, so it must be quick and leave alone what is set.
     fn default(&self, _version: &str, _object: &mut Edit<'_>) {}
+
+    /// What is shown of objects that older servers stored; called for what was read from storage, never for requests.
+    fn default_on_read(&self, _object: &mut Edit<'_>) {}
 
     /// Clears and sets what a client may not choose on create: status, generation rules of the kind's own.
     fn prepare_create(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
@@ -68,6 +82,16 @@ pub trait Strategy: Send + Sync {
     /// What is wrong with a name (or, with `prefix`, with a generateName); upstream's `ValidateNameFunc`.
     fn name_errors(&self, name: &str, prefix: bool) -> Vec<String> {
         corten_api::names::name_is_dns_subdomain(name, prefix)
+    }
+
+    /// The runs of the metadata rules on update beyond the one that all kinds share: what each finds is a cause of its own.
+    fn metadata_on_update(&self) -> &'static [MetadataRun] {
+        &[MetadataRun::Change]
+    }
+
+    /// Finalizers without a prefix must be well known ones.
+    fn checks_finalizer_names(&self) -> bool {
+        true
     }
 
     /// Whether a change from `old` to `object` raises metadata.generation; only for kinds that keep one.
