@@ -13,6 +13,8 @@ use corten_object::tree::{Edit, Node, Tree};
 pub struct Context<'c> {
     /// "" for the resource itself.
     pub subresource: &'c str,
+    /// The group through which the request came: "" or `events.k8s.io` for an Event.
+    pub group: &'c str,
     /// The version in which the request came: `v1`.
     pub version: &'c str,
     pub namespace: &'c str,
@@ -30,6 +32,17 @@ pub enum Deletion {
     Immediate,
     /// Marked, and ended by a second delete with no grace.
     Graceful { seconds: i64 },
+    /// Marked without a grace period by the first delete; later ones remove it when [`Strategy::holds`] no longer does.
+    Marked,
+}
+
+/// A run of the metadata rules within a kind's own validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataRun {
+    /// What holds for any object.
+    Whole,
+    /// What may not change.
+    Change,
 }
 
 pub trait Strategy: Send + Sync {
@@ -66,6 +79,16 @@ pub trait Strategy: Send + Sync {
         corten_api::names::name_is_dns_subdomain(name, prefix)
     }
 
+    /// The runs of the metadata rules on update beyond the one that all kinds share: what each finds is a cause of its own.
+    fn metadata_on_update(&self) -> &'static [MetadataRun] {
+        &[MetadataRun::Change]
+    }
+
+    /// Finalizers without a prefix must be well known ones.
+    fn checks_finalizer_names(&self) -> bool {
+        true
+    }
+
     /// Whether a change from `old` to `object` raises metadata.generation; only for kinds that keep one.
     fn generation_changes(&self, _object: Node<'_>, _old: Node<'_>) -> bool {
         false
@@ -89,6 +112,14 @@ pub trait Strategy: Send + Sync {
     /// How an object is deleted, given the grace period that was asked for.
     fn deletion(&self, _object: Node<'_>, _grace_seconds: Option<i64>) -> Deletion {
         Deletion::Immediate
+    }
+
+    /// Changes an object that a delete marks.
+    fn prepare_deletion(&self, _object: &mut Edit<'_>) {}
+
+    /// Whether a marked object stays although its metadata has no finalizer.
+    fn holds(&self, _object: Node<'_>) -> bool {
+        false
     }
 
     /// Dependents are orphaned when nobody says otherwise.
