@@ -4,7 +4,7 @@
 //! that strategies share (metadata, managedFields, deletion, storage) is the pipeline's.
 
 mod access;
-mod tests;
+
 pub mod config_map;
 pub mod event;
 pub mod horizontal_pod_autoscaler;
