@@ -141,6 +141,9 @@ impl Authority {
         if authority.certificate.not_after <= now {
             bail!("the CA has expired");
         }
+        if authority.certificate.not_before > now {
+            bail!("the CA is not valid yet; is the machine's clock right?");
+        }
         Ok(authority)
     }
 

@@ -17,7 +17,7 @@ pub use certificate::{Certificate, Pair};
 pub use client_ca::ClientCa;
 pub use cluster::Pki;
 pub use files::{read_if_exists, write_atomically};
-pub use service_account::{Algorithm, SigningKey, VerifyingKey, verifying_keys};
+pub use service_account::{Algorithm, SigningKey, VerifyingKey, verifying_keys, verifying_keys_of_files};
 pub use serving::{ServingCertificate, server_config};
 
 #[cfg(test)]

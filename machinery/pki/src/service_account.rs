@@ -1,5 +1,7 @@
 //! The keys of service-account tokens: ECDSA (P-256, P-384) or RSA, from any of the files that upstream takes.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -28,6 +30,7 @@ pub enum Algorithm {
 pub struct SigningKey {
     key: std::sync::Arc<dyn rustls::sign::SigningKey>,
     verifying: VerifyingKey,
+    pem: String,
 }
 
 /// A public key that checks tokens.
@@ -41,6 +44,12 @@ pub struct VerifyingKey {
 }
 
 impl SigningKey {
+    /// --service-account-signing-key-file.
+    pub fn from_file(path: &Path) -> Result<SigningKey> {
+        let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+        SigningKey::from_pem(&pem).with_context(|| format!("use the private key of {}", path.display()))
+    }
+
     /// The first private key of the file: PKCS #8, PKCS #1 or SEC 1.
     pub fn from_pem(pem: &[u8]) -> Result<SigningKey> {
         let der = first_private_key(pem)?;
@@ -49,7 +58,12 @@ impl SigningKey {
         })?;
         let info = key.public_key().context("the private key does not tell its public half")?;
         let verifying = VerifyingKey::from_info(&info)?;
-        Ok(SigningKey { key, verifying })
+        Ok(SigningKey { key, verifying, pem: std::str::from_utf8(pem)?.to_owned() })
+    }
+
+    /// The file that it came from, for whoever signs by other means.
+    pub fn pem(&self) -> &str {
+        &self.pem
     }
 
     pub fn verifying_key(&self) -> &VerifyingKey {
@@ -199,6 +213,16 @@ pub fn verifying_keys(pem: &[u8]) -> Result<Vec<VerifyingKey>> {
     }
     if keys.is_empty() {
         bail!("data does not contain any valid RSA or ECDSA public keys");
+    }
+    Ok(keys)
+}
+
+/// The keys of every --service-account-key-file, in order.
+pub fn verifying_keys_of_files<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<VerifyingKey>> {
+    let mut keys = Vec::new();
+    for path in paths.iter().map(AsRef::as_ref) {
+        let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+        keys.extend(verifying_keys(&pem).with_context(|| format!("use the public keys of {}", path.display()))?);
     }
     Ok(keys)
 }

@@ -175,6 +175,8 @@ fn files_that_cannot_be_used_stay_and_say_what_to_do() {
     };
     check(anothers, &["made out to \"system:kube-scheduler\", not to \"kubernetes-admin\""]);
     check(|cluster, _| cluster.hands.advance(DAY * 3651), &["pki/ca.crt", "the CA has expired"]);
+    let back = |cluster: &Cluster, _: &Cluster| cluster.hands.set_wall(Wall::from_seconds(1_000_000_000));
+    check(back, &["pki/ca.crt", "is the machine's clock right?"]);
 }
 
 #[test]
@@ -388,4 +390,15 @@ fn a_leaf_is_due_when_seven_tenths_have_passed() {
         ..Certificate::from_pem(include_bytes!("service_account/testdata/rsa2048-certificate.pem")).unwrap()
     };
     assert_eq!(certificate.renew_at(), Wall::from_seconds(700));
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("taken");
+    fs::create_dir(&path).unwrap();
+    let error = format!("{:#}", write_atomically(&path, b"x", 0o600).unwrap_err());
+    assert!(error.starts_with(&format!("write {}: ", path.display())), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(write_atomically(&folder.path().join("gone/x"), b"x", 0o600).is_err());
 }

@@ -46,6 +46,23 @@ fn files_with_several_keys() {
 }
 
 #[test]
+fn keys_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two, bad) = (folder.path().join("one"), folder.path().join("two"), folder.path().join("bad"));
+    std::fs::write(&one, EC_SEC1).unwrap();
+    std::fs::write(&two, RSA_PUBLIC).unwrap();
+    std::fs::write(&bad, "x").unwrap();
+    let key = SigningKey::from_file(&one).unwrap();
+    assert_eq!(key.pem(), EC_SEC1);
+    let keys = verifying_keys_of_files(&[&two, &one]).unwrap();
+    assert_eq!((keys.len(), &keys[1]), (2, key.verifying_key()));
+    let error = format!("{:#}", verifying_keys_of_files(&[&one, &bad]).unwrap_err());
+    assert!(error.contains("bad: data does not contain any valid"), "{error}");
+    let error = format!("{:#}", SigningKey::from_file(&folder.path().join("gone")).err().unwrap());
+    assert!(error.contains("gone: No such file"), "{error}");
+}
+
+#[test]
 fn what_is_no_key() {
     fn check<T>(result: Result<T>, expected: &str) {
         let error = format!("{:#}", result.err().unwrap());
