@@ -9,7 +9,7 @@
 mod bearer;
 mod cache;
 mod certificate;
-mod front_proxy;
+pub(crate) mod front_proxy;
 mod service_account;
 mod token_file;
 mod trust;

@@ -8,8 +8,8 @@ use imbl::HashMap;
 use super::compile::{CompiledRole, Probe};
 use super::{Binding, GROUP, PolicyRule, Role, RoleRef};
 use crate::authorize::Attributes;
-use corten_api::status::Status;
 use crate::user::User;
+use corten_api::status::Status;
 
 #[derive(Clone, Default)]
 pub struct Index {
