@@ -63,7 +63,11 @@ impl Impersonator {
 
     /// Whom the headers ask to act as; nothing if they don't. The attributes are those of the request itself, by the user
     /// who makes it. The headers are taken out, so that they count once.
-    pub fn impersonate(&self, headers: &mut HeaderMap, attributes: &Attributes<'_>) -> Result<Option<Impersonated>, Status> {
+    pub fn impersonate(
+        &self,
+        headers: &mut HeaderMap,
+        attributes: &Attributes<'_>,
+    ) -> Result<Option<Impersonated>, Status> {
         match take_wanted(headers)? {
             Some(wanted) => self.check(&wanted, attributes).map(Some),
             None => Ok(None),

@@ -187,7 +187,10 @@ pub fn self_subject_rules_review(
     })
 }
 
-pub async fn token_review(authenticators: &Authenticators, spec: &TokenReviewSpec) -> Result<TokenReviewStatus, Status> {
+pub async fn token_review(
+    authenticators: &Authenticators,
+    spec: &TokenReviewSpec,
+) -> Result<TokenReviewStatus, Status> {
     if spec.token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }

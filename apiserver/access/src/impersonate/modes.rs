@@ -125,7 +125,8 @@ impl Attempt<'_> {
         let constrained = self.mode.constrained();
         let mut attributes = self.part(self.user_group(), "users", &wanted.name);
         let not_with_groups = |attributes: &Attributes<'_>, what: &str| {
-            let reason = format!("when impersonating a {what}, cannot impersonate groups {}", quoted_list(&wanted.groups));
+            let reason =
+                format!("when impersonating a {what}, cannot impersonate groups {}", quoted_list(&wanted.groups));
             Err(forbidden(attributes, &reason))
         };
         if let (true, Some(node)) = (constrained, node_name(&wanted.name)) {
@@ -201,11 +202,14 @@ impl Attempt<'_> {
             return Ok(());
         }
         let reason = verdict.reason.to_string();
-        Err(forbidden(&attributes, &match verdict.error {
-            Some(error) if reason.is_empty() => error,
-            Some(error) => format!("{error}: {reason}"),
-            None => reason,
-        }))
+        Err(forbidden(
+            &attributes,
+            &match verdict.error {
+                Some(error) if reason.is_empty() => error,
+                Some(error) => format!("{error}: {reason}"),
+                None => reason,
+            },
+        ))
     }
 }
 
@@ -224,7 +228,10 @@ fn invalid_extra(key: &str, values: &[String]) -> Option<String> {
         return Some(format!("impersonating an invalid key in extra is not allowed: {error}"));
     }
     if key.chars().any(char::is_uppercase) {
-        return Some(format!("impersonating a non-lowercase key in extra is not allowed: {}", corten_api::field::quote(key)));
+        return Some(format!(
+            "impersonating a non-lowercase key in extra is not allowed: {}",
+            corten_api::field::quote(key)
+        ));
     }
     if values.is_empty() {
         return Some("impersonating empty values in extra is not allowed".to_owned());
