@@ -164,7 +164,7 @@ impl ServiceAccountTokens {
             let text = format!(
                 "subject: {}, seconds after warning threshold: {}",
                 verified.public.subject,
-                now.seconds - warn_after
+                now.seconds.saturating_sub(warn_after)
             );
             notes.annotations.push(("authentication.k8s.io/stale-token", text));
         }

@@ -1,4 +1,5 @@
 mod certificates;
+mod handshake;
 mod tokens;
 
 use corten_runtime::clock::{Clock, ManualClock, Wall};

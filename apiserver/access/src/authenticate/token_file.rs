@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn lines() {
-        let check = |text: &str, expected: Result<&[(&str, &str, &str, &[&str])], &str>| {
+        type Line = (&'static str, &'static str, &'static str, &'static [&'static str]);
+        let check = |text: &str, expected: Result<&[Line], &str>| {
             let file = TokenFile::parse(text, Path::new("/tokens.csv"));
             let error = file.as_ref().err().map(ToString::to_string);
             assert_eq!(error.as_deref(), expected.err(), "{text:?}");

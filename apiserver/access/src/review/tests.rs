@@ -193,6 +193,7 @@ fn tokens() {
     );
     check(r#"{"token":"good","audiences":["x"]}"#, Ok(r#"{"user":{},"error":"invalid bearer token"}"#));
     check(r#"{"token":"bad"}"#, Ok(r#"{"user":{},"error":"invalid bearer token"}"#));
+    check(r#"{"token":"a\nb"}"#, Ok(r#"{"user":{},"error":"invalid bearer token"}"#));
     check("{}", Err((400, "token is required for TokenReview in authentication")));
 }
 

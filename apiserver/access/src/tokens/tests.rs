@@ -1,3 +1,4 @@
+mod damage;
 mod issue;
 
 use super::*;
