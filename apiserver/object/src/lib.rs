@@ -1,1 +1,10 @@
-//! Objects as trees: codecs, patches, field ownership.
+//! Objects as trees: one form into which every request body is parsed and out of which every answer is written.
+//!
+//! Patches, defaults, pruning, conversion, managedFields and validation work on [`tree::Tree`]; the codecs lead into and
+//! out of it. Nothing in this crate knows a particular kind.
+
+pub mod defaults;
+pub mod json;
+pub mod protobuf;
+pub mod scalar;
+pub mod tree;

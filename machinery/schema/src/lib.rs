@@ -5,9 +5,12 @@
 //! table serves the JSON, YAML and protobuf codecs, unknown and duplicate field checks, strategic merge, apply and
 //! managedFields, defaults and OpenAPI.
 
+#[rustfmt::skip]
 mod tables;
+#[cfg(test)]
+mod tests;
 
-pub use tables::{DEFAULTS, KINDS, RESOURCES, TYPES};
+pub use tables::{DEFAULTS, KINDS, RESOURCES, TYPES, ids};
 
 /// The place of a type in [`TYPES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,7 +73,12 @@ pub struct Field {
     pub omit_empty: bool,
     /// A struct (or time) that is not a pointer is not written when it is zero.
     pub omit_zero: bool,
-    pub markers: Markers,
+    /// The embedded structs between the type and this field, as Go names them: `ProbeHandler`, or "".
+    pub embedded: &'static str,
+    /// Go's name of the field's type, pointers taken off, where it does not follow from the shape (`v1.ResourceList`), or "".
+    pub go_type: &'static str,
+    /// Fields with equal markers share one.
+    pub markers: &'static Markers,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -189,7 +197,7 @@ pub struct Subresource {
     pub verbs: &'static [&'static str],
 }
 
-/// Plain defaults of a kind, in the order of defaults.tsv.
+/// Plain defaults of a kind, in the order of defaults.tsv. What depends on the clock is not among them.
 #[derive(Debug)]
 pub struct Default {
     pub group: &'static str,

@@ -1,0 +1,9 @@
+//! JSON in and out of trees, as Go's `encoding/json` and upstream's strict decoder read and write it.
+
+mod parse;
+mod scan;
+mod write;
+
+pub use parse::{Form, Parsed, ParseError, parse};
+pub use scan::check as check_syntax;
+pub use write::{Canonical, canonical, to_string, to_vec, write, write_compact, write_sorted};

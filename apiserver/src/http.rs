@@ -1,0 +1,10 @@
+//! HTTP: connections in, requests to the pipeline, answers out.
+
+pub mod body;
+mod gzip;
+mod listener;
+mod routes;
+
+pub use body::{ApiRequest, ApiResponse, Peer, RequestBody, ResponseBody};
+pub use listener::{Bound, Listener};
+pub use routes::Endpoint;

@@ -1,0 +1,157 @@
+//! Requests and answers as the pipeline sees them, and the bodies of both.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use corten_access::user::User;
+use corten_api::status::{Result, Status};
+use futures::stream::{BoxStream, StreamExt};
+use http::{HeaderMap, Method, Response};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    pub address: Option<SocketAddr>,
+    /// The client's certificate chain, as sent; nobody has verified it.
+    pub certificates: Arc<[CertificateDer<'static>]>,
+    /// Set only by code of this process: a request that did not come over the network.
+    pub internal: Option<User>,
+}
+
+pub struct ApiRequest {
+    pub method: Method,
+    /// As sent, percent signs and all.
+    pub path: String,
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: RequestBody,
+    pub peer: Peer,
+    pub upgrade: Option<OnUpgrade>,
+}
+
+pub type ApiResponse = Response<ResponseBody>;
+
+pub enum RequestBody {
+    Full(Bytes),
+    Stream(BoxStream<'static, io::Result<Bytes>>),
+}
+
+/// The most that a body may hold: 3 MiB.
+pub const BODY_MAX: usize = 3 * 1024 * 1024;
+
+impl RequestBody {
+    pub fn empty() -> RequestBody {
+        RequestBody::Full(Bytes::new())
+    }
+
+    /// The whole body. One that is too large is refused, and read on for a bounded while, so that a client that is
+    /// still sending sees why.
+    pub async fn read(self) -> Result<Vec<u8>> {
+        let too_large = || Status::too_large(format!("limit is {BODY_MAX}"));
+        let mut stream = match self {
+            RequestBody::Full(bytes) if bytes.len() > BODY_MAX => return Err(too_large()),
+            RequestBody::Full(bytes) => return Ok(bytes.into()),
+            RequestBody::Stream(stream) => stream,
+        };
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| Status::bad_request(error.to_string()))?;
+            if whole.len() + chunk.len() > BODY_MAX {
+                drain(stream).await;
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.into())
+    }
+}
+
+async fn drain(mut stream: BoxStream<'static, io::Result<Bytes>>) {
+    let mut left = 4 * BODY_MAX;
+    while let Some(Ok(chunk)) = stream.next().await {
+        match left.checked_sub(chunk.remaining()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+pub enum ResponseBody {
+    Full(Option<Bytes>),
+    Stream(BoxStream<'static, io::Result<Bytes>>),
+    /// What a warp route made.
+    Route(http_body_util::combinators::BoxBody<Bytes, io::Error>),
+}
+
+impl From<Bytes> for ResponseBody {
+    fn from(bytes: Bytes) -> Self {
+        ResponseBody::Full(Some(bytes))
+    }
+}
+
+impl From<Vec<u8>> for ResponseBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        ResponseBody::Full(Some(bytes.into()))
+    }
+}
+
+impl hyper::body::Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, io::Error>>> {
+        match self.get_mut() {
+            ResponseBody::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
+            ResponseBody::Stream(stream) => stream.poll_next_unpin(context).map(|item| item.map(|i| i.map(Frame::data))),
+            ResponseBody::Route(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ResponseBody::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            ResponseBody::Stream(_) => false,
+            ResponseBody::Route(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        match self {
+            ResponseBody::Full(bytes) => hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            ResponseBody::Stream(_) => hyper::body::SizeHint::default(),
+            ResponseBody::Route(body) => body.size_hint(),
+        }
+    }
+}
+
+/// Carries an answer's body past warp, whose own answers are always whole, from the route to the connection.
+#[derive(Clone)]
+pub(super) struct Passed(Arc<Mutex<Option<ResponseBody>>>);
+
+impl Passed {
+    pub(super) fn wrap(response: ApiResponse) -> Response<Bytes> {
+        let (parts, body) = response.into_parts();
+        let mut response = Response::from_parts(parts, Bytes::new());
+        response.extensions_mut().insert(Passed(Arc::new(Mutex::new(Some(body)))));
+        response
+    }
+
+    pub(super) fn unwrap(mut response: warp::reply::Response) -> ApiResponse {
+        let passed = response.extensions_mut().remove::<Passed>().and_then(|passed| passed.0.lock().take());
+        let (parts, body) = response.into_parts();
+        let body = passed.unwrap_or_else(|| ResponseBody::Route(body.map_err(io::Error::other).boxed()));
+        Response::from_parts(parts, body)
+    }
+}

@@ -1,0 +1,190 @@
+//! Which form an answer takes: encoding (JSON, YAML, protobuf) and projection (the object, a Table, only its metadata).
+
+use corten_api::status::{Result, Status};
+use http::HeaderMap;
+use http::header::ACCEPT;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    Json,
+    /// JSON, indented for people.
+    Pretty,
+    Yaml,
+    Protobuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Projection {
+    Object,
+    Table,
+    Metadata,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    pub encoding: Encoding,
+    pub projection: Projection,
+    /// The version of meta.k8s.io of a projection: `v1` or `v1beta1`.
+    pub beta: bool,
+    /// `stream=watch` was asked for by name.
+    pub stream: bool,
+}
+
+impl Form {
+    pub const JSON: Form =
+        Form { encoding: Encoding::Json, projection: Projection::Object, beta: false, stream: false };
+
+    pub fn content_type(self) -> &'static str {
+        match self.encoding {
+            Encoding::Json | Encoding::Pretty => "application/json",
+            Encoding::Yaml => "application/yaml",
+            Encoding::Protobuf => "application/vnd.kubernetes.protobuf",
+        }
+    }
+
+    pub fn meta_version(self) -> &'static str {
+        if self.beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" }
+    }
+}
+
+/// What a resource can be shown as.
+#[derive(Debug, Clone, Copy)]
+pub struct Offers {
+    /// Custom objects have no protobuf form.
+    pub protobuf: bool,
+    /// Tables and metadata alone are shown of it.
+    pub projections: bool,
+}
+
+/// The media types that a client is told of when it asked for none that there is.
+fn acceptable(offers: Offers) -> &'static [&'static str] {
+    if offers.protobuf {
+        &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+    } else {
+        &["application/json", "application/yaml"]
+    }
+}
+
+struct Clause<'a> {
+    media: &'a str,
+    params: Vec<(&'a str, &'a str)>,
+    quality: u32,
+}
+
+impl<'a> Clause<'a> {
+    fn parse(text: &'a str) -> Clause<'a> {
+        let mut parts = text.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        let params: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
+        let quality = params
+            .iter()
+            .find(|(key, _)| *key == "q")
+            .and_then(|(_, value)| value.parse::<f32>().ok())
+            .map_or(1000, |q| (q * 1000.0) as u32);
+        Clause { media, params, quality }
+    }
+
+    fn param(&self, key: &str) -> &'a str {
+        self.params.iter().find(|(known, _)| *known == key).map_or("", |(_, value)| value)
+    }
+}
+
+/// The form that a request asks for. `pretty` is the query's, else browsers and curl get it.
+pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> Result<Form> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut clauses: Vec<Clause<'_>> =
+        accept.split(',').map(str::trim).filter(|text| !text.is_empty()).map(Clause::parse).collect();
+    clauses.sort_by_key(|clause| std::cmp::Reverse(clause.quality));
+    let found = if clauses.is_empty() {
+        Some(Form::JSON)
+    } else {
+        clauses.iter().find_map(|clause| form_of(clause, offers))
+    };
+    let Some(mut form) = found else {
+        return Err(Status::not_acceptable(acceptable(offers)));
+    };
+    let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
+    if form.encoding == Encoding::Json && pretty.unwrap_or(for_people) {
+        form.encoding = Encoding::Pretty;
+    }
+    Ok(form)
+}
+
+fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
+    let encoding = match clause.media {
+        "application/json" | "*/*" | "application/*" => Encoding::Json,
+        "application/yaml" => Encoding::Yaml,
+        "application/vnd.kubernetes.protobuf" if offers.protobuf || !clause.param("as").is_empty() => Encoding::Protobuf,
+        _ => return None,
+    };
+    let projection = match clause.param("as") {
+        "" => Projection::Object,
+        // Tables have no protobuf form.
+        "Table" if offers.projections && encoding != Encoding::Protobuf => Projection::Table,
+        "PartialObjectMetadata" | "PartialObjectMetadataList" if offers.projections => Projection::Metadata,
+        _ => return None,
+    };
+    let beta = match (projection, clause.param("g"), clause.param("v")) {
+        (Projection::Object, _, _) => false,
+        (_, "meta.k8s.io", "v1") => false,
+        (_, "meta.k8s.io", "v1beta1") => true,
+        _ => return None,
+    };
+    let stream = match clause.param("stream") {
+        "" => false,
+        "watch" => true,
+        _ => return None,
+    };
+    Some(Form { encoding, projection, beta, stream })
+}
+
+/// How a body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyEncoding {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+/// The encoding that a Content-Type names; JSON where there is none.
+pub fn body_encoding(headers: &HeaderMap, protobuf: bool) -> Result<BodyEncoding> {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = value.split(';').next().unwrap_or_default().trim();
+    match media {
+        "" | "application/json" => Ok(BodyEncoding::Json),
+        "application/yaml" => Ok(BodyEncoding::Yaml),
+        "application/vnd.kubernetes.protobuf" if protobuf => Ok(BodyEncoding::Protobuf),
+        _ => Err(Status::unsupported_media_type(acceptable(Offers { protobuf, projections: true }))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(accept: &str, expected: Option<(Encoding, Projection)>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, accept.parse().expect("a header"));
+        let form = negotiate(&headers, None, Offers { protobuf: true, projections: true });
+        assert_eq!(form.ok().map(|form| (form.encoding, form.projection)), expected, "{accept}");
+    }
+
+    #[test]
+    fn clauses_are_tried_in_order() {
+        check("application/json", Some((Encoding::Json, Projection::Object)));
+        check("*/*", Some((Encoding::Json, Projection::Object)));
+        check("text/html, */*;q=0.8", Some((Encoding::Json, Projection::Object)));
+        check("application/vnd.kubernetes.protobuf,application/json", Some((Encoding::Protobuf, Projection::Object)));
+        check(
+            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+            Some((Encoding::Json, Projection::Table)),
+        );
+        check("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Some((Encoding::Json, Projection::Object)));
+        check(
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            Some((Encoding::Protobuf, Projection::Metadata)),
+        );
+        check("text/plain", None);
+    }
+}
