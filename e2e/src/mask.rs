@@ -44,7 +44,8 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         rule(r#"(resourceVersion"?: )"\d+""#, r#"${1}"<rv>""#),
         rule(r"\b10\.96\.\d+\.\d+\b", "<ip>"),
         rule(r"\b3[0-2]\d{3}\b", "<port>"),
-        rule(r"(LIVE|MERGED)-\d+", "$1-<n>"),
+        rule(r"(?m)^(\s*Resource Version:\s+)\d+$", "$1<rv>"),
+        rule(r"(LIVE-|MERGED-|kubectl-edit-)\d+", "$1<n>"),
         rule(r"\b(kube-api-access-)[bcdfghjklmnpqrstvwxz2456789]{5}\b", "$1<suffix>"),
         rule(r"(?m)^(Age:\s+)[0-9smhd]+$", "$1<age>"),
     ]
@@ -55,7 +56,7 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
 
 /// An age is a word by itself, and not the value of a field, where the same form may be a quantity.
 static AGE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?m)(^|[^:\s]\s+|: .*\s)(?:\d+[smhd]){1,2}(\s|$)").expect("the pattern compiles")
+    Regex::new(r"(?m)(^\s*|[^:\s]\s+)(?:\d+[smhd]){1,2}(\s|$)").expect("the pattern compiles")
 });
 
 static PADDING: LazyLock<Regex> =
@@ -82,6 +83,8 @@ mod tests {
         check("+++ /tmp/LIVE-123/x\t2026-01-02 03:04:05.123456789 +0000", "+++ /tmp/LIVE-<n>/x\t<time>");
         check("  resourceVersion: \"123\"", "  resourceVersion: \"<rv>\"");
         check("\"resourceVersion\": \"123\",", "\"resourceVersion\": \"<rv>\",");
+        check("  Resource Version:    365\n", "  Resource Version:    <rv>\n");
+        check("\"/tmp/kubectl-edit-749304948.yaml\"", "\"/tmp/kubectl-edit-<n>.yaml\"");
         check("80:31234/TCP", "80:<port>/TCP");
         check("kube-api-access-x7vbz", "kube-api-access-<suffix>");
     }
