@@ -20,6 +20,8 @@ use crate::strategy::{Context, Strategy};
 pub use facts::{Facts, Port};
 pub use plan::{Failure, IpRequest, Network, NodePortRequest, Plan, default_on_read, plan, releases};
 
+pub use validation::{validate_endpoint_families, validate_endpoint_ip, validate_port_num_or_name};
+
 mod facts;
 mod plan;
 #[cfg(test)]
