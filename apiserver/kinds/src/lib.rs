@@ -5,6 +5,7 @@
 
 mod access;
 pub mod config_map;
+pub mod csi;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
@@ -17,15 +18,19 @@ pub mod lease;
 pub mod namespace;
 pub mod network_policy;
 pub mod node;
+pub mod node_labels;
 pub mod object_meta;
+pub mod pod_disruption_budget;
 pub mod priority_class;
 pub mod rbac;
 pub mod resource_name;
 pub mod rows;
+pub mod runtime_class;
 pub mod secret;
 pub mod service;
 pub mod service_account;
 pub mod service_cidr;
+pub mod storage;
 pub mod strategy;
 #[cfg(test)]
 mod tests;
