@@ -1,8 +1,9 @@
 //! Small steps on trees that many kinds take.
 
 use corten_api::field::BadValue;
-use corten_object::tree::{Edit, Node, Struct, View};
-use corten_schema::FieldId;
+use corten_object::tree::{Edit, Id, Node, Struct, Tree, Value, View};
+use corten_schema::{FieldId, Shape, TypeId};
+use corten_views::meta_v1::ObjectMeta;
 
 /// A node as a view of its type.
 pub fn view<'t, V: View<'t>>(node: Node<'t>) -> V {
@@ -65,4 +66,42 @@ pub fn go_list(items: impl Iterator<Item = BadValue>) -> BadValue {
 /// A time: null where it is not set.
 pub fn go_time(time: &str) -> BadValue {
     if time.is_empty() { BadValue::Null } else { BadValue::typed(time) }
+}
+
+/// A deep copy of a struct as another type, field by field of the same name; what the type does not have is left out.
+pub fn import_as(out: &mut Tree, node: Node<'_>, ty: TypeId) -> Id {
+    let made = out.structure(ty);
+    let from = node.as_struct();
+    let Some(old_type) = from.ty() else { return made };
+    for (field, value) in from.fields() {
+        let name = old_type.field(field).name;
+        let Some(target) = ty.get().field_named(name) else { continue };
+        let value = match (ty.field(target).shape, value.value()) {
+            (Shape::Struct(ty), Value::Struct(_)) => import_as(out, value, ty),
+            (Shape::List(Shape::Struct(ty)), Value::List(list)) => {
+                let items: Vec<Id> = list.iter().map(|item| import_as(out, item, *ty)).collect();
+                out.list(&items)
+            }
+            _ => out.import(value),
+        };
+        out.set_field(made, target, value);
+    }
+    made
+}
+
+/// Puts back the metadata that a write of a kind's status may not change: all but managedFields and what identifies.
+pub fn put_back_metadata(object: &mut Edit<'_>, old: Struct<'_>, metadata: FieldId) {
+    let old = old.structure(metadata);
+    let Some(mut meta) = object.field(metadata) else { return };
+    for field in [
+        ObjectMeta::DELETION_TIMESTAMP,
+        ObjectMeta::GENERATION,
+        ObjectMeta::SELF_LINK,
+        ObjectMeta::LABELS,
+        ObjectMeta::ANNOTATIONS,
+        ObjectMeta::FINALIZERS,
+        ObjectMeta::OWNER_REFERENCES,
+    ] {
+        put_back(&mut meta, old, field);
+    }
 }

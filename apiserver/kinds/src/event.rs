@@ -8,7 +8,7 @@ use corten_object::tree::{Node, Tree, View};
 use corten_views::core_v1::{Event, ObjectReference};
 use corten_views::events_v1;
 
-use crate::access::{bad_field, go_struct, go_time, same, view};
+use crate::access::{bad_field, go_struct, go_time, import_as, same, view};
 use crate::object_meta::{FIELD_IMMUTABLE, invalid_each, path_segment_errors};
 use crate::strategy::{Context, MetadataRun, Strategy};
 
@@ -81,6 +81,10 @@ impl Strategy for Events {
         false
     }
 
+    fn collects_garbage(&self) -> bool {
+        false
+    }
+
     fn allows_create_on_update(&self) -> bool {
         true
     }
@@ -129,6 +133,8 @@ fn copy(object: &Tree, ty: corten_schema::TypeId, api_version: &str, to_core: bo
     let mut out = Tree::of(ty);
     let root = out.root_id();
     let old_type = object.type_of(object.root_id());
+    // The series look alike, but they are of two types.
+    let series = if to_core { corten_views::core_v1::EventSeries::TYPE } else { events_v1::EventSeries::TYPE };
     for (field, node) in object.root().as_struct().fields() {
         let Some(name) = old_type.map(|ty| ty.field(field).name) else { continue };
         let renamed = RENAMED.iter().find_map(|&(core, new)| match (to_core, name) {
@@ -138,25 +144,12 @@ fn copy(object: &Tree, ty: corten_schema::TypeId, api_version: &str, to_core: bo
         });
         let value = match name {
             "apiVersion" => out.string(api_version),
-            "series" => copy_series(&mut out, node, to_core),
+            "series" => import_as(&mut out, node, series),
             _ => out.import(node),
         };
         out.set_named(root, renamed.unwrap_or(name), value);
     }
     out
-}
-
-/// The series look alike, but they are of two types.
-fn copy_series(out: &mut Tree, series: Node<'_>, to_core: bool) -> corten_object::tree::Id {
-    let ty = if to_core { corten_views::core_v1::EventSeries::TYPE } else { events_v1::EventSeries::TYPE };
-    let made = out.structure(ty);
-    for name in ["count", "lastObservedTime"] {
-        if let Some(value) = series.get(name) {
-            let value = out.import(value);
-            out.set_named(made, name, value);
-        }
-    }
-    made
 }
 
 /// What every event keeps to. A set eventTime tells an event of the newer kind.

@@ -3,5 +3,29 @@
 //! Nothing in here does I/O. The pipeline of the API server calls a kind's [`strategy::Strategy`] at fixed places; all
 //! that strategies share (metadata, managedFields, deletion, storage) is the pipeline's.
 
+mod access;
+pub mod config_map;
+pub mod endpoint_slice;
+pub mod endpoints;
+pub mod event;
+pub mod horizontal_pod_autoscaler;
+pub mod ingress;
+pub mod ingress_class;
+pub mod ip_address;
+pub mod label_selector;
+pub mod lease;
+pub mod namespace;
+pub mod network_policy;
+pub mod node;
+pub mod object_meta;
+pub mod priority_class;
+pub mod rbac;
+pub mod resource_name;
 pub mod rows;
+pub mod secret;
+pub mod service;
+pub mod service_account;
+pub mod service_cidr;
 pub mod strategy;
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
-use corten_object::tree::{Edit, Node, Strings};
+use corten_object::tree::{Edit, Node, Strings, View};
 use corten_views::core_v1::{Namespace, NamespaceSpec, NamespaceStatus};
 use corten_views::meta_v1::ObjectMeta;
 
@@ -38,9 +38,8 @@ impl Strategy for Namespaces {
     }
 
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
-        let finalizers = view::<Namespace<'_>>(old).spec();
-        use corten_object::tree::View;
-        put_back(&mut object.ensure(Namespace::SPEC), finalizers.as_struct(), NamespaceSpec::FINALIZERS);
+        let old_spec = view::<Namespace<'_>>(old).spec();
+        put_back(&mut object.ensure(Namespace::SPEC), old_spec.as_struct(), NamespaceSpec::FINALIZERS);
         put_back(object, old.as_struct(), Namespace::STATUS);
         label_with_name(object);
     }
@@ -64,15 +63,19 @@ impl Strategy for Namespaces {
     }
 
     fn deletion(&self, _object: Node<'_>, _grace_seconds: Option<i64>) -> Deletion {
-        Deletion::Marked
+        Deletion::Finalize
     }
 
-    fn prepare_deletion(&self, object: &mut Edit<'_>) {
+    fn returns_deleted(&self) -> bool {
+        true
+    }
+
+    fn mark_deleting(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.ensure(Namespace::STATUS).set(NamespaceStatus::PHASE, TERMINATING);
     }
 
-    fn holds(&self, object: Node<'_>) -> bool {
-        !view::<Namespace<'_>>(object).spec().finalizers().is_empty()
+    fn is_finished(&self, object: Node<'_>) -> bool {
+        view::<Namespace<'_>>(object).spec().finalizers().is_empty()
     }
 
     fn selectable<'t>(&self, object: Node<'t>, out: &mut Vec<Cow<'t, str>>) {
@@ -120,6 +123,10 @@ impl Strategy for Status {
         Namespaces.name_errors(name, prefix)
     }
 
+    fn is_finished(&self, object: Node<'_>) -> bool {
+        Namespaces.is_finished(object)
+    }
+
     fn reset_fields(&self) -> &'static [&'static [&'static str]] {
         &[&["spec"]]
     }
@@ -150,8 +157,8 @@ impl Strategy for Finalize {
         Namespaces.name_errors(name, prefix)
     }
 
-    fn holds(&self, object: Node<'_>) -> bool {
-        Namespaces.holds(object)
+    fn is_finished(&self, object: Node<'_>) -> bool {
+        Namespaces.is_finished(object)
     }
 
     fn reset_fields(&self) -> &'static [&'static [&'static str]] {

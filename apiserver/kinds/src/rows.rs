@@ -2,6 +2,8 @@
 
 use crate::strategy::Strategy;
 
+pub mod objects;
+
 /// A kind, whatever its versions.
 pub struct Row {
     /// "" for the core group.

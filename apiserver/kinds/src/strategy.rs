@@ -32,8 +32,8 @@ pub enum Deletion {
     Immediate,
     /// Marked, and ended by a second delete with no grace.
     Graceful { seconds: i64 },
-    /// Marked without a grace period by the first delete; later ones remove it when [`Strategy::holds`] no longer does.
-    Marked,
+    /// Marked, and ended by an update when the kind's own finalizers are done: see [`Strategy::mark_deleting`].
+    Finalize,
 }
 
 /// A run of the metadata rules within a kind's own validation.
@@ -49,6 +49,9 @@ pub trait Strategy: Send + Sync {
     /// Defaults of one version that depend on other fields; the plain ones of the tables are set already. Also called
     /// for what is read from storage, so it must be quick and leave alone what is set.
     fn default(&self, _version: &str, _object: &mut Edit<'_>) {}
+
+    /// What is shown of objects that older servers stored; called for what was read from storage, never for requests.
+    fn default_on_read(&self, _object: &mut Edit<'_>) {}
 
     /// Clears and sets what a client may not choose on create: status, generation rules of the kind's own.
     fn prepare_create(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
@@ -114,12 +117,22 @@ pub trait Strategy: Send + Sync {
         Deletion::Immediate
     }
 
-    /// Changes an object that a delete marks.
-    fn prepare_deletion(&self, _object: &mut Edit<'_>) {}
+    /// What else marks an object whose deletion is `Finalize`d; the deletion timestamp is set already.
+    fn mark_deleting(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
 
-    /// Whether a marked object stays although its metadata has no finalizer.
-    fn holds(&self, _object: Node<'_>) -> bool {
+    /// Whether an object that is being deleted, and has no finalizer in its metadata, is at its end.
+    fn is_finished(&self, _object: Node<'_>) -> bool {
+        true
+    }
+
+    /// Whether the answer to a delete that is done shows the object, not only a success.
+    fn returns_deleted(&self) -> bool {
         false
+    }
+
+    /// Whether deletes may leave dependents to the garbage collector.
+    fn collects_garbage(&self) -> bool {
+        true
     }
 
     /// Dependents are orphaned when nobody says otherwise.

@@ -20,7 +20,8 @@ macro_rules! view {
             }
         }
 
-        #[allow(dead_code)]
+        // JSONSchemaProps has a field `not`; no view is an operand.
+        #[allow(clippy::should_implement_trait)]
         impl<'t> $name<'t> {
             $(
                 pub const $field: corten_schema::FieldId = corten_schema::FieldId($index);

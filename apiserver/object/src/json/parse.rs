@@ -64,7 +64,7 @@ pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
         depth: 0,
     };
     let root = match form {
-        Form::Typed(ty) => parser.typed(&Shape::Struct(ty), 0)?,
+        Form::Typed(ty) => parser.typed_struct(ty)?,
         Form::Plain => parser.plain()?,
         Form::Custom { metadata } => parser.custom(metadata)?,
     };
@@ -329,7 +329,7 @@ impl Parser {
                 return Ok(None);
             }
             parser.strict_path.push(StrictStep::Field("metadata"));
-            let value = parser.typed(&Shape::Struct(metadata), 0)?;
+            let value = parser.typed_struct(metadata)?;
             parser.strict_path.pop();
             Ok(Some(value))
         })
@@ -411,6 +411,25 @@ impl Parser {
                 self.mismatch(what, shape, level);
                 Ok(None)
             }
+        }
+    }
+
+    /// A struct that stands in no field.
+    fn typed_struct(&mut self, ty: TypeId) -> Result_<Option<Id>> {
+        match self.peek() {
+            Some(b'{') => self.structure(ty).map(Some),
+            Some(b'n') => {
+                self.scan(|scanner| scanner.literal("null"))?;
+                Ok(None)
+            }
+            Some(_) => {
+                let what = self.skip()?;
+                if self.mismatch.is_none() {
+                    self.mismatch = Some(self.mismatch_message(what, &scalar::go_name(&Shape::Struct(ty))));
+                }
+                Ok(None)
+            }
+            None => self.syntax("looking for beginning of value"),
         }
     }
 
