@@ -21,6 +21,7 @@ pub mod object_meta;
 pub mod priority_class;
 pub mod rbac;
 pub mod resource_name;
+pub mod pod;
 pub mod rows;
 pub mod secret;
 pub mod service;
