@@ -24,6 +24,7 @@ pub mod pod_disruption_budget;
 pub mod priority_class;
 pub mod rbac;
 pub mod resource_name;
+pub mod pod;
 pub mod rows;
 pub mod runtime_class;
 pub mod secret;
