@@ -4,8 +4,8 @@ use super::Row;
 use crate::strategy::Strategy;
 use crate::{
     config_map, csi, endpoint_slice, endpoints, event, horizontal_pod_autoscaler, ingress, ingress_class, ip_address,
-    lease, namespace, network_policy, node, pod_disruption_budget, priority_class, rbac, runtime_class, secret,
-    service, service_account, service_cidr, storage,
+    lease, namespace, network_policy, node, persistent_volume_claim, pod_disruption_budget, priority_class, rbac,
+    runtime_class, secret, service, service_account, service_cidr, storage,
 };
 
 const fn row(
@@ -23,6 +23,7 @@ pub static ROWS: &[Row] = &[
     row("", "events", &event::Events { labels: event::SELECTABLE.len() }, event::SELECTABLE),
     row("", "namespaces", &namespace::Namespaces, &["status.phase"]),
     row("", "nodes", &node::Nodes, &["spec.unschedulable"]),
+    row("", "persistentvolumeclaims", &persistent_volume_claim::PersistentVolumeClaims, &[]),
     row("", "secrets", &secret::Secrets, &["type"]),
     row("", "serviceaccounts", &service_account::ServiceAccounts, &[]),
     row("", "services", &service::Services, &["spec.clusterIP", "spec.type"]),

@@ -454,3 +454,39 @@ fn budgets_and_runtime_classes() {
         "overhead.limits[odd]: Invalid value: \"odd\": must be a standard resource type or fully qualified\noverhead.limits[odd]: Invalid value: \"odd\": must be a standard resource for containers",
     );
 }
+
+#[test]
+fn claims() {
+    let check = |body: &str, expected: &str| check("v1", "PersistentVolumeClaim", body, expected);
+    let spec = |rest: &str, size: &str| {
+        format!(r#""spec":{{"accessModes":["ReadWriteOnce"],"resources":{{"requests":{{"storage":"{size}"}}}}{rest}}}"#)
+    };
+    check(&spec("", "1Gi"), "");
+    check(
+        r#""spec":{}"#,
+        "spec.accessModes: Required value: at least 1 access mode is required\nspec.resources[storage]: Required value",
+    );
+    let update = |old: &str, new: &str, expected: &str| check_update("v1", "PersistentVolumeClaim", old, new, expected);
+    update(&spec("", "1Gi"), &spec(r#","volumeName":"v""#, "1Gi"), "");
+    update(&spec("", "1Gi"), &spec(r#","storageClassName":"c""#, "1Gi"), "");
+    let changed = "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n";
+    update(
+        &spec("", "1Gi"),
+        &spec("", "2Gi"),
+        &format!(
+            "{changed}@@ -6,7 +6,7 @@\n  \"Resources\": {{\n   \"Limits\": null,\n   \"Requests\": {{\n-   \"storage\": \"1Gi\"\n+   \"storage\": \"2Gi\"\n   }}\n  }},\n  \"VolumeName\": \"\",\n"
+        ),
+    );
+    let mut tree = make(
+        "v1",
+        "PersistentVolumeClaim",
+        &spec(r#","dataSource":{"kind":"VolumeSnapshot","apiGroup":"snapshot.storage.k8s.io","name":"s"}"#, "1"),
+    );
+    create(&crate::persistent_volume_claim::PersistentVolumeClaims, &mut tree, &context("", "v1"), true);
+    assert!(
+        json(&tree)
+            .contains(r#""dataSourceRef":{"apiGroup":"snapshot.storage.k8s.io","kind":"VolumeSnapshot","name":"s"}"#),
+        "{}",
+        json(&tree)
+    );
+}
