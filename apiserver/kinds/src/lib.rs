@@ -4,6 +4,7 @@
 //! that strategies share (metadata, managedFields, deletion, storage) is the pipeline's.
 
 mod access;
+
 pub mod config_map;
 pub mod csi;
 pub mod endpoint_slice;
@@ -34,5 +35,4 @@ pub mod service_account;
 pub mod service_cidr;
 pub mod storage;
 pub mod strategy;
-#[cfg(test)]
-mod tests;
+pub mod table;
