@@ -127,7 +127,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
 
     let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
     let facts = Facts {
-        client_ca: &String::from_utf8_lossy(&pki.cluster_ca().pem().as_bytes()),
+        client_ca: &pki.cluster_ca().certificate_pem,
         secure_port: address.port(),
         today: today[..10].to_owned(),
     };
@@ -145,7 +145,7 @@ impl Running {
             SocketAddr::V6(address) if address.ip().is_unspecified() => format!("[::1]:{}", address.port()),
             address => address.to_string(),
         };
-        Ok(kubeconfig::Access::by_certificate(&format!("https://{host}"), self.pki.cluster_ca().pem(), &pair))
+        Ok(kubeconfig::Access::by_certificate(&format!("https://{host}"), &self.pki.cluster_ca().certificate_pem, &pair))
     }
 
     /// After everything else has left: makes sure that all that was written is kept.
@@ -226,8 +226,16 @@ fn identity(
         cache: Some(TokenCache::new(clock.clone(), random)),
         api_audiences: audiences.clone(),
     };
-    let front_proxy = FrontProxy::standard(trust(pki.front_proxy_ca().pem())?, clock.clone());
-    let certificates = ClientCertificates { trust: trust(pki.cluster_ca().pem())?, clock: clock.clone() };
+    let front_proxy = FrontProxy {
+        trust: trust(&pki.front_proxy_ca().certificate_pem)?,
+        clock: clock.clone(),
+        allowed_names: vec!["front-proxy-client".to_owned()],
+        username_headers: vec!["x-remote-user".to_owned()],
+        uid_headers: vec!["x-remote-uid".to_owned()],
+        group_headers: vec!["x-remote-group".to_owned()],
+        extra_header_prefixes: vec!["x-remote-extra-".to_owned()],
+    };
+    let certificates = ClientCertificates { trust: trust(&pki.cluster_ca().certificate_pem)?, clock: clock.clone() };
     let authenticators = Authenticators {
         front_proxy: Some(front_proxy),
         client_certificates: Some(certificates),
@@ -255,7 +263,7 @@ fn tls(pki: &Pki, address: SocketAddr) -> Result<(rustls::ServerConfig, Arc<Serv
     }
     let serving = ServingCertificate::new(&*pki.leaf(Leaf::serving(names))?)?;
     let authority = |pem: &str| ClientCa::from_pem(pem.as_bytes());
-    let (cluster, proxy) = (authority(pki.cluster_ca().pem())?, authority(pki.front_proxy_ca().pem())?);
+    let (cluster, proxy) = (authority(&pki.cluster_ca().certificate_pem)?, authority(&pki.front_proxy_ca().certificate_pem)?);
     let mut tls = corten_pki::server_config(Arc::clone(&serving), &[&cluster, &proxy])?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((tls, serving))
