@@ -5,6 +5,7 @@
 
 mod access;
 pub mod config_map;
+pub mod deployment;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
@@ -22,6 +23,7 @@ pub mod priority_class;
 pub mod rbac;
 pub mod resource_name;
 pub mod pod;
+pub mod pod_template;
 pub mod rows;
 pub mod secret;
 pub mod service;

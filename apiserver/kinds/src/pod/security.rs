@@ -2,7 +2,7 @@
 
 use corten_api::field::{Error, Errors, Path};
 use corten_api::names;
-use corten_object::tree::{Node, View};
+use corten_object::tree::Node;
 use corten_views::core_v1::{
     AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Sysctl,
 };
