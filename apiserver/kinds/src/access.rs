@@ -57,12 +57,6 @@ pub fn go_struct(fields: &[(&str, BadValue)]) -> BadValue {
     BadValue::Json(format!("{{{}}}", fields.join(",")))
 }
 
-/// A list of upstream's internal API.
-pub fn go_list(items: impl Iterator<Item = BadValue>) -> BadValue {
-    let items: Vec<String> = items.map(|item| item.to_string()).collect();
-    if items.is_empty() { BadValue::Null } else { BadValue::Json(format!("[{}]", items.join(","))) }
-}
-
 /// A time: null where it is not set.
 pub fn go_time(time: &str) -> BadValue {
     if time.is_empty() { BadValue::Null } else { BadValue::typed(time) }

@@ -4,7 +4,9 @@
 //! that strategies share (metadata, managedFields, deletion, storage) is the pipeline's.
 
 mod access;
+
 pub mod config_map;
+pub mod csi;
 pub mod deployment;
 pub mod endpoint_slice;
 pub mod endpoints;
@@ -18,17 +20,22 @@ pub mod lease;
 pub mod namespace;
 pub mod network_policy;
 pub mod node;
+pub mod node_labels;
 pub mod object_meta;
+pub mod persistent_volume_claim;
+pub mod pod;
+pub mod pod_disruption_budget;
 pub mod priority_class;
 pub mod rbac;
 pub mod resource_name;
 pub mod pod;
 pub mod pod_template;
 pub mod rows;
+pub mod runtime_class;
 pub mod secret;
 pub mod service;
 pub mod service_account;
 pub mod service_cidr;
+pub mod storage;
 pub mod strategy;
-#[cfg(test)]
-mod tests;
+pub mod table;

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_object::tree::{Edit, IntOrStr, Node};
-use corten_views::networking_v1::{
-    IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
-};
+use corten_views::networking_v1::{IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 
 use crate::access::{bad_field, same, view};
 use crate::label_selector::{self, Leniency};

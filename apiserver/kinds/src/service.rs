@@ -221,7 +221,9 @@ fn drop_what_the_type_had(object: &mut Edit<'_>, old: Service<'_>) {
             drop.push(ServiceSpec::IP_FAMILY_POLICY);
         }
     }
-    if before.health_checked() && !after.health_checked() && old.health_check_node_port() == new.health_check_node_port()
+    if before.health_checked()
+        && !after.health_checked()
+        && old.health_check_node_port() == new.health_check_node_port()
     {
         drop.push(ServiceSpec::HEALTH_CHECK_NODE_PORT);
     }

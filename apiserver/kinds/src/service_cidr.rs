@@ -88,8 +88,7 @@ fn validate_cidrs(cidrs: Strings<'_>, errors: &mut Errors) {
     }
     if let [Some(first), Some(second)] = families[..] {
         if first == second {
-            let detail =
-                "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
+            let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
             errors.push(Error::invalid(&path, BadValue::strings(cidrs.iter()), detail));
         }
     }

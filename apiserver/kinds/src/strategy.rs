@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use corten_api::field::Errors;
 use corten_object::tree::{Edit, Node, Tree};
 
+use crate::table::{self, Cell, Column, Row};
+
 /// What a strategy may know of the request that it serves.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'c> {
@@ -108,6 +110,11 @@ pub trait Strategy: Send + Sync {
         false
     }
 
+    /// Whether the generation of new objects is 1, in a kind that keeps one.
+    fn starts_with_generation(&self) -> bool {
+        self.keeps_generation()
+    }
+
     /// An update without a resourceVersion is taken as it comes.
     fn allows_unconditional_update(&self) -> bool {
         true
@@ -148,6 +155,18 @@ pub trait Strategy: Send + Sync {
 
     /// Values of the field labels of the kind's row beyond metadata.name and metadata.namespace, in the row's order.
     fn selectable<'t>(&self, _object: Node<'t>, _out: &mut Vec<Cow<'t, str>>) {}
+
+    /// The columns of a Table.
+    fn columns(&self) -> &'static [Column] {
+        &table::DEFAULT_COLUMNS
+    }
+
+    /// The row of an object, a cell for each column.
+    fn row(&self, object: Node<'_>) -> Row {
+        let text = |path: &[&str]| object.at(path).map_or("", Node::as_str);
+        let created = Cell::Str(text(&["metadata", "creationTimestamp"]).to_owned());
+        Row { cells: vec![Cell::Str(text(&["metadata", "name"]).to_owned()), created], conditions: Vec::new() }
+    }
 
     /// The strategy of a subresource that writes the object itself (`status`, `ephemeralcontainers`, ...).
     fn subresource(&self, _name: &str) -> Option<&'static dyn Strategy> {

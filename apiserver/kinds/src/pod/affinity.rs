@@ -74,12 +74,7 @@ fn validate_node_term(term: NodeSelectorTerm<'_>, lenient: bool, path: &Path<'_>
     }
 }
 
-fn validate_expression(
-    requirement: NodeSelectorRequirement<'_>,
-    lenient: bool,
-    path: &Path<'_>,
-    errors: &mut Errors,
-) {
+fn validate_expression(requirement: NodeSelectorRequirement<'_>, lenient: bool, path: &Path<'_>, errors: &mut Errors) {
     let values = requirement.values();
     let values_path = path.child("values");
     match requirement.operator() {
@@ -141,12 +136,7 @@ fn validate_weight(weight: i64, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-fn validate_required(
-    terms: Items<'_, PodAffinityTerm<'_>>,
-    lenient: bool,
-    list: &Path<'_>,
-    errors: &mut Errors,
-) {
+fn validate_required(terms: Items<'_, PodAffinityTerm<'_>>, lenient: bool, list: &Path<'_>, errors: &mut Errors) {
     for (i, term) in terms.iter().enumerate() {
         validate_term(term, lenient, &list.index(i), errors);
     }

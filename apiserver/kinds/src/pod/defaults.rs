@@ -5,12 +5,11 @@ use corten_object::tree::{Edit, Id, View};
 use corten_schema::FieldId;
 use corten_views::core_v1::{
     AzureDiskVolumeSource, ConfigMapVolumeSource, Container, ContainerPort, ContainerStatus, DownwardAPIProjection,
-    DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, EnvVarSource,
-    EphemeralVolumeSource, FileKeySelector, GRPCAction, HTTPGetAction, HostPathVolumeSource, ISCSIVolumeSource,
-    ImageVolumeSource, Lifecycle, LifecycleHandler, ObjectFieldSelector, PersistentVolumeClaimSpec,
-    PersistentVolumeClaimTemplate, Pod, PodIP, PodSpec, PodStatus, Probe, ProjectedVolumeSource, RBDVolumeSource,
-    ResourceRequirements, ScaleIOVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection, Volume,
-    VolumeProjection, VolumeResourceRequirements,
+    DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, EnvVarSource, EphemeralVolumeSource, FileKeySelector,
+    GRPCAction, HTTPGetAction, HostPathVolumeSource, ISCSIVolumeSource, ImageVolumeSource, Lifecycle, LifecycleHandler,
+    ObjectFieldSelector, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Pod, PodIP, PodSpec, PodStatus,
+    Probe, ProjectedVolumeSource, RBDVolumeSource, ResourceRequirements, ScaleIOVolumeSource, SecretVolumeSource,
+    ServiceAccountTokenProjection, Volume, VolumeProjection, VolumeResourceRequirements,
 };
 use corten_views::meta_v1::ObjectMeta;
 
@@ -338,11 +337,9 @@ fn status(status: &mut Edit<'_>) {
         }
         _ => {}
     }
-    for list in [
-        PodStatus::INIT_CONTAINER_STATUSES,
-        PodStatus::CONTAINER_STATUSES,
-        PodStatus::EPHEMERAL_CONTAINER_STATUSES,
-    ] {
+    for list in
+        [PodStatus::INIT_CONTAINER_STATUSES, PodStatus::CONTAINER_STATUSES, PodStatus::EPHEMERAL_CONTAINER_STATUSES]
+    {
         for id in status.items(list) {
             let mut container = status.at(id);
             round_amounts(&mut container, ContainerStatus::ALLOCATED_RESOURCES);

@@ -150,9 +150,20 @@ fn internal_field<'f>(version: &str, field: &'f str) -> Result<&'f str, String> 
         };
     }
     match field {
-        "metadata.annotations" | "metadata.labels" | "metadata.name" | "metadata.namespace" | "metadata.uid"
-        | "spec.nodeName" | "spec.restartPolicy" | "spec.serviceAccountName" | "spec.schedulerName" | "status.phase"
-        | "status.hostIP" | "status.hostIPs" | "status.podIP" | "status.podIPs" => Ok(field),
+        "metadata.annotations"
+        | "metadata.labels"
+        | "metadata.name"
+        | "metadata.namespace"
+        | "metadata.uid"
+        | "spec.nodeName"
+        | "spec.restartPolicy"
+        | "spec.serviceAccountName"
+        | "spec.schedulerName"
+        | "status.phase"
+        | "status.hostIP"
+        | "status.hostIPs"
+        | "status.podIP"
+        | "status.podIPs" => Ok(field),
         "spec.host" => Ok("spec.nodeName"),
         _ => Err(format!("field label not supported: {field}")),
     }
@@ -190,7 +201,9 @@ fn validate_divisor(resource: &str, divisor: &str, path: &Path<'_>, errors: &mut
         return;
     }
     let bytes = |of: &str| {
-        format!("only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the {of} resource")
+        format!(
+            "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the {of} resource"
+        )
     };
     let (supported, detail) = match resource {
         "limits.cpu" | "requests.cpu" => (

@@ -191,7 +191,10 @@ mod tests {
     fn indents_as_go_does() {
         let check = |json: &str, expected: &str| assert_eq!(indent(json), expected);
         check("{}", "{}");
-        check(r#"{"a":[],"b":[1,{"c":"x:{\"}"}]}"#, "{\n \"a\": [],\n \"b\": [\n  1,\n  {\n   \"c\": \"x:{\\\"}\"\n  }\n ]\n}");
+        check(
+            r#"{"a":[],"b":[1,{"c":"x:{\"}"}]}"#,
+            "{\n \"a\": [],\n \"b\": [\n  1,\n  {\n   \"c\": \"x:{\\\"}\"\n  }\n ]\n}",
+        );
     }
 
     /// Every field that is set shows: none is known by a name that the versioned type lacks.

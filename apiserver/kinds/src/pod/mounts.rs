@@ -32,9 +32,11 @@ impl<'t> Volumes<'t> {
         match &self.index {
             Some(index) => self.volumes.get(*index.get(name)?),
             None => {
-                let found = self.volumes.iter().enumerate().find(|(i, volume)| {
-                    volume.name() == name && self.bad.binary_search(i).is_err()
-                });
+                let found = self
+                    .volumes
+                    .iter()
+                    .enumerate()
+                    .find(|(i, volume)| volume.name() == name && self.bad.binary_search(i).is_err());
                 found.map(|(_, volume)| volume)
             }
         }
@@ -138,8 +140,7 @@ fn validate_devices(container: Container<'_>, volumes: &Volumes<'_>, path: &Path
         match volume {
             None => errors.push(Error::not_found(&name_path, name)),
             Some(volume) if volume.persistent_volume_claim().is_none() && volume.ephemeral().is_none() => {
-                let detail =
-                    "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
+                let detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
                 errors.push(Error::invalid(&name_path, name, detail));
             }
             Some(_) => {}

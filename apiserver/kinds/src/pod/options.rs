@@ -61,7 +61,10 @@ impl Options {
             nonlocal_token_paths: has_nonlocal_token_path(spec),
             host_sysctls: security::has_host_sysctl(spec),
             any_selinux_change_policy: spec.security_context().is_some_and(|c| c.se_linux_change_policy().is_some()),
-            comparing_tolerations: spec.tolerations().iter().any(|toleration| matches!(toleration.operator(), "Lt" | "Gt")),
+            comparing_tolerations: spec
+                .tolerations()
+                .iter()
+                .any(|toleration| matches!(toleration.operator(), "Lt" | "Gt")),
             restart_on_resize_of_init: has_restart_on_resize_of_init(spec),
             user_namespace_with_devices: on_user_namespace && device(),
             user_namespace_on_host_network: on_user_namespace && spec.host_network(),
@@ -108,9 +111,9 @@ fn uses_indivisible_huge_pages(spec: PodSpec<'_>) -> bool {
         resources::is_huge_pages(name) && !resources::is_whole_pages(name, &resources::quantity(value))
     };
     let of_container = |list: corten_object::tree::StringMap<'_>| list.iter().any(indivisible);
-    containers::all(spec).any(|container| {
-        of_container(container.resources().limits()) || of_container(container.resources().requests())
-    }) || of_container(spec.overhead())
+    containers::all(spec)
+        .any(|container| of_container(container.resources().limits()) || of_container(container.resources().requests()))
+        || of_container(spec.overhead())
 }
 
 fn has_nonlocal_token_path(spec: PodSpec<'_>) -> bool {
@@ -124,7 +127,8 @@ fn has_nonlocal_token_path(spec: PodSpec<'_>) -> bool {
 }
 
 fn has_restart_on_resize_of_init(spec: PodSpec<'_>) -> bool {
-    spec.init_containers().iter().filter(|&container| !containers::is_restartable(container)).any(|container| {
-        container.resize_policy().iter().any(|policy| policy.restart_policy() == "RestartContainer")
-    })
+    spec.init_containers()
+        .iter()
+        .filter(|&container| !containers::is_restartable(container))
+        .any(|container| container.resize_policy().iter().any(|policy| policy.restart_policy() == "RestartContainer"))
 }

@@ -65,7 +65,10 @@ pub fn drop_disabled(spec: &mut Edit<'_>, old: Struct<'_>) {
 }
 
 fn projections<'t>(spec: PodSpec<'t>) -> impl Iterator<Item = VolumeProjection<'t>> {
-    spec.volumes().iter().filter_map(Volume::projected).flat_map(|projected: ProjectedVolumeSource<'t>| projected.sources().iter())
+    spec.volumes()
+        .iter()
+        .filter_map(Volume::projected)
+        .flat_map(|projected: ProjectedVolumeSource<'t>| projected.sources().iter())
 }
 
 fn drop_stop_signals(spec: &mut Edit<'_>) {
@@ -93,11 +96,8 @@ pub fn drop_disabled_status(status: &mut Edit<'_>, old: PodStatus<'_>) {
     if old.node_allocatable_resource_claim_statuses().is_empty() {
         status.remove(PodStatus::NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUSES);
     }
-    const LISTS: [FieldId; 3] = [
-        PodStatus::CONTAINER_STATUSES,
-        PodStatus::INIT_CONTAINER_STATUSES,
-        PodStatus::EPHEMERAL_CONTAINER_STATUSES,
-    ];
+    const LISTS: [FieldId; 3] =
+        [PodStatus::CONTAINER_STATUSES, PodStatus::INIT_CONTAINER_STATUSES, PodStatus::EPHEMERAL_CONTAINER_STATUSES];
     if !uses_volume_status(old) {
         for list in LISTS {
             for id in status.items(list) {
@@ -220,9 +220,8 @@ pub fn for_each_app_armor_annotation<'t>(pod: Pod<'t>, mut visitor: impl FnMut(C
 
 /// A profile that would be taken as a field.
 pub fn valid_profile(annotation: &str) -> Option<(&'static str, Option<&str>)> {
-    annotations::app_armor_profile(annotation).filter(|(_, file)| {
-        file.is_none_or(|file| file.trim() == file && file.len() <= 4095)
-    })
+    annotations::app_armor_profile(annotation)
+        .filter(|(_, file)| file.is_none_or(|file| file.trim() == file && file.len() <= 4095))
 }
 
 pub fn is_pods_profile(spec: PodSpec<'_>, kind: &str, file: Option<&str>) -> bool {

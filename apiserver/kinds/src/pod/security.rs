@@ -2,10 +2,15 @@
 
 use corten_api::field::{Error, Errors, Path};
 use corten_api::names;
+<<<<<<< HEAD
 use corten_object::tree::Node;
 use corten_views::core_v1::{
     AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Sysctl,
 };
+=======
+use corten_object::tree::{Node, View};
+use corten_views::core_v1::{AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Sysctl};
+>>>>>>> main
 
 use super::checks::{int_messages, local_descending_path, not_supported, one_of};
 use super::options::Options;
@@ -220,7 +225,18 @@ fn shared_namespace(sysctl: Sysctl<'_>, spec: PodSpec<'_>) -> Option<&'static st
 /// Dots part the name, unless a slash comes first: then slashes part it, and dots stand within parts.
 fn normal_sysctl(name: &str) -> String {
     match name.find(['.', '/']).map(|at| name.as_bytes()[at]) {
-        Some(b'/') => name.chars().map(|c| if c == '/' { '.' } else if c == '.' { '/' } else { c }).collect(),
+        Some(b'/') => name
+            .chars()
+            .map(|c| {
+                if c == '/' {
+                    '.'
+                } else if c == '.' {
+                    '/'
+                } else {
+                    c
+                }
+            })
+            .collect(),
         _ => name.to_owned(),
     }
 }
@@ -273,7 +289,10 @@ mod tests {
         for name in ["a.b.c.d", "a", "a_b", "a-b", "abc", "abc.def", "a/b/c/d", "a/b.c"] {
             check(name, true);
         }
-        for name in ["", "*", "ä", "a_", "_", "_a", "_a._b", "__", "-", ".", "a.", ".a", "a.b.", "a*.b", "a*b", "*a", "a.*", "a.b.c*", "Abc", "/", "a//b"] {
+        for name in [
+            "", "*", "ä", "a_", "_", "_a", "_a._b", "__", "-", ".", "a.", ".a", "a.b.", "a*.b", "a*b", "*a", "a.*",
+            "a.b.c*", "Abc", "/", "a//b",
+        ] {
             check(name, false);
         }
         check(&"x".repeat(253), true);

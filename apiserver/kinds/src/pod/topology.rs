@@ -28,9 +28,8 @@ pub fn validate(
         }
         let (key, action) = (constraint.topology_key(), constraint.when_unsatisfiable());
         one_of(action, ACTIONS, &path.child("whenUnsatisfiable"), errors);
-        let same = |other: TopologySpreadConstraint<'_>| {
-            other.topology_key() == key && other.when_unsatisfiable() == action
-        };
+        let same =
+            |other: TopologySpreadConstraint<'_>| other.topology_key() == key && other.when_unsatisfiable() == action;
         if constraints.iter().skip(i + 1).any(same) {
             let path = path.child("{topologyKey, whenUnsatisfiable}");
             errors.push(Error::duplicate(&path, format!("{{{key}, {action}}}")));
@@ -119,12 +118,7 @@ fn validate_keys(keys: Strings<'_>, selector: Option<LabelSelector<'_>>, list: &
 }
 
 /// The rules of before keys were made requirements.
-fn validate_legacy_keys(
-    keys: Strings<'_>,
-    selector: Option<LabelSelector<'_>>,
-    list: &Path<'_>,
-    errors: &mut Errors,
-) {
+fn validate_legacy_keys(keys: Strings<'_>, selector: Option<LabelSelector<'_>>, list: &Path<'_>, errors: &mut Errors) {
     if keys.is_empty() {
         return;
     }

@@ -312,7 +312,8 @@ fn validate_flex(flex: FlexVolumeSource<'_>, path: &Path<'_>, errors: &mut Error
     let list = path.child("options");
     for (key, _) in flex.options().iter() {
         let namespace = key.split('/').next().unwrap_or_default().to_lowercase();
-        let reserved = |domain: &str| namespace.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let reserved =
+            |domain: &str| namespace.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
         if reserved("kubernetes.io") || reserved("k8s.io") {
             let detail = "kubernetes.io and k8s.io namespaces are reserved";
             errors.push(Error::invalid(&list.key(key), key, detail));

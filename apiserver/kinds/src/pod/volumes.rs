@@ -8,9 +8,7 @@ use corten_views::core_v1::{
 };
 use corten_views::meta_v1::ObjectMeta;
 
-use super::checks::{
-    TextSet, dns_label, file_mode, local_nonreserved_path, no_backsteps, require,
-};
+use super::checks::{TextSet, dns_label, file_mode, local_nonreserved_path, no_backsteps, require};
 use super::containers::validate_pull_policy;
 use super::mounts::Volumes;
 use super::options::Options;

@@ -89,8 +89,10 @@ fn is_dns_name(name: &str) -> bool {
 
 /// Containers that run as processes of the host: all of a pod do, or none.
 pub fn validate_host_processes(spec: PodSpec<'_>, path: &Path<'_>, errors: &mut Errors) {
-    let of_pod =
-        spec.security_context().and_then(|context| context.windows_options()).and_then(|options| options.host_process());
+    let of_pod = spec
+        .security_context()
+        .and_then(|context| context.windows_options())
+        .and_then(|options| options.host_process());
     let (mut all, mut on_host) = (0, 0);
     containers::visit(spec, path, |container, path| {
         all += 1;

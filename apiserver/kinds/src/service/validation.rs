@@ -22,7 +22,9 @@ pub fn validate_change(new: Service<'_>, old: Service<'_>, errors: &mut Errors) 
         validate_change_of_families(&after, &before, errors);
     }
     validate_class(new.spec(), Some(old.spec()), errors);
-    if before.health_checked() && after.health_checked() && before.health_check_node_port != after.health_check_node_port
+    if before.health_checked()
+        && after.health_checked()
+        && before.health_check_node_port != after.health_check_node_port
     {
         errors.push(Error::forbidden(&Path::new("spec").child("healthCheckNodePort"), FIELD_IMMUTABLE));
     }

@@ -135,10 +135,7 @@ fn longest(
     while best.a > a_start && best.b > b_start && a[best.a - 1] == b[best.b - 1] {
         best = Match { a: best.a - 1, b: best.b - 1, size: best.size + 1 };
     }
-    while best.a + best.size < a_end
-        && best.b + best.size < b_end
-        && a[best.a + best.size] == b[best.b + best.size]
-    {
+    while best.a + best.size < a_end && best.b + best.size < b_end && a[best.a + best.size] == b[best.b + best.size] {
         best.size += 1;
     }
     best
@@ -158,11 +155,7 @@ fn groups(mut changes: Vec<Change>) -> Vec<Vec<Change>> {
     let mut group: Vec<Change> = Vec::new();
     for mut change in changes {
         if change.same && change.a.1 - change.a.0 > 2 * CONTEXT {
-            let end = Change {
-                a: (change.a.0, change.a.0 + CONTEXT),
-                b: (change.b.0, change.b.0 + CONTEXT),
-                ..change
-            };
+            let end = Change { a: (change.a.0, change.a.0 + CONTEXT), b: (change.b.0, change.b.0 + CONTEXT), ..change };
             group.push(end);
             groups.push(std::mem::take(&mut group));
             change.a.0 = change.a.1 - CONTEXT;
