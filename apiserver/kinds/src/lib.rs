@@ -7,6 +7,7 @@ mod access;
 
 pub mod config_map;
 pub mod csi;
+pub mod deployment;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
@@ -27,6 +28,8 @@ pub mod pod_disruption_budget;
 pub mod priority_class;
 pub mod rbac;
 pub mod resource_name;
+pub mod pod;
+pub mod pod_template;
 pub mod rows;
 pub mod runtime_class;
 pub mod secret;

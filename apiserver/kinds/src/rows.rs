@@ -3,6 +3,7 @@
 use crate::strategy::Strategy;
 
 pub mod objects;
+pub mod workloads;
 
 /// A kind, whatever its versions.
 pub struct Row {
