@@ -5,6 +5,7 @@
 
 mod access;
 
+pub mod columns;
 pub mod config_map;
 pub mod event;
 pub mod horizontal_pod_autoscaler;
@@ -20,3 +21,6 @@ pub mod service;
 pub mod service_account;
 pub mod strategy;
 pub mod table;
+
+#[cfg(test)]
+mod tests;
