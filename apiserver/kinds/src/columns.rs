@@ -21,6 +21,7 @@ macro_rules! row {
 
 mod access;
 mod admission;
+mod aggregation;
 mod autoscaling;
 mod certificates;
 mod configuration;
@@ -64,6 +65,7 @@ pub fn printer(group: &str, plural: &str) -> Option<&'static Printer> {
         ("", "serviceaccounts") => &access::SERVICE_ACCOUNT,
         ("", "services") => &services::SERVICE,
         ("admissionregistration.k8s.io", plural) => return admission::printer(plural),
+        ("apiregistration.k8s.io", "apiservices") => &aggregation::API_SERVICE,
         ("apps", "controllerrevisions") => &workloads::CONTROLLER_REVISION,
         ("apps", "daemonsets") => &workloads::DAEMON_SET,
         ("apps", "deployments") => &workloads::DEPLOYMENT,

@@ -90,7 +90,6 @@ fn kinds_without_a_printer_show_the_default() {
     for (group, plural) in [
         ("", "limitranges"),
         ("apiextensions.k8s.io", "customresourcedefinitions"),
-        ("apiregistration.k8s.io", "apiservices"),
         ("example.com", "pods"),
         ("rbac.authorization.k8s.io", "clusterroles"),
         ("rbac.authorization.k8s.io", "roles"),
