@@ -4,12 +4,12 @@
 //! that strategies share (metadata, managedFields, deletion, storage) is the pipeline's.
 
 mod access;
-
 pub mod config_map;
 pub mod csi;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
+pub mod flow_schema;
 pub mod horizontal_pod_autoscaler;
 pub mod ingress;
 pub mod ingress_class;
@@ -25,6 +25,7 @@ pub mod persistent_volume_claim;
 pub mod pod;
 pub mod pod_disruption_budget;
 pub mod priority_class;
+pub mod priority_level_configuration;
 pub mod rbac;
 pub mod resource_name;
 pub mod rows;
@@ -36,3 +37,5 @@ pub mod service_cidr;
 pub mod storage;
 pub mod strategy;
 pub mod table;
+#[cfg(test)]
+mod tests;
