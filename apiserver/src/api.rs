@@ -50,6 +50,8 @@ pub struct Api {
     /// What others need to verify them; None where the issuer's name does not allow to serve it.
     pub openid: Option<OpenId>,
     pub service_accounts: Arc<dyn ServiceAccounts>,
+    /// As told in discovery.
+    pub address: String,
 }
 
 impl Api {

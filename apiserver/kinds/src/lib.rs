@@ -6,6 +6,7 @@
 mod access;
 pub mod config_map;
 pub mod csi;
+pub mod deployment;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
@@ -28,6 +29,8 @@ pub mod priority_class;
 pub mod priority_level_configuration;
 pub mod rbac;
 pub mod resource_name;
+pub mod pod;
+pub mod pod_template;
 pub mod rows;
 pub mod runtime_class;
 pub mod secret;
