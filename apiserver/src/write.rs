@@ -105,10 +105,8 @@ async fn store_new(
     let context = call.context(resource, dry_run);
     ensure_namespace(resource, tree, &call.info.namespace)?;
     strategy.prepare_create(&mut tree.edit(), &context);
-    let mut errors = strategy.validate(tree.root(), &context);
-    if errors.is_empty() {
-        check_metadata(resource, storage, tree, &mut errors);
-    }
+    let mut errors = object_meta::on_create(strategy, metadata::read(tree), resource.namespaced);
+    errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
         return Err(Status::invalid(&resource.group, &resource.kind, &name, &errors));
@@ -173,12 +171,6 @@ fn ensure_namespace(resource: &Resource, tree: &mut Tree, namespace: &str) -> Re
 
 pub fn ensure_request_namespace(resource: &Resource, tree: &mut Tree, namespace: &str) -> Result<()> {
     ensure_namespace(resource, tree, namespace)
-}
-
-fn check_metadata(resource: &Resource, storage: &Storage, tree: &Tree, errors: &mut Errors) {
-    let strategy = storage.strategy();
-    let names = |name: &str, prefix: bool| strategy.name_errors(name, prefix);
-    object_meta::validate(metadata::read(tree), resource.namespaced, &names, &Path::new("metadata"), errors);
 }
 
 /// Gives an object to the store. On success the object is in the cache before anybody reads a later revision.
@@ -463,9 +455,7 @@ fn before_update(
     if let Some(seconds) = old_meta.deletion_grace_period_seconds() {
         meta.default(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, seconds);
     }
-    let mut errors = Errors::default();
-    check_metadata(resource, storage, tree, &mut errors);
-    object_meta::validate_update(metadata::read(tree), old_meta, &Path::new("metadata"), &mut errors);
+    let mut errors = object_meta::on_update(strategy, metadata::read(tree), old_meta, resource.namespaced);
     errors.append(strategy.validate_update(tree.root(), old.root(), &context));
     if !errors.is_empty() {
         return Err(Status::invalid(&resource.group, &resource.kind, name, &errors));
