@@ -18,9 +18,9 @@ use super::disk::{Marks, Work};
 use super::feed::Feeds;
 use super::history::{Index, Version};
 use super::record::Record;
-use crate::clock::Instant;
 use crate::error::Error;
 use crate::store::{Companion, Durability, Expect, Key, Revision};
+use corten_runtime::Instant;
 
 /// How many revisions are reserved ahead. A crash skips at most so many.
 const BLOCK: Revision = 4096;

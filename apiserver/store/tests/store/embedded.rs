@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corten_store::clock::{Clock, ManualClock, Wall};
+use corten_runtime::clock::ManualClock;
+use corten_runtime::{Clock, Scope, Wall};
 use corten_store::embedded::Options;
 use corten_store::{Embedded, Encoding, Error, Expect, OpenError, Progress, Put, Store, WatchFrom};
 use tempfile::TempDir;
@@ -30,7 +31,7 @@ impl Folder {
 }
 
 pub fn options(clock: &Clock) -> Options {
-    Options { clock: clock.clone(), ..Options::default() }
+    Options::new(Scope::root_with("test", clock.clone()))
 }
 
 impl Fixture for Folder {
@@ -316,4 +317,31 @@ async fn after_a_failed_sync_nothing_is_written_any_more() {
     fixture.disk.cut_hard();
     fixture.reopen();
     assert_eq!(get(&*fixture.store, "/registry/a").await.unwrap().value, "kept");
+}
+
+#[tokio::test]
+async fn its_owner_can_close_it() {
+    let (clock, _) = Clock::manual(Wall::from_seconds(1_800_000_000));
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = Scope::root_with("test", clock);
+    let store = Embedded::open(folder.path(), Options::new(tasks.clone())).unwrap();
+    put_lazily(&store, "/registry/a", "one").await;
+    let mut names = tasks.remaining();
+    names.sort();
+    assert_eq!(names, ["test/store-commit", "test/store-timers"]);
+    tasks.cancel();
+    within("end", tasks.left()).await;
+    assert!(matches!(store.get("/registry/a", None).await, Err(Error::Closed)));
+    let store = Embedded::open(folder.path(), Options::new(Scope::root("test"))).unwrap();
+    assert_eq!(get(&store, "/registry/a").await.unwrap().value, "one");
+}
+
+#[tokio::test]
+async fn a_close_that_cannot_save_says_so() {
+    let fixture = OnSim::new();
+    create(&*fixture.store, "/registry/a", "one").await;
+    fixture.disk.set_room(Some(0));
+    within("put", fixture.store.put(Put::new("/registry/a", vec![7; 2_000_000], Expect::Any).lazy())).await.unwrap();
+    let closed = within("close", fixture.store.close()).await;
+    assert!(matches!(closed, Err(Error::NoSpace(_))), "{closed:?}");
 }

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use corten_store::clock::{Clock, Wall};
-use corten_store::etcd::Options;
+use corten_runtime::{Clock, Scope, Wall};
+use corten_store::etcd::{Options, Tls};
 use corten_store::{
     Applied, Encoding, Error, Etcd, Expect, KeyValue, OpenError, Put, Read, Span, Store, WatchFrom, WriteError,
 };
@@ -75,7 +75,12 @@ impl Daemon {
 
     pub fn options(&self) -> Options {
         let (connect_timeout, request_timeout) = (PATIENCE, PATIENCE);
-        Options { connect_timeout, request_timeout, compaction_interval: None, ..Options::new([self.url()]) }
+        Options {
+            connect_timeout,
+            request_timeout,
+            compaction_interval: None,
+            ..Options::new([self.url()], Scope::root("test"))
+        }
     }
 
     pub async fn open(&self, options: Options) -> Etcd {
@@ -135,7 +140,7 @@ async fn says_what_it_is() {
 async fn an_absent_etcd_is_named() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
-    let options = Options { connect_timeout: Duration::from_millis(200), ..Options::new([&url]) };
+    let options = Options { connect_timeout: Duration::from_millis(200), ..Options::new([&url], Scope::root("test")) };
     let error = within("open", Etcd::open(options)).await.err().expect("nobody is there");
     assert!(matches!(error, OpenError::Etcd { .. }));
     let shown = error.to_string();
@@ -273,9 +278,11 @@ async fn compaction_by_others_is_learnt() {
     let store = &*server.store;
     let (clock, hand) = Clock::manual(Wall::default());
     let interval = Duration::from_secs(300);
-    let listener =
-        server.daemon.open(Options { clock, compaction_interval: Some(interval), ..server.daemon.options() });
-    let listener = listener.await;
+    // Requests do not go by this clock, or they would time out when it leaps.
+    let request_timeout = Duration::from_secs(u64::MAX / 2);
+    let tasks = Scope::root_with("test", clock);
+    let options = Options { tasks, request_timeout, compaction_interval: Some(interval), ..server.daemon.options() };
+    let listener = server.daemon.open(options).await;
     within("turn", store.take_compaction_turn()).await.unwrap();
     let noted = revision(store).await;
     within("turn", store.take_compaction_turn()).await.unwrap();
@@ -293,7 +300,7 @@ async fn compaction_by_others_is_learnt() {
     let now = create(store, "/registry/a", "one").await;
     within("turns", async {
         while listener.compacted_revision() < now {
-            hand.advance_to_next();
+            hand.advance(interval);
             tokio::task::yield_now().await;
         }
     })
@@ -321,4 +328,62 @@ async fn watches_over_restarts_miss_and_repeat_nothing() {
     }
     assert_eq!(history.revisions(), written);
     history.check_equals(&*store, "/registry/").await;
+}
+
+/// A CA, and what it signed for the server and for us; all PEM.
+struct Pki {
+    ca: String,
+    server: (String, String),
+    client: (String, String),
+}
+
+fn pki() -> Pki {
+    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Usage, IsCa, Issuer, KeyPair};
+    let ca_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(params, ca_key);
+    let sign = |usages: Vec<Usage>| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.extended_key_usages = usages;
+        (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+    };
+    // etcd asks itself with the server's certificate.
+    let server = sign(vec![Usage::ServerAuth, Usage::ClientAuth]);
+    Pki { ca, server, client: sign(vec![Usage::ClientAuth]) }
+}
+
+#[tokio::test]
+async fn tls_with_certificates_of_both() {
+    let pki = pki();
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["--client-cert-auth".to_owned()];
+    for (flag, name, text) in [
+        ("--trusted-ca-file", "ca.pem", &pki.ca),
+        ("--cert-file", "server.pem", &pki.server.0),
+        ("--key-file", "server.key", &pki.server.1),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        arguments.extend([flag.to_owned(), path.display().to_string()]);
+    }
+    let daemon = Daemon::start_with("https", folder, arguments);
+    let ours =
+        Tls { ca: Some(pki.ca.clone().into()), certificate: Some(pki.client.0.into()), key: Some(pki.client.1.into()) };
+    let store = daemon.open(Options { tls: Some(ours.clone()), ..daemon.options() }).await;
+    let mut live = watch(&store, "/registry/", WatchFrom::now()).await;
+    create(&store, "/registry/a", "one").await;
+    assert_eq!(short(&events(&mut live, 1).await), ["+/registry/a=one"]);
+
+    let short_of = async |tls: Tls| {
+        let connect_timeout = Duration::from_secs(1);
+        let refused = Etcd::open(Options { tls: Some(tls), connect_timeout, ..daemon.options() });
+        let error = within("open", refused).await.err().expect("it is not trusted");
+        assert!(matches!(error, OpenError::Etcd { .. }), "{error:?}");
+    };
+    short_of(Tls { certificate: None, key: None, ..ours.clone() }).await;
+    short_of(Tls { ca: Some(self::pki().ca.into()), ..ours }).await;
+    assert!(!format!("{:?}", daemon.options().tls).contains("BEGIN"));
 }
