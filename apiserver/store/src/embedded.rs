@@ -142,7 +142,9 @@ impl Embedded {
     async fn put_one(&self, put: Put) -> Result<Revision, WriteError> {
         let expires = put.ttl.map_or(0, |ttl| {
             let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-            timers::milliseconds(&self.shared.clock).saturating_add(ttl).max(1)
+            let expires = timers::milliseconds(&self.shared.clock).saturating_add(ttl);
+            // Whole seconds, so that what is put at about the same time goes at once.
+            expires.checked_next_multiple_of(1000).unwrap_or(expires).max(1)
         });
         let Put { key, value, expect, durability, companion, .. } = put;
         let change = Change { key, expect, durability, value: Some(value), expires, companion };

@@ -132,7 +132,7 @@ impl State {
         let visible = kept.max(saved.reserved);
         let mut marks = saved.clone();
         // After a crash, whoever saw a revision in between may have seen changes that are lost.
-        if visible > kept + 1 {
+        if visible > kept + 1 && !marks.gaps.contains(&(kept, visible)) {
             marks.gaps.push((kept, visible));
         }
         State {

@@ -345,3 +345,16 @@ async fn a_close_that_cannot_save_says_so() {
     let closed = within("close", fixture.store.close()).await;
     assert!(matches!(closed, Err(Error::NoSpace(_))), "{closed:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lazy_writes_do_not_outrun_the_reserved_block() {
+    let mut fixture = OnSim::new();
+    let store = Arc::clone(&fixture.store);
+    let mut last = 0;
+    for _ in 0..10_000 {
+        last = put_lazily(&*store, "/registry/a", "x").await;
+    }
+    fixture.disk.cut_hard();
+    fixture.reopen();
+    assert!(revision(&*fixture.store).await > last);
+}

@@ -1,4 +1,4 @@
-//! What the etcd engine promises beyond the contract, on a real etcd.
+//! What the etcd engine promises beyond the contract, on a real etcd: the one on the PATH, or CORTEN_ETCD.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -305,6 +305,55 @@ async fn compaction_by_others_is_learnt() {
         }
     })
     .await;
+}
+
+/// Servers that share an etcd see one history, whoever writes and whoever goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_share_one_history() {
+    let server = Server::start().await;
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        stores.push(Arc::new(server.daemon.open(server.daemon.options()).await));
+    }
+    let start = revision(&*server.store).await;
+    let mut watches = Vec::new();
+    for store in &stores {
+        watches.push(watch(&**store, "/registry/", WatchFrom::after(start).with_previous()).await);
+    }
+    let write = async |writer: usize| {
+        for turn in 0..100 {
+            let store = &stores[writer % stores.len()];
+            // The first one goes halfway.
+            if turn == 50 && writer == 0 {
+                within("close", store.close()).await.unwrap();
+            }
+            let key = format!("/registry/{}", (writer + turn) % 5);
+            match try_put(&**store, &key, &format!("{writer} {turn}"), Expect::Any).await {
+                Ok(_) => {}
+                Err(WriteError::Failed(Error::Closed)) => break,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    };
+    futures::future::join_all((0..9).map(write)).await;
+    let last = create(&*server.store, "/registry/last", "x").await;
+    let mut histories = Vec::new();
+    for mut watch in watches {
+        let mut history = History::after(start);
+        while history.revision() < last {
+            match within("event", watch.next()).await {
+                Ok(batch) => history.take(batch),
+                Err(Error::Closed) => break,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        histories.push(history);
+    }
+    let whole = histories[2].revisions();
+    assert!(whole.len() > 600);
+    assert_eq!(histories[1].revisions(), whole);
+    assert!(whole.starts_with(&histories[0].revisions()));
+    histories[1].check_equals(&*server.store, "/registry/").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
