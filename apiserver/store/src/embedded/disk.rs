@@ -6,11 +6,14 @@
 
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use redb::{
+    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition,
+};
 
 use super::history::Version;
 use super::medium::{Fault, Faults, Medium, Watched};
@@ -161,12 +164,8 @@ impl Disk {
     /// The state of the disk as it is now.
     pub(super) fn reader(&self) -> Result<Reader, ReadError> {
         let (database, generation) = self.database()?;
-        let open = || -> Result<Reader, redb::Error> {
-            let transaction = database.begin_read()?;
-            let (log, values) = (transaction.open_table(LOG)?, transaction.open_table(VALUES)?);
-            Ok(Reader { log, values, generation })
-        };
-        open().map_err(|error| read_error(generation, error))
+        let transaction = database.begin_read().map_err(|error| read_error(generation, error.into()))?;
+        Ok(Reader { transaction, values: OnceLock::new(), generation })
     }
 
     /// Opens the database anew unless somebody has done so since `generation`.
@@ -212,20 +211,33 @@ impl Disk {
     }
 }
 
-/// One state of the disk, which stays readable whatever is committed meanwhile.
+/// One state of the disk, which stays readable whatever is committed meanwhile. It is cheap until something is read.
 pub(super) struct Reader {
-    log: ReadOnlyTable<Revision, &'static [u8]>,
-    values: ReadOnlyTable<Revision, &'static [u8]>,
+    transaction: ReadTransaction,
+    values: OnceLock<Table>,
     generation: u64,
 }
+
+type Table = ReadOnlyTable<Revision, &'static [u8]>;
 
 impl Reader {
     /// None if it was compacted away.
     pub(super) fn value(&self, revision: Revision) -> Result<Option<Bytes>, ReadError> {
-        match self.values.get(revision) {
+        let values = match self.values.get() {
+            Some(values) => values,
+            None => {
+                let values = self.table(VALUES)?;
+                self.values.get_or_init(|| values)
+            }
+        };
+        match values.get(revision) {
             Ok(value) => Ok(value.map(|value| Bytes::copy_from_slice(value.value()))),
             Err(error) => Err(read_error(self.generation, error.into())),
         }
+    }
+
+    fn table(&self, table: TableDefinition<Revision, &'static [u8]>) -> Result<Table, ReadError> {
+        self.transaction.open_table(table).map_err(|error| read_error(self.generation, error.into()))
     }
 
     /// Calls `visit` with the rows from `start` to `end` until it says stop.
@@ -239,7 +251,7 @@ impl Reader {
             return Ok(());
         }
         let fail = |error: StorageError| read_error(self.generation, error.into());
-        for row in self.log.range(start..=end).map_err(fail)? {
+        for row in self.table(LOG)?.range(start..=end).map_err(fail)? {
             let (revision, row) = row.map_err(fail)?;
             let Some((key, version)) = record::decode(revision.value(), row.value()) else {
                 return Err(ReadError::Failed(unreadable(revision.value())));
