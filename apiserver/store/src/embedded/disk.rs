@@ -118,7 +118,7 @@ impl Disk {
             }
             Ok(Ok(Loaded { rows, marks }))
         };
-        load().map_err(|error| Error::Corrupt(error.to_string()))?
+        guarded(load).and_then(|loaded| loaded.map_err(|error| Error::Corrupt(error.to_string()))?)
     }
 
     /// Durable when it returns. `NoSpace` leaves the store as it was, and reads and later writes may go on; after
@@ -223,6 +223,10 @@ type Table = ReadOnlyTable<Revision, &'static [u8]>;
 impl Reader {
     /// None if it was compacted away.
     pub(super) fn value(&self, revision: Revision) -> Result<Option<Bytes>, ReadError> {
+        guarded(|| self.read_value(revision)).map_err(ReadError::Failed)?
+    }
+
+    fn read_value(&self, revision: Revision) -> Result<Option<Bytes>, ReadError> {
         let values = match self.values.get() {
             Some(values) => values,
             None => {
@@ -245,11 +249,20 @@ impl Reader {
         &self,
         start: Revision,
         end: Revision,
-        mut visit: impl FnMut(&str, Version) -> bool,
+        visit: impl FnMut(&str, Version) -> bool,
     ) -> Result<(), ReadError> {
         if start > end {
             return Ok(());
         }
+        guarded(|| self.visit_rows(start, end, visit)).map_err(ReadError::Failed)?
+    }
+
+    fn visit_rows(
+        &self,
+        start: Revision,
+        end: Revision,
+        mut visit: impl FnMut(&str, Version) -> bool,
+    ) -> Result<(), ReadError> {
         let fail = |error: StorageError| read_error(self.generation, error.into());
         for row in self.table(LOG)?.range(start..=end).map_err(fail)? {
             let (revision, row) = row.map_err(fail)?;
@@ -321,10 +334,7 @@ fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, A
     let storage = medium.open().map_err(|error| unavailable(error.to_string()))?;
     let storage = Watched { storage, faults: Arc::clone(&faults) };
     let open = || Database::builder().set_cache_size(cache_bytes).create_with_backend(storage);
-    // The database may panic on a file that somebody else has written into.
-    let result = catch_unwind(AssertUnwindSafe(open))
-        .unwrap_or_else(|_| Err(StorageError::Corrupted("its pages contradict each other".to_owned()).into()));
-    match result {
+    match guarded(open)? {
         Ok(database) => Ok((database, faults)),
         Err(error) => Err(match (faults.found(), error) {
             (Some(Fault::Full(text)), _) => Error::NoSpace(text),
@@ -333,6 +343,11 @@ fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, A
             (None, error) => Error::Corrupt(error.to_string()),
         }),
     }
+}
+
+/// The database may panic on a file that somebody else has written into, or that its disk has changed.
+fn guarded<T>(access: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(access)).map_err(|_| Error::Corrupt("its pages contradict each other".to_owned()))
 }
 
 fn read_error(generation: u64, error: redb::Error) -> ReadError {

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use corten_runtime::clock::ManualClock;
 use corten_runtime::{Clock, Scope, Wall};
 use corten_store::embedded::Options;
-use corten_store::{Embedded, Encoding, Error, Expect, OpenError, Progress, Put, Store, WatchFrom};
+use corten_store::{Embedded, Encoding, Error, Expect, OpenError, Progress, Put, Read, Span, Store, WatchFrom};
 use tempfile::TempDir;
 
 use crate::conformance::Fixture;
+use crate::crashes::rounds;
 use crate::history::History;
 use crate::sim::SimDisk;
-use crate::support::{compacted, create, delete, events, get, put, revision, short, watch, within};
+use crate::support::{Dice, compacted, create, delete, events, get, put, revision, short, watch, within};
 
 /// The engine in a folder, with a clock that stands.
 pub struct Folder {
@@ -145,6 +146,45 @@ async fn damaged_files_are_refused() {
     store.close().await.unwrap();
 }
 
+/// Whatever stands in the file, it is read or refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_anywhere_is_no_panic() {
+    let seed = Dice::seed();
+    println!("CORTEN_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    let fixture = Folder::start().await;
+    for turn in 0..300 {
+        let value = "x".repeat(turn * 20);
+        put(&*fixture.store, &format!("/registry/{}", turn % 200), &value, Expect::Any).await;
+    }
+    fixture.store.close().await.unwrap();
+    let path = fixture.folder.path().join("store.redb");
+    let whole = std::fs::read(&path).unwrap();
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..rounds(50) {
+        let mut bytes = whole.clone();
+        let at = dice.roll(bytes.len() as u64) as usize;
+        let length = 1 + dice.roll(300) as usize;
+        bytes.iter_mut().skip(at).take(length).for_each(|byte| *byte = dice.roll(256) as u8);
+        std::fs::write(&path, &bytes).unwrap();
+        let outcome = match fixture.open() {
+            Ok(store) => {
+                let outcome = within("range", store.range(Read::of(Span::prefix("")))).await.map(drop);
+                let _ = within("close", store.close()).await;
+                outcome
+            }
+            Err(OpenError::Corrupt { reason, .. }) => Err(Error::Corrupt(reason)),
+            Err(error) => panic!("{error}"),
+        };
+        match outcome {
+            Ok(()) => read += 1,
+            Err(Error::Corrupt(_)) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    println!("{read} read, {refused} refused");
+}
+
 #[tokio::test]
 async fn events_share_the_writers_bytes_and_companion() {
     let fixture = Folder::start().await;
@@ -204,7 +244,7 @@ async fn a_lost_block_is_never_given_again() {
     let now = revision(store).await;
     assert!(now > lost[1]);
     for after in lost {
-        compacted(within("watch", store.watch(corten_store::Span::prefix("/"), WatchFrom::after(after))).await);
+        compacted(within("watch", store.watch(Span::prefix("/"), WatchFrom::after(after))).await);
         compacted(within("get", store.get("/registry/a", Some(after))).await);
     }
     let mut before = watch(store, "/registry/", WatchFrom::after(kept)).await;
@@ -217,7 +257,7 @@ async fn a_lost_block_is_never_given_again() {
     fixture.disk.cut_hard();
     fixture.reopen();
     for after in lost {
-        compacted(within("watch", fixture.store.watch(corten_store::Span::prefix("/"), WatchFrom::after(after))).await);
+        compacted(within("watch", fixture.store.watch(Span::prefix("/"), WatchFrom::after(after))).await);
     }
 }
 
