@@ -32,7 +32,8 @@ pub struct Context<'c> {
 pub enum Deletion {
     /// At once.
     Immediate,
-    /// Marked, and ended by a second delete with no grace.
+    /// Marked, and ended by a second delete with no grace. With no seconds it goes at once, but the answer shows it
+    /// marked (and its generation raised).
     Graceful { seconds: i64 },
     /// Marked, and ended by an update when the kind's own finalizers are done: see [`Strategy::mark_deleting`].
     Finalize,
@@ -71,6 +72,11 @@ pub trait Strategy: Send + Sync {
         self.validate(object, context)
     }
 
+    /// Warnings about a new object as it was sent, before [`Strategy::prepare_create`] changes it.
+    fn warn_received(&self, _object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn warn_create(&self, _object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
         Vec::new()
     }
@@ -102,6 +108,11 @@ pub trait Strategy: Send + Sync {
     /// Whether new objects start with generation 1.
     fn keeps_generation(&self) -> bool {
         false
+    }
+
+    /// Whether the generation of new objects is 1, in a kind that keeps one.
+    fn starts_with_generation(&self) -> bool {
+        self.keeps_generation()
     }
 
     /// An update without a resourceVersion is taken as it comes.

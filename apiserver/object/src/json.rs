@@ -4,6 +4,8 @@ mod parse;
 mod scan;
 mod write;
 
+pub(crate) use write::is_written;
+
 pub use parse::{Form, Parsed, ParseError, parse};
 pub use scan::check as check_syntax;
 pub use write::{Canonical, canonical, to_string, to_vec, write, write_compact, write_sorted};

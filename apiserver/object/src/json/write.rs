@@ -244,7 +244,7 @@ fn write_struct(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn is_written(field: &Field, node: Option<Node<'_>>) -> bool {
+pub(crate) fn is_written(field: &Field, node: Option<Node<'_>>) -> bool {
     let value_struct = matches!(field.shape, Shape::Struct(_)) && !field.pointer;
     match node {
         None => (!field.omit_empty && !field.omit_zero) || (value_struct && !field.omit_zero),

@@ -359,6 +359,11 @@ impl<'t> Map<'t> {
     pub fn iter(self) -> impl DoubleEndedIterator<Item = (&'t str, Node<'t>)> + ExactSizeIterator + Clone {
         self.links.iter().map(move |link| (self.tree.text(link.key), Node { tree: self.tree, id: link.value }))
     }
+    /// The entry at a place in the order of the keys.
+    pub fn nth(self, place: usize) -> Option<(&'t str, Node<'t>)> {
+        let link = self.links.get(place)?;
+        Some((self.tree.text(link.key), Node { tree: self.tree, id: link.value }))
+    }
     pub fn get(self, key: &str) -> Option<Node<'t>> {
         let found = self.links.binary_search_by(|link| self.tree.text(link.key).cmp(key)).ok()?;
         Some(Node { tree: self.tree, id: self.links[found].value })
