@@ -5,6 +5,7 @@
 
 mod access;
 
+pub mod columns;
 pub mod config_map;
 pub mod csi;
 pub mod deployment;
@@ -39,3 +40,6 @@ pub mod service_cidr;
 pub mod storage;
 pub mod strategy;
 pub mod table;
+
+#[cfg(test)]
+mod tests;
