@@ -39,7 +39,8 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 #[derive(Debug, Clone)]
 pub enum Datastore {
     Embedded,
-    Etcd(etcd::Options),
+    /// URLs.
+    Etcd(Vec<String>),
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +57,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub pki: Arc<Pki>,
     store: Arc<dyn Store>,
+    store_scope: Scope,
 }
 
 const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::Readyz];
@@ -63,7 +65,9 @@ const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::
 /// Starts the server; returns when it is ready to answer.
 pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
-    let store = open_store(config).await?;
+    // Its scope is its own, and ends last: everything else writes to it until it has left.
+    let store_scope = Scope::root("store");
+    let store = open_store(config, &store_scope).await?;
     let pki = Pki::open(&config.data_dir.join("pki"), &clock, &random).context("the cluster's certificates")?;
     let pki = Arc::new(pki);
     // Bound early, so that a port that is taken is told before anything else is done.
@@ -133,7 +137,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     };
     bootstrap::run(&api, &facts).await?;
     drop(ready);
-    Ok(Running { api, address, pki, store })
+    Ok(Running { api, address, pki, store, store_scope })
 }
 
 impl Running {
@@ -150,20 +154,27 @@ impl Running {
 
     /// After everything else has left: makes sure that all that was written is kept.
     pub async fn close(self) -> Result<()> {
-        self.store.close().await.map_err(|error| anyhow!("close the store: {error}"))
+        let closed = self.store.close().await.map_err(|error| anyhow!("close the store: {error}"));
+        if let Err(remaining) = self.store_scope.shutdown(Duration::from_secs(10)).await {
+            tracing::warn!(tasks = ?remaining.0, "the store has not left in time");
+        }
+        closed
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
     match &config.datastore {
         Datastore::Embedded => {
             let folder = config.data_dir.join("store");
             std::fs::create_dir_all(&config.data_dir)
                 .with_context(|| format!("make the data folder {}", config.data_dir.display()))?;
-            let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::default()));
+            let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::new(scope.clone())));
             Ok(Arc::new(opened?))
         }
-        Datastore::Etcd(options) => Ok(Arc::new(etcd::Etcd::open(options.clone()).await?)),
+        Datastore::Etcd(endpoints) => {
+            let options = etcd::Options::new(endpoints.iter().cloned(), scope.clone());
+            Ok(Arc::new(etcd::Etcd::open(options).await?))
+        }
     }
 }
 
