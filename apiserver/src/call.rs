@@ -92,6 +92,7 @@ impl Call {
     pub fn context<'c>(&'c self, resource: &'c Resource, dry_run: bool) -> Context<'c> {
         Context {
             subresource: &self.info.subresource,
+            group: &resource.group,
             version: &resource.version,
             namespace: &self.info.namespace,
             name: &self.info.name,

@@ -101,7 +101,7 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
         clauses.iter().find_map(|clause| form_of(clause, offers))
     };
     let Some(mut form) = found else {
-        return Err(Status::not_acceptable(acceptable(offers)));
+        return Err(Status::not_acceptable(format!("only the following media types are accepted: {}", acceptable(offers).join(", "))));
     };
     let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
@@ -155,7 +155,10 @@ pub fn body_encoding(headers: &HeaderMap, protobuf: bool) -> Result<BodyEncoding
         "" | "application/json" => Ok(BodyEncoding::Json),
         "application/yaml" => Ok(BodyEncoding::Yaml),
         "application/vnd.kubernetes.protobuf" if protobuf => Ok(BodyEncoding::Protobuf),
-        _ => Err(Status::unsupported_media_type(acceptable(Offers { protobuf, projections: true }))),
+        _ => Err(Status::unsupported_media_type(format!(
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            acceptable(Offers { protobuf, projections: true }).join(", ")
+        ))),
     }
 }
 

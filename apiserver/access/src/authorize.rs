@@ -6,6 +6,8 @@ mod forbidden;
 use std::fmt;
 use std::sync::Arc;
 
+use corten_api::selector::{fields, labels};
+
 use crate::rbac::{Grant, Rbac};
 use crate::review::{NonResourceRule, ResourceRule};
 use crate::user::{MASTERS_GROUP, User};
@@ -31,36 +33,17 @@ pub struct Attributes<'a> {
     pub namespace: &'a str,
     pub name: &'a str,
     pub path: &'a str,
-    pub field_selector: Selector<'a>,
-    pub label_selector: Selector<'a>,
+    pub field_selector: Selected<'a, fields::Requirement>,
+    pub label_selector: Selected<'a, labels::Requirement>,
 }
 
 /// The requirements that a list, watch or deletecollection sets itself. An authorizer may rely on those that it
 /// understands, and must not fail because of others.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Selector<'a> {
-    pub requirements: &'a [Requirement],
+#[derive(Debug)]
+pub struct Selected<'a, R> {
+    pub requirements: &'a [R],
     /// The selector, or a part of it, could not be read; what could be is in `requirements`.
     pub invalid: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requirement {
-    pub key: String,
-    pub operator: Operator,
-    pub values: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    Equals,
-    NotEquals,
-    In,
-    NotIn,
-    Exists,
-    DoesNotExist,
-    GreaterThan,
-    LessThan,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,13 +117,27 @@ impl<'a> Attributes<'a> {
             namespace: "",
             name: "",
             path,
-            field_selector: Selector::default(),
-            label_selector: Selector::default(),
+            field_selector: Selected::default(),
+            label_selector: Selected::default(),
         }
     }
 
     pub fn is_read_only(&self) -> bool {
         matches!(self.verb, "get" | "list" | "watch")
+    }
+}
+
+impl<R> Clone for Selected<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Selected<'_, R> {}
+
+impl<R> Default for Selected<'_, R> {
+    fn default() -> Self {
+        Selected { requirements: &[], invalid: false }
     }
 }
 
@@ -159,6 +156,17 @@ impl Verdict {
 
     pub fn allowed(&self) -> bool {
         self.decision == Decision::Allow
+    }
+
+    /// What the audit event says of it. An error that decided nothing is told without what it was.
+    pub fn annotations(&self) -> Vec<(&'static str, String)> {
+        match (self.allowed(), &self.error) {
+            (true, _) => vec![(DECISION_ANNOTATION, "allow".to_owned()), (REASON_ANNOTATION, self.reason.to_string())],
+            (false, Some(_)) => vec![(REASON_ANNOTATION, "internal error".to_owned())],
+            (false, None) => {
+                vec![(DECISION_ANNOTATION, "forbid".to_owned()), (REASON_ANNOTATION, self.reason.to_string())]
+            }
+        }
     }
 }
 

@@ -5,11 +5,13 @@
 //! objects are fed to the index as they change, and what a service-account token is bound to is looked up through a
 //! trait. A decision reads a snapshot and never waits.
 
+pub mod authenticate;
 pub mod authorize;
+pub mod impersonate;
 pub mod rbac;
-pub mod refuse;
 pub mod review;
 pub mod service_account;
+pub mod tokens;
 pub mod user;
 mod words;
 

@@ -1,4 +1,11 @@
-//! How a service account is named as a user, and what of it a token carries.
+//! How a service account is named as a user, what of it a token carries, and the objects that a token's life depends on.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use corten_api::names::{validate_namespace_name, validate_service_account_name};
+use corten_api::status::Status;
+use corten_runtime::clock::Wall;
 
 use crate::user::{CREDENTIAL_ID_KEY, Extra, Info, User};
 
@@ -26,6 +33,55 @@ pub struct Identity {
     pub credential_id: String,
 }
 
+/// Where the objects are found that tokens are bound to. What is looked up may have been written a moment ago by another
+/// server: an implementation that does not find it in its cache asks the storage.
+pub trait ServiceAccounts: Send + Sync {
+    fn service_account<'a>(&'a self, namespace: &'a str, name: &'a str) -> Lookup<'a, ServiceAccount>;
+    fn secret<'a>(&'a self, namespace: &'a str, name: &'a str) -> Lookup<'a, Secret>;
+    fn pod<'a>(&'a self, namespace: &'a str, name: &'a str) -> Lookup<'a, Pod>;
+    fn node<'a>(&'a self, name: &'a str) -> Lookup<'a, Meta>;
+
+    /// A token kept in a Secret was used: its label `kubernetes.io/legacy-token-last-used` is to become this day.
+    /// Must not wait for it.
+    fn secret_used(&self, _namespace: &str, _secret: &Secret, _day: &str) {}
+}
+
+/// Not found is a Status like any other failure.
+pub type Lookup<'a, T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send + 'a>>;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    pub name: String,
+    pub uid: String,
+    pub deletion_timestamp: Option<Wall>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceAccount {
+    pub meta: Meta,
+    pub namespace: String,
+    /// The names in its `secrets`.
+    pub secrets: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secret {
+    pub meta: Meta,
+    /// `data.token`
+    pub token: Vec<u8>,
+    /// The label `kubernetes.io/legacy-token-invalid-since`; empty if there is none.
+    pub invalid_since: String,
+    /// The label `kubernetes.io/legacy-token-last-used`; empty if there is none.
+    pub last_used: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    pub meta: Meta,
+    pub service_account_name: String,
+    pub node_name: String,
+}
+
 pub fn username(namespace: &str, name: &str) -> String {
     format!("{USERNAME_PREFIX}{namespace}:{name}")
 }
@@ -37,7 +93,9 @@ pub fn groups(namespace: &str) -> Vec<String> {
 /// Namespace and name of the service account that a user name stands for.
 pub fn split_username(username: &str) -> Option<(&str, &str)> {
     let (namespace, name) = username.strip_prefix(USERNAME_PREFIX)?.split_once(':')?;
-    (is_dns_label(namespace) && is_dns_subdomain(name)).then_some((namespace, name))
+    let valid =
+        validate_namespace_name(namespace, false).is_empty() && validate_service_account_name(name, false).is_empty();
+    valid.then_some((namespace, name))
 }
 
 impl Identity {
@@ -62,25 +120,8 @@ impl Identity {
     }
 }
 
-fn is_dns_label(text: &str) -> bool {
-    let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    let bytes = text.as_bytes();
-    bytes.len() <= 63
-        && edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-}
-
-/// Labels joined by dots; unlike a label alone, the whole may be long and so may each part.
-pub(crate) fn is_dns_subdomain(text: &str) -> bool {
-    let part = |part: &str| {
-        let edge = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        edge(part.as_bytes().first())
-            && edge(part.as_bytes().last())
-            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    text.len() <= 253 && text.split('.').all(part)
-}
+#[cfg(test)]
+pub(crate) mod fixture;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! JSON text exactly as Go's encoding/json writes it, because clients and stored bytes are compared with upstream's.
 
-use std::io::Write;
+pub(crate) mod float;
 
 /// Appends `value` as a JSON string. Besides what JSON demands, Go escapes what HTML or JavaScript could misread:
 /// `<`, `>`, `&`, U+2028 and U+2029.
@@ -53,21 +53,12 @@ pub fn write_i64(out: &mut Vec<u8>, value: i64) {
 /// Appends a finite number. Go writes an exponent below 1e-6 and from 1e21 on. What JSON cannot say is written as
 /// null, where Go refuses to encode the object.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
-    if !value.is_finite() {
-        out.extend_from_slice(b"null");
-        return;
-    }
-    let magnitude = value.abs();
-    let outcome = if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{value:e}");
-        match text.split_once('e') {
-            Some((mantissa, exponent)) if !exponent.starts_with('-') => write!(out, "{mantissa}e+{exponent}"),
-            _ => write!(out, "{text}"),
-        }
+    if value.is_finite() {
+        let has_exponent = value != 0.0 && !(1e-6..1e21).contains(&value.abs());
+        float::write(out, value, has_exponent, 1);
     } else {
-        write!(out, "{value}")
-    };
-    debug_assert!(outcome.is_ok(), "writing to a Vec does not fail");
+        out.extend_from_slice(b"null");
+    }
 }
 
 enum Escape {

@@ -283,9 +283,7 @@ pub fn is_domain_prefixed_key(path: &Path<'_>, key: &str) -> field::Errors {
     }
     match key.contains('/') {
         true => field::Errors::default(),
-        false => {
-            field::Error::invalid(path, key, "must be a domain-prefixed key (such as \"acme.io/foo\")").into()
-        }
+        false => field::Error::invalid(path, key, "must be a domain-prefixed key (such as \"acme.io/foo\")").into(),
     }
 }
 

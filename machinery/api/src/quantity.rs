@@ -134,11 +134,11 @@ impl Quantity {
         self.scaled_value(MILLI)
     }
 
-    /// Units of `10^scale`, rounded up. What does not fit in 64 bits comes out as upstream has it: zero from the
-    /// compact form, the low bits from the long one.
+    /// Units of `10^scale`, rounded up, away from zero. Of what does not fit in 64 bits, it is upstream's remains: the
+    /// low bits, or zero from a compact form with an unusual power.
     pub fn scaled_value(&self, scale: i32) -> i64 {
         match &self.amount {
-            Amount::Small(small) => small.at_scale(scale).unwrap_or(0),
+            Amount::Small(small) => small.at_scale(scale).unwrap_or_else(|| small.overflow_at_scale(scale)),
             Amount::Large(decimal) => decimal.scaled_value(scale),
         }
     }
@@ -146,7 +146,7 @@ impl Quantity {
     /// Rounds away from zero to a multiple of `10^scale`; says whether nothing was lost.
     pub fn round_up(&mut self, scale: i32) -> bool {
         match &mut self.amount {
-            Amount::Small(small) if small.scale >= scale => return true,
+            Amount::Small(small) if small.scale >= scale => true,
             Amount::Small(small) => {
                 let (rounded, exact) = small.round_up(scale);
                 *small = rounded;

@@ -442,17 +442,17 @@ fn generic_words(code: u16, verb: &str, server_message: &str) -> (Reason, String
             Reason::Timeout,
             "the server was unable to return a response in the time allotted, but may still be processing the request",
         ),
-        429 => (
-            Reason::TooManyRequests,
-            "the server has received too many requests and has asked us to try again later",
-        ),
+        429 => {
+            (Reason::TooManyRequests, "the server has received too many requests and has asked us to try again later")
+        }
         500.. => {
             let message =
                 format!("an error on the server ({}) has prevented the request from succeeding", quote(server_message));
             return (Reason::InternalError, message);
         }
         _ => {
-            let message = format!("the server responded with the status code {code} but did not return more information");
+            let message =
+                format!("the server responded with the status code {code} but did not return more information");
             return (Reason::Unknown, message);
         }
     };

@@ -32,6 +32,12 @@ impl Timestamp {
         Timestamp { seconds, nanos: 0 }
     }
 
+    /// Of seconds and any number of nanoseconds, as protobuf may hold them.
+    pub const fn from_unix(seconds: i64, nanos: i64) -> Self {
+        let carry = nanos.div_euclid(1_000_000_000);
+        Timestamp { seconds: seconds.saturating_add(carry), nanos: nanos.rem_euclid(1_000_000_000) as u32 }
+    }
+
     pub fn is_zero(self) -> bool {
         self == Self::ZERO
     }
@@ -59,7 +65,7 @@ impl Timestamp {
     pub fn write_micro(self, out: &mut Vec<u8>) {
         self.write_date_time(out);
         out.push(b'.');
-        write_padded(out, self.nanos / 1000, 6);
+        write_padded(out, u64::from(self.nanos) / 1000, 6);
         out.push(b'Z');
     }
 
@@ -98,12 +104,12 @@ impl Timestamp {
         if year < 0 {
             out.push(b'-');
         }
-        write_padded(out, year.unsigned_abs() as u32, 4);
+        write_padded(out, year.unsigned_abs(), 4);
         for (separator, value) in
             [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
         {
             out.push(separator);
-            write_padded(out, value, 2);
+            write_padded(out, u64::from(value), 2);
         }
     }
 }
@@ -115,7 +121,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-fn write_padded(out: &mut Vec<u8>, value: u32, width: usize) {
+fn write_padded(out: &mut Vec<u8>, value: u64, width: usize) {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(value).as_bytes();
     out.extend(std::iter::repeat_n(b'0', width.saturating_sub(digits.len())));

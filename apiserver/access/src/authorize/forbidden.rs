@@ -3,7 +3,7 @@
 use corten_api::field::quote;
 
 use super::Attributes;
-use crate::refuse::{self, Status};
+use corten_api::status::Status;
 
 /// 403, with what was asked for and, after it, why not.
 pub fn forbidden(attributes: &Attributes<'_>, reason: &str) -> Status {
@@ -12,7 +12,7 @@ pub fn forbidden(attributes: &Attributes<'_>, reason: &str) -> Status {
         message.push_str(": ");
         message.push_str(reason);
     }
-    refuse::forbidden(attributes.group, attributes.resource, attributes.name, &message)
+    Status::forbidden(attributes.group, attributes.resource, attributes.name, &message)
 }
 
 /// `User "x" cannot list resource "pods" in API group "" in the namespace "ns"`.

@@ -71,7 +71,7 @@ fn forbidden_messages() {
     let pods = Attributes::resource(&user, "list", "", "v1", "pods");
     let check = |attributes: Attributes<'_>, reason, expected: &str| {
         let status = forbidden(&attributes, reason);
-        assert_eq!((status.message.as_str(), status.code), (expected, 403));
+        assert_eq!((status.message(), status.code()), (expected, 403));
     };
     check(
         Attributes { namespace: "ns", ..pods },

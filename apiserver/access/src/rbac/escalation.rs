@@ -12,9 +12,9 @@ use corten_api::field::quote;
 use super::cover::{compact_rules, covers};
 use super::{GROUP, Index, PolicyRule, RoleRef};
 use crate::authorize::{Attributes, Authorizer};
-use crate::refuse::{self, Status};
 use crate::user::{MASTERS_GROUP, User};
 use crate::words::{aggregate, quoted_list};
+use corten_api::status::Status;
 
 /// Who writes RBAC objects, with the rules they hold in a snapshot of the index.
 pub struct Grantor<'a> {
@@ -47,7 +47,7 @@ impl Grantor<'_> {
         if self.user.in_group(MASTERS_GROUP) || self.authorizer.authorize(&escalate).allowed() {
             return Ok(());
         }
-        let forbidden = |why: &str| refuse::forbidden(GROUP, write.resource, write.name, why);
+        let forbidden = |why: &str| Status::forbidden(GROUP, write.resource, write.name, why);
         self.holds(write.namespace, write.rules).map_err(|why| forbidden(&why))?;
         if write.aggregates {
             let everything = [PolicyRule::new(&["*"], &["*"], &["*"]), PolicyRule::paths(&["*"], &["*"])];
@@ -64,7 +64,7 @@ impl Grantor<'_> {
         }
         let rules = self.index.role_rules(role, namespace)?;
         let resource = if namespace.is_empty() { "clusterrolebindings" } else { "rolebindings" };
-        self.holds(namespace, rules).map_err(|why| refuse::forbidden(GROUP, resource, name, &why))
+        self.holds(namespace, rules).map_err(|why| Status::forbidden(GROUP, resource, name, &why))
     }
 
     fn may_bind(&self, namespace: &str, role: &RoleRef) -> bool {

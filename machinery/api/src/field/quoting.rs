@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::json;
+
 /// Go's `%q`: what is not printable is escaped, by `\x`, `\u` or `\U` as its code needs.
 pub fn quote(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
@@ -44,16 +46,8 @@ pub(super) fn float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    let magnitude = value.abs();
-    if magnitude == 0.0 || (1e-4..1e6).contains(&magnitude) {
-        return value.to_string();
-    }
-    let text = format!("{value:e}");
-    match text.split_once('e') {
-        Some((mantissa, exponent)) => {
-            let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-            format!("{mantissa}e{sign}{digits:0>2}")
-        }
-        None => text,
-    }
+    let has_exponent = value != 0.0 && !(1e-4..1e6).contains(&value.abs());
+    let mut out = Vec::new();
+    json::float::write(&mut out, value, has_exponent, 2);
+    String::from_utf8_lossy(&out).into_owned()
 }

@@ -46,8 +46,7 @@ pub fn is_c_identifier(value: &str) -> Vec<String> {
 
 /// An optional prefix, which is a DNS subdomain, and a name.
 pub fn is_label_key(value: &str) -> Vec<String> {
-    const RULE: &str =
-        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+    const RULE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
     const REGEX: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
     const EXAMPLES: &[&str] = &["MyName", "my.name", "123-abc"];
     let mut wrong = Vec::new();

@@ -37,8 +37,13 @@ pub fn warnings_for_ip(path: &Path<'_>, value: &str) -> Vec<String> {
     match value.parse::<IpAddr>() {
         Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => {
             let canonical = ip.to_string();
-            let message =
-                || format!("{path}: IPv6 address {} should be in RFC 5952 canonical format ({})", quote(value), quote(&canonical));
+            let message = || {
+                format!(
+                    "{path}: IPv6 address {} should be in RFC 5952 canonical format ({})",
+                    quote(value),
+                    quote(&canonical)
+                )
+            };
             if canonical == value { Vec::new() } else { vec![message()] }
         }
         Ok(IpAddr::V4(_)) => Vec::new(),
@@ -71,8 +76,9 @@ pub fn is_valid_interface_address(path: &Path<'_>, value: &str) -> Errors {
         }
         Some(cidr) => {
             let ip = cidr.ip.to_canonical();
+            // Below zero, for a mapped address with a short prefix, is what upstream says.
             let shorter = if ip.is_ipv4() && cidr.prefix > 32 { 96 } else { 0 };
-            not_canonical(path, value, &format!("{ip}/{}", cidr.prefix - shorter))
+            not_canonical(path, value, &format!("{ip}/{}", i16::from(cidr.prefix) - shorter))
         }
     }
 }

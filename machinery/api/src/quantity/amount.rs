@@ -15,6 +15,15 @@ impl Small {
         if self.scale < scale { Some(self.round_up(scale).0.value) } else { self.scale_up(distance(self.scale, scale)) }
     }
 
+    /// What upstream gives where `at_scale` does not: it multiplies by these powers at once, and by others step by step,
+    /// until it notices.
+    pub fn overflow_at_scale(self, scale: i32) -> i64 {
+        match distance(self.scale, scale) {
+            digits @ (1 | 2 | 3 | 6 | 9) => self.value.wrapping_mul(10i64.pow(digits)),
+            _ => 0,
+        }
+    }
+
     /// To a multiple of `10^scale`, away from zero, and whether that is exact.
     pub fn round_up(self, scale: i32) -> (Small, bool) {
         if self.scale >= scale {

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::amount::{Small, pow10};
+use super::amount::Small;
 
 const MAX_EXPANSION: u64 = 10_000;
 
@@ -95,24 +95,14 @@ impl Decimal {
         exact
     }
 
-    /// In units of `10^scale`, with the roundings and overflows of upstream.
+    /// In units of `10^scale`, rounded away from zero: the low bits, if it is longer.
     pub fn scaled_value(&self, scale: i32) -> i64 {
-        let up = self.exponent - i64::from(scale);
-        if up >= 0 {
-            // Go's conversion of a float beyond 64 bits.
-            let factor = u32::try_from(up).ok().and_then(pow10).unwrap_or(i64::MIN);
-            return self.low_bits().wrapping_mul(if up == 0 { 1 } else { factor });
-        }
-        let down = up.unsigned_abs();
-        let fits = self.negative || self.magnitude.cmp(&Magnitude::from_u64(i64::MAX as u64)) == Ordering::Less;
-        if let Some(divisor) = pow10(down.min(99) as u32).filter(|_| fits && down < 19) {
-            let value = self.low_bits();
-            return value / divisor + i64::from(value % divisor != 0);
-        }
-        let mut quotient = self.clone();
-        let exact = quotient.magnitude.cut(down);
-        let floor = quotient.low_bits().wrapping_sub(i64::from(self.negative && !exact));
-        floor.wrapping_add(i64::from(!exact))
+        let mut rounded = self.clone();
+        rounded.round_up(scale);
+        let zeros = rounded.exponent.abs_diff(scale.into());
+        // 10^64 is a multiple of 2^64.
+        let factor = if zeros < 64 { 10i64.wrapping_pow(zeros as u32) } else { 0 };
+        rounded.low_bits().wrapping_mul(factor)
     }
 
     /// Whether it is a whole number.

@@ -51,7 +51,7 @@ impl Selector {
         Selector { requirements, nothing: false }
     }
 
-    /// Terms are sorted by their text, empty ones dropped.
+    /// Terms are sorted by their text; empty ones, and those without field and value, are dropped.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut terms = split_terms(text);
         terms.sort_unstable();
@@ -60,14 +60,14 @@ impl Selector {
                 .ok_or_else(|| Error(format!("invalid selector: '{text}'; can't understand '{term}'")))?;
             Ok(Requirement { field: field.to_owned(), equal, value: unescape_value(value)? })
         };
-        Ok(Self::new(terms.iter().filter(|term| !term.is_empty()).map(parse).collect::<Result<_, Error>>()?))
+        let mut requirements =
+            terms.iter().filter(|term| !term.is_empty()).map(parse).collect::<Result<Vec<_>, Error>>()?;
+        requirements.retain(|requirement| !requirement.field.is_empty() || !requirement.value.is_empty());
+        Ok(Self::new(requirements))
     }
 
     /// Field and value of each term as `convert` has them; a term that becomes empty is dropped.
-    pub fn transform<E>(
-        &self,
-        mut convert: impl FnMut(&str, &str) -> Result<(String, String), E>,
-    ) -> Result<Self, E> {
+    pub fn transform<E>(&self, mut convert: impl FnMut(&str, &str) -> Result<(String, String), E>) -> Result<Self, E> {
         let mut requirements = Vec::with_capacity(self.requirements.len());
         for requirement in &self.requirements {
             let (field, value) = convert(&requirement.field, &requirement.value)?;

@@ -184,7 +184,9 @@ fn wrong_count(operator: Operator, count: usize) -> Option<&'static str> {
         (Operator::In | Operator::NotIn, 0) => Some("for 'in', 'notin' operators, values set can't be empty"),
         (Operator::In | Operator::NotIn, _) => None,
         (Operator::Exists | Operator::DoesNotExist, 0) => None,
-        (Operator::Exists | Operator::DoesNotExist, _) => Some("values set must be empty for exists and does not exist"),
+        (Operator::Exists | Operator::DoesNotExist, _) => {
+            Some("values set must be empty for exists and does not exist")
+        }
         (_, 1) => None,
         (Operator::GreaterThan | Operator::LessThan, _) => {
             Some("for 'Gt', 'Lt' operators, exactly one value is required")

@@ -63,7 +63,12 @@ fn messages() {
         assert_eq!((status.code(), status.reason(), status.message()), (code, reason, message));
     };
     check(Status::forbidden("", "pods", "x", "no"), 403, Reason::Forbidden, "pods \"x\" is forbidden: no");
-    check(Status::forbidden("apps", "deployments", "", "no"), 403, Reason::Forbidden, "deployments.apps is forbidden: no");
+    check(
+        Status::forbidden("apps", "deployments", "", "no"),
+        403,
+        Reason::Forbidden,
+        "deployments.apps is forbidden: no",
+    );
     check(Status::forbidden("", "", "", "no"), 403, Reason::Forbidden, "forbidden: no");
     check(Status::unauthorized(""), 401, Reason::Unauthorized, "not authorized");
     check(Status::unauthorized("Unauthorized"), 401, Reason::Unauthorized, "Unauthorized");

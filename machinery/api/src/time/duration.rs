@@ -123,8 +123,8 @@ impl fmt::Display for Duration {
         let nanos = self.0.unsigned_abs();
         match nanos {
             ..MICROSECOND => write!(f, "{nanos}ns"),
-            ..MILLISECOND => write_decimal(f, nanos, MICROSECOND, "µs"),
-            ..SECOND => write_decimal(f, nanos, MILLISECOND, "ms"),
+            MICROSECOND..MILLISECOND => write_decimal(f, nanos, MICROSECOND, "µs"),
+            MILLISECOND..SECOND => write_decimal(f, nanos, MILLISECOND, "ms"),
             _ => {
                 if nanos >= HOUR {
                     write!(f, "{}h", nanos / HOUR)?;

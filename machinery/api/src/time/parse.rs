@@ -18,9 +18,8 @@ pub(super) fn canonical(text: &str) -> Option<Timestamp> {
     if [b[4], b[7], b[10], b[13], b[16], b[19]] != *b"--T::Z" {
         return None;
     }
-    let number = |digits: &[u8]| {
-        digits.iter().try_fold(0u32, |n, c| c.is_ascii_digit().then(|| n * 10 + u32::from(c - b'0')))
-    };
+    let number =
+        |digits: &[u8]| digits.iter().try_fold(0u32, |n, c| c.is_ascii_digit().then(|| n * 10 + u32::from(c - b'0')));
     let (year, month, day) = (number(&b[0..4])?, number(&b[5..7])?, number(&b[8..10])?);
     let (hour, minute, second) = (number(&b[11..13])?, number(&b[14..16])?, number(&b[17..19])?);
     let year = i64::from(year);
@@ -87,11 +86,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn element<T>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&mut &'t [u8]) -> Element<T>,
-    ) -> Result<T, ParseError> {
+    fn element<T>(&mut self, name: &str, parse: impl FnOnce(&mut &'t [u8]) -> Element<T>) -> Result<T, ParseError> {
         let before = self.rest;
         parse(&mut self.rest).map_err(|wrong| match wrong {
             Wrong::Bad => self.cannot_parse(before, name),
@@ -125,7 +120,9 @@ fn take<'t>(rest: &mut &'t [u8], count: usize) -> Element<&'t [u8]> {
 }
 
 fn number(digits: &[u8]) -> Element<u32> {
-    digits.iter().try_fold(0, |n, c| if c.is_ascii_digit() { Ok(n * 10 + u32::from(c - b'0')) } else { Err(Wrong::Bad) })
+    digits
+        .iter()
+        .try_fold(0, |n, c| if c.is_ascii_digit() { Ok(n * 10 + u32::from(c - b'0')) } else { Err(Wrong::Bad) })
 }
 
 fn year(rest: &mut &[u8]) -> Element<i64> {

@@ -30,7 +30,7 @@ fn roles() {
         let write =
             RoleWrite { resource: "clusterroles", namespace: "", request_name: "", name: "new", rules, aggregates };
         let result = grantor.may_write_role(&write);
-        assert_eq!(result.as_ref().map_err(|status| status.message.as_str()).copied(), expected, "{user:?}");
+        assert_eq!(result.as_ref().map_err(|status| status.message()).copied(), expected, "{user:?}");
     };
     let rules = [
         PolicyRule::new(&["get", "delete"], &[""], &["pods", "nodes"]),
@@ -80,7 +80,7 @@ fn bindings() {
         let grantor = Grantor { authorizer: &rbac, index: &index, user: &user };
         let role = binding("", "", role, &[]).role;
         let result = grantor.may_write_binding(namespace, "b", &role);
-        let result = result.as_ref().map_err(|status| (status.code, status.message.as_str()));
+        let result = result.as_ref().map_err(|status| (status.code(), status.message()));
         assert_eq!(result.copied(), expected, "{user:?} {namespace} {role:?}");
     };
     check("reader", "", "ClusterRole/reader", Ok(()));

@@ -47,7 +47,7 @@ struct Lexer<'t> {
 
 impl<'t> Lexer<'t> {
     /// All tokens, the last of which is the only `End`. As upstream, a NUL ends the text if it stands alone, and is
-    /// swallowed behind a word.
+    /// swallowed behind another token.
     fn tokens(mut self) -> Vec<Token<'t>> {
         let mut tokens = Vec::new();
         loop {
@@ -79,15 +79,20 @@ impl<'t> Lexer<'t> {
             _ => {
                 let length = rest.iter().position(|&c| c == 0 || is_space(c) || is_symbol(c)).unwrap_or(rest.len());
                 let word = &self.text[self.position..self.position + length];
-                self.position += length + usize::from(rest.get(length) == Some(&0));
+                self.advance(length);
                 Token::Word(word)
             }
         }
     }
 
     fn symbol(&mut self, symbol: &'static str) -> Token<'t> {
-        self.position += symbol.len();
+        self.advance(symbol.len());
         Token::Symbol(symbol)
+    }
+
+    fn advance(&mut self, length: usize) {
+        self.position += length;
+        self.position += usize::from(self.text.as_bytes().get(self.position) == Some(&0));
     }
 }
 
