@@ -35,25 +35,49 @@ impl Patched {
     }
 }
 
-/// An RFC 6902 patch. `checked` is false where the client wants no field validation: upstream words some errors
-/// otherwise then.
-pub fn json(object: &Tree, form: Form, patch: &[u8], checked: bool) -> Result<Patched, Status> {
-    let strict = if checked { json_patch::check(patch)? } else { Vec::new() };
+/// An RFC 6902 patch.
+pub fn json(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
+    let strict = json_patch::check(patch)?;
+    json_unchecked(object, patch).map(|patched| patched.with(strict))
+}
+
+/// The same for `fieldValidation=Ignore`: what is wrong with the patch's form is found later, and worded otherwise.
+pub fn json_unchecked(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
     let patch = json_patch::Patch::parse(patch)?;
-    let result = patch.apply(&text(object))?;
-    read(result, form, strict)
+    read(patch.apply(&text(object))?, form(object))
 }
 
 /// An RFC 7386 patch.
-pub fn merge(object: &Tree, form: Form, patch: &[u8], checked: bool) -> Result<Patched, Status> {
-    let strict = if checked { merge_patch::check(patch)? } else { Vec::new() };
-    let result = merge_patch::apply(&text(object), patch)?;
-    read(result, form, strict)
+pub fn merge(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
+    let strict = merge_patch::check(patch)?;
+    merge_unchecked(object, patch).map(|patched| patched.with(strict))
+}
+
+/// The same for `fieldValidation=Ignore`.
+pub fn merge_unchecked(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
+    read(merge_patch::apply(&text(object), patch)?, form(object))
 }
 
 /// A strategic merge patch, which only built-in objects take.
-pub fn strategic(object: &Tree, patch: &[u8], checked: bool) -> Result<Patched, Status> {
-    strategic::apply(object, patch, checked)
+pub fn strategic(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
+    strategic::apply(object, patch)
+}
+
+impl Patched {
+    /// Complaints about the patch come before those about the result.
+    fn with(mut self, mut strict: Vec<String>) -> Patched {
+        strict.append(&mut self.strict);
+        self.strict = strict;
+        self
+    }
+}
+
+/// As what a result is read: as what the object was.
+fn form(object: &Tree) -> Form {
+    match object.type_of(object.root_id()) {
+        Some(ty) => Form::Typed(ty),
+        None => Form::Custom { metadata: corten_schema::ids::meta_v1::OBJECT_META },
+    }
 }
 
 fn text(object: &Tree) -> Vec<u8> {
@@ -74,13 +98,10 @@ fn text(object: &Tree) -> Vec<u8> {
     text
 }
 
-fn read(result: Vec<u8>, form: Form, mut strict: Vec<String>) -> Result<Patched, Status> {
+fn read(result: Vec<u8>, form: Form) -> Result<Patched, Status> {
     let shown = String::from_utf8_lossy(&result).into_owned();
     match json::parse(result, form) {
-        Ok(Parsed { tree, strict: more }) => {
-            strict.extend(more);
-            Ok(Patched { tree, strict, shown })
-        }
+        Ok(Parsed { tree, strict }) => Ok(Patched { tree, strict, shown }),
         Err(error) => Err(invalid(&shown, &error.to_string())),
     }
 }

@@ -19,11 +19,11 @@ const RETAIN_KEYS: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder";
 const DELETE_PRIMITIVES: &str = "$deleteFromPrimitiveList";
 
-pub fn apply(object: &Tree, patch: &[u8], checked: bool) -> Result<Patched, Status> {
+pub fn apply(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
     let parsed = json::parse(patch.to_vec(), Form::Plain).map_err(|error| Status::bad_request(error.to_string()))?;
     let ty = object.type_of(object.root_id());
     let ty = ty.ok_or_else(|| Status::bad_request("strategic merge patch format is not supported"))?;
-    let mut strict = if checked { parsed.strict } else { Vec::new() };
+    let mut strict = parsed.strict;
     let mut tree = Tree::new();
     let original = tree.import_plain(Val::of(object.root()));
     let patch = match parsed.tree.root().value() {
@@ -43,10 +43,8 @@ pub fn apply(object: &Tree, patch: &[u8], checked: bool) -> Result<Patched, Stat
     restore::check_struct(tree.node(merged), ty).map_err(|message| invalid(&shown, &message))?;
     let result = json::parse(json::to_vec(tree.node(merged)), Form::Typed(ty));
     let mut result = result.map_err(|error| invalid(&shown, &error.to_string()))?;
-    if checked {
-        result.strict.sort();
-        strict.append(&mut result.strict);
-    }
+    result.strict.sort();
+    strict.append(&mut result.strict);
     Ok(Patched { tree: result.tree, strict, shown })
 }
 
