@@ -218,9 +218,7 @@ impl<'s> Map<'s> {
             }
             Fields::Custom { schema, preserve, object } => match name {
                 "metadata" if object => Some(TypeRef::of(corten_schema::ids::meta_v1::OBJECT_META)),
-                "apiVersion" | "kind" if object => {
-                    Some(TypeRef::Shape { shape: &Shape::String, markers: None })
-                }
+                "apiVersion" | "kind" if object => Some(TypeRef::Shape { shape: &Shape::String, markers: None }),
                 _ => schema.property(name).map(|schema| TypeRef::Custom { schema, preserve }),
             },
             Fields::CustomRoot { schema, metadata } => match name {
