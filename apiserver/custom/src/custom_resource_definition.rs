@@ -1,0 +1,5 @@
+//! The rules of CustomResourceDefinitions themselves.
+
+mod defaults;
+
+pub(crate) use defaults::prune_defaults;
