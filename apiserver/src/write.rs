@@ -86,7 +86,7 @@ fn fill_system_fields(call: &Call, resource: &Resource, tree: &mut Tree) -> bool
     if let Some(name) = &generated {
         meta.set(ObjectMeta::NAME, name.as_str());
     }
-    if resource.storage.as_ref().is_some_and(|storage| storage.strategy().keeps_generation()) {
+    if resource.storage.as_ref().is_some_and(|storage| storage.strategy().starts_with_generation()) {
         meta.set(ObjectMeta::GENERATION, 1);
     }
     generated.is_some()

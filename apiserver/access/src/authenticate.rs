@@ -9,7 +9,7 @@
 mod bearer;
 mod cache;
 mod certificate;
-mod front_proxy;
+pub(crate) mod front_proxy;
 mod service_account;
 mod token_file;
 mod trust;
@@ -79,6 +79,8 @@ pub struct Rejected(pub String);
 /// What one way to be known finds: a user, no credential of its kind, or a credential that is no good.
 pub type Outcome = Result<Option<Authenticated>, String>;
 
+const INVALID_TOKEN: &str = "invalid bearer token";
+
 impl Authenticators {
     /// Who sends a request to this API; afterwards the headers hold no credentials.
     pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Authenticated, Rejected> {
@@ -107,10 +109,10 @@ impl Authenticators {
     /// Who a token stands for, as TokenReview asks: the same search, by a request that has nothing but the token.
     pub async fn review_token(&self, token: &str, audiences: &[String]) -> Outcome {
         let mut headers = HeaderMap::new();
-        // A token that cannot stand in a header cannot have come in one.
-        if let Ok(value) = http::HeaderValue::try_from(format!("Bearer {token}")) {
-            headers.insert(AUTHORIZATION, value);
-        }
+        let Ok(value) = http::HeaderValue::try_from(format!("Bearer {token}")) else {
+            return Err(INVALID_TOKEN.to_owned());
+        };
+        headers.insert(AUTHORIZATION, value);
         let audiences = match audiences {
             [] => self.api_audiences.as_slice(),
             asked => asked,
@@ -172,7 +174,7 @@ impl Authenticators {
                         token.take_out(headers);
                         return Ok(Some(found));
                     }
-                    Ok(None) => errors.push("invalid bearer token".to_owned()),
+                    Ok(None) => errors.push(INVALID_TOKEN.to_owned()),
                     Err(error) => errors.push(error),
                 }
             }

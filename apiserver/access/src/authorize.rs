@@ -157,6 +157,17 @@ impl Verdict {
     pub fn allowed(&self) -> bool {
         self.decision == Decision::Allow
     }
+
+    /// What the audit event says of it. An error that decided nothing is told without what it was.
+    pub fn annotations(&self) -> Vec<(&'static str, String)> {
+        match (self.allowed(), &self.error) {
+            (true, _) => vec![(DECISION_ANNOTATION, "allow".to_owned()), (REASON_ANNOTATION, self.reason.to_string())],
+            (false, Some(_)) => vec![(REASON_ANNOTATION, "internal error".to_owned())],
+            (false, None) => {
+                vec![(DECISION_ANNOTATION, "forbid".to_owned()), (REASON_ANNOTATION, self.reason.to_string())]
+            }
+        }
+    }
 }
 
 impl Reason {

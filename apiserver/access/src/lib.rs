@@ -7,6 +7,7 @@
 
 pub mod authenticate;
 pub mod authorize;
+pub mod impersonate;
 pub mod rbac;
 pub mod review;
 pub mod service_account;

@@ -93,7 +93,8 @@ pub fn groups(namespace: &str) -> Vec<String> {
 /// Namespace and name of the service account that a user name stands for.
 pub fn split_username(username: &str) -> Option<(&str, &str)> {
     let (namespace, name) = username.strip_prefix(USERNAME_PREFIX)?.split_once(':')?;
-    let valid = validate_namespace_name(namespace, false).is_empty() && validate_service_account_name(name, false).is_empty();
+    let valid =
+        validate_namespace_name(namespace, false).is_empty() && validate_service_account_name(name, false).is_empty();
     valid.then_some((namespace, name))
 }
 
@@ -118,6 +119,9 @@ impl Identity {
         Info { name, uid: self.uid, groups: groups(&self.namespace), extra }.into()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod fixture;
 
 #[cfg(test)]
 mod tests {

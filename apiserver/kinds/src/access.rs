@@ -3,6 +3,7 @@
 use corten_api::field::BadValue;
 use corten_object::tree::{Edit, Id, Node, Struct, Tree, Value, View};
 use corten_schema::{FieldId, Shape, TypeId};
+use corten_views::meta_v1::ObjectMeta;
 
 /// A node as a view of its type.
 pub fn view<'t, V: View<'t>>(node: Node<'t>) -> V {
@@ -56,12 +57,6 @@ pub fn go_struct(fields: &[(&str, BadValue)]) -> BadValue {
     BadValue::Json(format!("{{{}}}", fields.join(",")))
 }
 
-/// A list of upstream's internal API.
-pub fn go_list(items: impl Iterator<Item = BadValue>) -> BadValue {
-    let items: Vec<String> = items.map(|item| item.to_string()).collect();
-    if items.is_empty() { BadValue::Null } else { BadValue::Json(format!("[{}]", items.join(","))) }
-}
-
 /// A time: null where it is not set.
 pub fn go_time(time: &str) -> BadValue {
     if time.is_empty() { BadValue::Null } else { BadValue::typed(time) }
@@ -86,4 +81,21 @@ pub fn import_as(out: &mut Tree, node: Node<'_>, ty: TypeId) -> Id {
         out.set_field(made, target, value);
     }
     made
+}
+
+/// Puts back the metadata that a write of a kind's status may not change: all but managedFields and what identifies.
+pub fn put_back_metadata(object: &mut Edit<'_>, old: Struct<'_>, metadata: FieldId) {
+    let old = old.structure(metadata);
+    let Some(mut meta) = object.field(metadata) else { return };
+    for field in [
+        ObjectMeta::DELETION_TIMESTAMP,
+        ObjectMeta::GENERATION,
+        ObjectMeta::SELF_LINK,
+        ObjectMeta::LABELS,
+        ObjectMeta::ANNOTATIONS,
+        ObjectMeta::FINALIZERS,
+        ObjectMeta::OWNER_REFERENCES,
+    ] {
+        put_back(&mut meta, old, field);
+    }
 }

@@ -28,8 +28,7 @@ impl Strategy for ConfigMaps {
         if old.immutable() == Some(true) {
             let data = same(new, old, ConfigMap::DATA);
             let binary = same(new, old, ConfigMap::BINARY_DATA);
-            for (field, kept) in
-                [("immutable", new.immutable() == Some(true)), ("data", data), ("binaryData", binary)]
+            for (field, kept) in [("immutable", new.immutable() == Some(true)), ("data", data), ("binaryData", binary)]
             {
                 if !kept {
                     errors.push(Error::forbidden(&Path::new(field), IMMUTABLE));

@@ -83,7 +83,12 @@ pub fn validate_generic(
     errors: &mut Errors,
 ) {
     if !meta.generate_name().is_empty() {
-        invalid_each(name_errors(meta.generate_name(), true), meta.generate_name(), &path.child("generateName"), errors);
+        invalid_each(
+            name_errors(meta.generate_name(), true),
+            meta.generate_name(),
+            &path.child("generateName"),
+            errors,
+        );
     }
     if meta.name().is_empty() {
         errors.push(Error::required(&path.child("name"), "name or generateName is required"));

@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::quantity::Quantity;
 
 use crate::object_meta::invalid_each;
 
@@ -74,5 +75,33 @@ pub fn validate_of_container(name: &str, path: &Path<'_>, errors: &mut Errors) {
         }
     } else if !is_native(name) && !is_extended(name) {
         invalid("doesn't follow extended resource name standard");
+    }
+}
+
+const COUNTED: &[&str] = &[
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
+/// Measured in whole things.
+pub fn is_counted(name: &str) -> bool {
+    COUNTED.contains(&name) || is_extended(name)
+}
+
+/// Upstream's `ValidateResourceQuantityValue`.
+pub fn validate_quantity(name: &str, quantity: &str, path: &Path<'_>, errors: &mut Errors) {
+    let Ok(parsed) = Quantity::parse(quantity) else { return };
+    if parsed.sign() < 0 {
+        errors.push(Error::invalid(path, quantity, "must be greater than or equal to 0"));
+    }
+    if is_counted(name) && parsed.milli_value() % 1000 != 0 {
+        errors.push(Error::invalid(path, BadValue::typed(quantity), "must be an integer"));
     }
 }

@@ -20,6 +20,8 @@ use crate::strategy::{Context, Strategy};
 pub use facts::{Facts, Port};
 pub use plan::{Failure, IpRequest, Network, NodePortRequest, Plan, default_on_read, plan, releases};
 
+pub use validation::{validate_endpoint_families, validate_endpoint_ip, validate_port_num_or_name};
+
 mod facts;
 mod plan;
 #[cfg(test)]
@@ -219,7 +221,9 @@ fn drop_what_the_type_had(object: &mut Edit<'_>, old: Service<'_>) {
             drop.push(ServiceSpec::IP_FAMILY_POLICY);
         }
     }
-    if before.health_checked() && !after.health_checked() && old.health_check_node_port() == new.health_check_node_port()
+    if before.health_checked()
+        && !after.health_checked()
+        && old.health_check_node_port() == new.health_check_node_port()
     {
         drop.push(ServiceSpec::HEALTH_CHECK_NODE_PORT);
     }

@@ -104,6 +104,11 @@ pub trait Strategy: Send + Sync {
         false
     }
 
+    /// Whether the generation of new objects is 1, in a kind that keeps one.
+    fn starts_with_generation(&self) -> bool {
+        self.keeps_generation()
+    }
+
     /// An update without a resourceVersion is taken as it comes.
     fn allows_unconditional_update(&self) -> bool {
         true

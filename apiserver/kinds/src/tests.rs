@@ -9,6 +9,8 @@ use corten_views::meta_v1::ObjectMeta;
 use crate::object_meta;
 use crate::strategy::{Context, Strategy};
 
+mod metadata;
+mod objects;
 mod replay;
 
 pub fn context<'c>(group: &'c str, version: &'c str) -> Context<'c> {

@@ -8,3 +8,4 @@ pub mod json;
 pub mod protobuf;
 pub mod scalar;
 pub mod tree;
+pub mod yaml;

@@ -87,6 +87,7 @@ async fn connection(
     };
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificates = certificates.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    let certificates = corten_access::authenticate::Peer::new(certificates).map(Arc::new);
     let peer = Peer { address: Some(address), certificates, internal: None };
     let service = service_fn(move |request: Request<Incoming>| {
         let (routes, peer) = (routes.clone(), peer.clone());

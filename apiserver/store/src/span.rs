@@ -76,10 +76,6 @@ impl Span {
             Shape::Between => None,
         }
     }
-
-    pub(crate) fn is_key(&self) -> bool {
-        self.shape == Shape::Key
-    }
 }
 
 /// The first string after all that begin with `prefix`; none, if there is no such.

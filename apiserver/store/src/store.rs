@@ -246,7 +246,7 @@ pub enum Encoding {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// `Watch::request_progress` soon brings a batch whose revision is at least that of the request's moment.
+    /// `Watch::request_progress` soon brings a batch that has come as far as it asks for.
     OnRequest,
     /// The server's version answers such a request wrongly. A consistent read has to be a `range`.
     ByRangeOnly,

@@ -59,8 +59,9 @@ pub struct Batch {
 pub trait WatchSource: Send {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Batch, Error>>;
 
-    /// Has a batch sent soon, empty if need be; see `Progress`.
-    fn request_progress(&self);
+    /// Has a batch delivered soon whose revision is at least `target`, empty if need be, unless it was already; see
+    /// `Progress`.
+    fn request_progress(&self, target: Revision);
 }
 
 /// A running watch. Dropping it ends it.
@@ -92,9 +93,10 @@ impl Watch {
         }
     }
 
-    pub fn request_progress(&self) {
+    /// Has a batch delivered soon whose revision is at least `target`, a revision of the store's past; empty if need be.
+    pub fn request_progress(&self, target: Revision) {
         if let Some(source) = &self.source {
-            source.request_progress();
+            source.request_progress(target);
         }
     }
 

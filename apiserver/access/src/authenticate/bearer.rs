@@ -40,7 +40,11 @@ pub struct Tokens {
 /// Another kind of token. It may do I/O, so its answers are cached.
 pub trait TokenAuthenticator: Send + Sync {
     /// Without audiences, whatever the token is for will do.
-    fn authenticate<'a>(&'a self, token: &'a str, audiences: Option<&'a [String]>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+    fn authenticate<'a>(
+        &'a self,
+        token: &'a str,
+        audiences: Option<&'a [String]>,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 }
 
 impl Tokens {
@@ -127,7 +131,10 @@ pub(super) fn from_authorization(headers: &HeaderMap, warnings: &mut Vec<String>
 
 /// A browser cannot set headers on a WebSocket, so its token is one of the protocols, in base64url. There has to be a
 /// real protocol beside it, because one must be chosen in the answer.
-pub(super) fn from_websocket_protocol(headers: &HeaderMap, _warnings: &mut Vec<String>) -> Result<Option<Token>, String> {
+pub(super) fn from_websocket_protocol(
+    headers: &HeaderMap,
+    _warnings: &mut Vec<String>,
+) -> Result<Option<Token>, String> {
     if !is_websocket(headers) {
         return Ok(None);
     }
@@ -148,9 +155,7 @@ pub(super) fn from_websocket_protocol(headers: &HeaderMap, _warnings: &mut Vec<S
     }
     match token {
         Some(text) if !text.is_empty() && others.is_empty() => Err("missing additional subprotocol".to_owned()),
-        Some(text) if !text.is_empty() => {
-            Ok(Some(Token { text, protocols: Some(others.join(",")) }))
-        }
+        Some(text) if !text.is_empty() => Ok(Some(Token { text, protocols: Some(others.join(",")) })),
         _ => Ok(None),
     }
 }

@@ -47,7 +47,11 @@ impl FrontProxy {
 
     pub(super) fn clear_headers(&self, headers: &mut HeaderMap) {
         let names = [&self.username_headers, &self.uid_headers, &self.group_headers];
-        clear(headers, names.into_iter().flatten().map(String::as_str), self.extra_header_prefixes.iter().map(String::as_str));
+        clear(
+            headers,
+            names.into_iter().flatten().map(String::as_str),
+            self.extra_header_prefixes.iter().map(String::as_str),
+        );
     }
 }
 

@@ -128,14 +128,20 @@ impl ServiceAccountTokens {
         let account = self.objects.service_account(namespace, &service_account.name).await;
         let account = account.map_err(|status| status.message().to_owned())?.meta;
         if account.uid != service_account.uid {
-            return Err(format!("service account UID ({}) does not match claim ({})", account.uid, service_account.uid));
+            return Err(format!(
+                "service account UID ({}) does not match claim ({})",
+                account.uid, service_account.uid
+            ));
         }
         if gone(&account) {
             return Err(format!("service account {namespace}/{} has been deleted", service_account.name));
         }
         let same = |kind: &str, claim: &str, found: &Meta, claimed: &str| {
             if found.uid != claimed {
-                return Err(format!("{kind} UID ({}) does not match service account {claim} ref claim ({claimed})", found.uid));
+                return Err(format!(
+                    "{kind} UID ({}) does not match service account {claim} ref claim ({claimed})",
+                    found.uid
+                ));
             }
             if gone(found) { Err(INVALIDATED.to_owned()) } else { Ok(()) }
         };
@@ -158,7 +164,7 @@ impl ServiceAccountTokens {
             let text = format!(
                 "subject: {}, seconds after warning threshold: {}",
                 verified.public.subject,
-                now.seconds - warn_after
+                now.seconds.saturating_sub(warn_after)
             );
             notes.annotations.push(("authentication.k8s.io/stale-token", text));
         }
@@ -175,11 +181,21 @@ impl ServiceAccountTokens {
         })
     }
 
-    async fn check_legacy(&self, token: &str, verified: &Verified<LegacyClaims>, notes: &mut Notes) -> Result<Identity, String> {
+    async fn check_legacy(
+        &self,
+        token: &str,
+        verified: &Verified<LegacyClaims>,
+        notes: &mut Notes,
+    ) -> Result<Identity, String> {
         let LegacyClaims { name, uid, secret, namespace } = &verified.private;
         let subject = &verified.public.subject;
-        let required =
-            [("sub", subject), ("namespace", namespace), ("secretName", secret), ("serviceAccountName", name), ("serviceAccountUID", uid)];
+        let required = [
+            ("sub", subject),
+            ("namespace", namespace),
+            ("secretName", secret),
+            ("serviceAccountName", name),
+            ("serviceAccountUID", uid),
+        ];
         if let Some((claim, _)) = required.into_iter().find(|(_, value)| value.is_empty()) {
             return Err(format!("{claim} claim is missing"));
         }
@@ -195,7 +211,8 @@ impl ServiceAccountTokens {
         if digest(&SHA256, &found.token).as_ref() != digest(&SHA256, token.as_bytes()).as_ref() {
             return Err("Token does not match server's copy".to_owned());
         }
-        let account = self.objects.service_account(namespace, name).await.map_err(|status| status.message().to_owned())?;
+        let account =
+            self.objects.service_account(namespace, name).await.map_err(|status| status.message().to_owned())?;
         if account.meta.deletion_timestamp.is_some() {
             return Err(format!("ServiceAccount {namespace}/{name} has been deleted"));
         }

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn lines() {
-        let check = |text: &str, expected: Result<&[(&str, &str, &str, &[&str])], &str>| {
+        type Line = (&'static str, &'static str, &'static str, &'static [&'static str]);
+        let check = |text: &str, expected: Result<&[Line], &str>| {
             let file = TokenFile::parse(text, Path::new("/tokens.csv"));
             let error = file.as_ref().err().map(ToString::to_string);
             assert_eq!(error.as_deref(), expected.err(), "{text:?}");
@@ -76,7 +77,10 @@ mod tests {
         };
         check("", Ok(&[]));
         check("t,n,u", Ok(&[("t", "n", "u", &[])]));
-        check("t,n,u,g\r\nt2,n2,u2,\"g1,g2\",more\n", Ok(&[("t", "n", "u", &["g"]), ("t2", "n2", "u2", &["g1", "g2"])]));
+        check(
+            "t,n,u,g\r\nt2,n2,u2,\"g1,g2\",more\n",
+            Ok(&[("t", "n", "u", &["g"]), ("t2", "n2", "u2", &["g1", "g2"])]),
+        );
         check("t,n,u,\n", Ok(&[("t", "n", "u", &[""])]));
         check("\n,n,u\n\nt,n,u\nt,m,v\n", Ok(&[("t", "m", "v", &[])]));
         check("t,\"n\"\"x\ny\",u", Ok(&[("t", "n\"x\ny", "u", &[])]));
@@ -85,6 +89,9 @@ mod tests {
         check("t,n,u\nt,n", Err(&format!("{columns} 2")));
         check("t,n\"x,u", Err(r#"parse error on line 1, column 4: bare " in non-quoted field"#));
         check("t,n,u\nt,\"n\"x,u", Err(r#"parse error on line 2, column 5: extraneous or missing " in quoted-field"#));
-        check("t,\"n\nx", Err(r#"record on line 1; parse error on line 2, column 2: extraneous or missing " in quoted-field"#));
+        check(
+            "t,\"n\nx",
+            Err(r#"record on line 1; parse error on line 2, column 2: extraneous or missing " in quoted-field"#),
+        );
     }
 }

@@ -174,7 +174,8 @@ impl Validity {
 impl AnyClientCertificate {
     /// The authorities are named to clients, so that they send the right certificate.
     pub fn new<'a>(trust: impl IntoIterator<Item = &'a TrustBundle>) -> Arc<AnyClientCertificate> {
-        let hints = trust.into_iter().flat_map(|bundle| bundle.0.load().verifier.root_hint_subjects().to_vec()).collect();
+        let hints =
+            trust.into_iter().flat_map(|bundle| bundle.0.load().verifier.root_hint_subjects().to_vec()).collect();
         let algorithms = crypto::ring::default_provider().signature_verification_algorithms;
         Arc::new(AnyClientCertificate { hints, algorithms })
     }
@@ -228,12 +229,15 @@ impl ClientCertVerifier for AnyClientCertificate {
     }
 }
 
-fn verifier<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'static>>) -> Result<Arc<dyn ClientCertVerifier>, String> {
+fn verifier<'a>(
+    certificates: impl Iterator<Item = &'a CertificateDer<'static>>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let mut roots = RootCertStore::empty();
     for der in certificates {
         roots.add(der.clone()).map_err(|error| format!("not a certificate authority: {error}"))?;
     }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(crypto::ring::default_provider()));
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(crypto::ring::default_provider()));
     let built: Result<Arc<dyn ClientCertVerifier>, _> = verifier.build();
     built.map_err(|_| "no certificates in PEM format".to_owned())
 }
@@ -241,7 +245,9 @@ fn verifier<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'static>>)
 /// A certificate in a log line.
 fn identify(der: &[u8]) -> String {
     match X509Certificate::from_der(der) {
-        Ok((_, certificate)) => format!("SN={}, issued by {}", certificate.raw_serial_as_string(), certificate.issuer()),
+        Ok((_, certificate)) => {
+            format!("SN={}, issued by {}", certificate.raw_serial_as_string(), certificate.issuer())
+        }
         Err(_) => "that is not readable".to_owned(),
     }
 }

@@ -12,9 +12,9 @@ use corten_api::field::quote;
 use super::cover::{compact_rules, covers};
 use super::{GROUP, Index, PolicyRule, RoleRef};
 use crate::authorize::{Attributes, Authorizer};
-use corten_api::status::Status;
 use crate::user::{MASTERS_GROUP, User};
 use crate::words::{aggregate, quoted_list};
+use corten_api::status::Status;
 
 /// Who writes RBAC objects, with the rules they hold in a snapshot of the index.
 pub struct Grantor<'a> {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imbl::HashMap;
+use imbl::{HashMap, OrdMap};
 
 use super::compile::{CompiledRole, Probe};
 use super::{Binding, GROUP, PolicyRule, Role, RoleRef};
 use crate::authorize::Attributes;
-use corten_api::status::Status;
 use crate::user::User;
+use corten_api::status::Status;
 
 #[derive(Clone, Default)]
 pub struct Index {
@@ -30,7 +30,9 @@ struct Scope {
 /// What is bound to a subject: its roles, each with the bindings that say so, by name. A role that many bindings give is
 /// looked at once.
 #[derive(Clone, Default)]
-struct Bound(Vec<(RoleRef, Vec<Arc<Binding>>)>);
+struct Bound(Vec<(Arc<RoleRef>, Bindings)>);
+
+type Bindings = OrdMap<Arc<str>, Arc<Binding>>;
 
 /// Which of a scope's two maps a subject is in.
 enum Key {
@@ -91,7 +93,7 @@ impl Index {
                 match self.role(role, namespace) {
                     None => incomplete = true,
                     Some(role) if role.allows(probe, attributes) => {
-                        return Found { binding: bindings.first(), incomplete };
+                        return Found { binding: bindings.get_min().map(|(_, binding)| binding), incomplete };
                     }
                     Some(_) => {}
                 }
@@ -103,7 +105,7 @@ impl Index {
     pub fn resolve<'i>(&'i self, user: &'i User, namespace: &'i str) -> Resolved<'i> {
         let mut resolved = Vec::new();
         for (namespace, scope) in self.scopes(namespace) {
-            let bound = scope.bound_to(user).flat_map(|bound| &bound.0).flat_map(|(_, bindings)| bindings);
+            let bound = scope.bound_to(user).flat_map(|bound| &bound.0).flat_map(|(_, bindings)| bindings.values());
             // A user can be bound by name and by group at once; the binding counts once.
             let by_name: BTreeMap<&str, &Binding> = bound.map(|binding| (binding.name.as_str(), &**binding)).collect();
             resolved.extend(by_name.into_values().map(|binding| {
@@ -119,7 +121,7 @@ impl Index {
             (Some(role), _) => Ok(&role.rules),
             (None, "Role") => Err(Status::not_found(GROUP, "roles", &role.name)),
             (None, "ClusterRole") => Err(Status::not_found(GROUP, "clusterroles", &role.name)),
-            (None, _) => Err(Status::internal(&missing(role, true))),
+            (None, _) => Err(Status::internal(missing(role, true))),
         }
     }
 
@@ -190,21 +192,22 @@ impl Scope {
 
 impl Bound {
     fn add(&mut self, binding: &Arc<Binding>) {
-        let Some((_, bindings)) = self.0.iter_mut().find(|(role, _)| *role == binding.role) else {
-            self.0.push((binding.role.clone(), vec![Arc::clone(binding)]));
-            return;
-        };
-        match bindings.binary_search_by(|other| other.name.cmp(&binding.name)) {
-            Ok(at) => bindings[at] = Arc::clone(binding),
-            Err(at) => bindings.insert(at, Arc::clone(binding)),
+        let (name, entry) = (binding.name.as_str().into(), Arc::clone(binding));
+        match self.0.iter_mut().find(|(role, _)| **role == binding.role) {
+            Some((_, bindings)) => {
+                bindings.insert(name, entry);
+            }
+            None => self.0.push((Arc::new(binding.role.clone()), OrdMap::unit(name, entry))),
         }
     }
 
     fn remove(&mut self, binding: &Binding) {
-        for (_, bindings) in self.0.iter_mut().filter(|(role, _)| *role == binding.role) {
-            bindings.retain(|other| other.name != binding.name);
+        if let Some(at) = self.0.iter().position(|(role, _)| **role == binding.role) {
+            self.0[at].1.remove(binding.name.as_str());
+            if self.0[at].1.is_empty() {
+                self.0.remove(at);
+            }
         }
-        self.0.retain(|(_, bindings)| !bindings.is_empty());
     }
 }
 

@@ -154,19 +154,19 @@ impl PublicKey {
         if point.len() != length || point[0] != 4 {
             return None;
         }
-        let algorithm = der::element(der::SEQUENCE, &[
-            &der::element(der::OBJECT_IDENTIFIER, &[der::OID_EC]),
-            &der::element(der::OBJECT_IDENTIFIER, &[curve]),
-        ]);
+        let algorithm = der::element(
+            der::SEQUENCE,
+            &[&der::element(der::OBJECT_IDENTIFIER, &[der::OID_EC]), &der::element(der::OBJECT_IDENTIFIER, &[curve])],
+        );
         Some(PublicKey { id: key_id(&algorithm, point), kind, bytes: point.to_vec() })
     }
 
     fn rsa(public_key: &[u8]) -> Option<PublicKey> {
         rsa_numbers(public_key)?;
-        let algorithm = der::element(der::SEQUENCE, &[
-            &der::element(der::OBJECT_IDENTIFIER, &[der::OID_RSA]),
-            &der::element(der::NULL, &[]),
-        ]);
+        let algorithm = der::element(
+            der::SEQUENCE,
+            &[&der::element(der::OBJECT_IDENTIFIER, &[der::OID_RSA]), &der::element(der::NULL, &[])],
+        );
         Some(PublicKey { id: key_id(&algorithm, public_key), kind: Kind::Rsa, bytes: public_key.to_vec() })
     }
 

@@ -36,7 +36,12 @@ impl OpenId {
     pub const MAX_AGE_SECONDS: u32 = 3600;
 
     /// `jwks_uri` may be empty: the keys are then found at the API server's external address (`host[:port]`).
-    pub fn new(issuer: &str, jwks_uri: &str, external_address: &str, keys: &[PublicKey]) -> Result<OpenId, OpenIdError> {
+    pub fn new(
+        issuer: &str,
+        jwks_uri: &str,
+        external_address: &str,
+        keys: &[PublicKey],
+    ) -> Result<OpenId, OpenIdError> {
         check_issuer(issuer)?;
         if jwks_uri.is_empty() && external_address.is_empty() {
             return Err(OpenIdError::NoAddress);

@@ -9,8 +9,8 @@ use corten_runtime::clock::{Clock, Wall};
 use corten_runtime::random::Random;
 
 use super::{
-    Claims, EXTENDED_EXPIRATION_SECONDS, Kubernetes, ObjectRef, PROJECTED_EXPIRATION_SECONDS, SigningKey, credential_id,
-    sign,
+    Claims, EXTENDED_EXPIRATION_SECONDS, Kubernetes, ObjectRef, PROJECTED_EXPIRATION_SECONDS, SigningKey,
+    credential_id, sign,
 };
 use crate::service_account::{self, ISSUED_CREDENTIAL_ID_KEY, Meta, ServiceAccount, ServiceAccounts};
 
@@ -77,12 +77,21 @@ struct Bound {
 impl Issuer {
     /// Makes the request complete, or refuses it. `name` and `namespace` are those of the URL, `account` is the service
     /// account found there.
-    pub fn prepare(&self, request: &mut TokenRequest, namespace: &str, name: &str, account: &ServiceAccount) -> Result<(), Status> {
+    pub fn prepare(
+        &self,
+        request: &mut TokenRequest,
+        namespace: &str,
+        name: &str,
+        account: &ServiceAccount,
+    ) -> Result<(), Status> {
         must_match(&request.name, name, name, "name")?;
         must_match(&request.namespace, namespace, name, "namespace")?;
         let uid = &account.meta.uid;
         if !request.uid.is_empty() && request.uid != *uid {
-            let message = format_args!("the UID in the token request ({}) does not match the UID of the service account ({uid})", request.uid);
+            let message = format_args!(
+                "the UID in the token request ({}) does not match the UID of the service account ({uid})",
+                request.uid
+            );
             return Err(Status::conflict(GROUP, KIND, name, message));
         }
         if request.audiences.is_empty() {
@@ -163,7 +172,8 @@ fn must_match(given: &str, wanted: &str, name: &str, field: &str) -> Result<(), 
 
 fn validate(request: &TokenRequest) -> Errors {
     let (mut errors, spec) = (Errors::default(), Path::new("spec"));
-    let mut invalid = |message| errors.push(Error::invalid(&spec.child("expirationSeconds"), request.expiration_seconds, message));
+    let mut invalid =
+        |message| errors.push(Error::invalid(&spec.child("expirationSeconds"), request.expiration_seconds, message));
     if request.expiration_seconds < EXPIRATION_SECONDS_MIN {
         invalid("may not specify a duration less than 10 minutes");
     }

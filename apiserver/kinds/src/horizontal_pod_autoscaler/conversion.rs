@@ -2,12 +2,12 @@
 
 use corten_object::json::{self, Form};
 use corten_object::tree::{Map, Node, Tree, Value, View};
+use corten_views::autoscaling_v1 as v1;
 use corten_views::autoscaling_v2::{
     HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerCondition,
     HorizontalPodAutoscalerSpec, HorizontalPodAutoscalerStatus, MetricSpec, MetricStatus,
 };
 use corten_views::meta_v1::ObjectMeta;
-use corten_views::autoscaling_v1 as v1;
 
 use super::{default_metrics, list_of};
 use crate::access::import_as;
@@ -75,8 +75,9 @@ pub fn from_v1(object: &Tree) -> Tree {
         .and_then(|text| parse_list(text, MetricStatus::TYPE, status_from_v1))
         .or_else(|| {
             let cpu = old.status().current_cpu_utilization_percentage()?;
-            let cpu =
-                format!(r#"{{"type":"Resource","resource":{{"name":"cpu","current":{{"averageUtilization":{cpu}}}}}}}"#);
+            let cpu = format!(
+                r#"{{"type":"Resource","resource":{{"name":"cpu","current":{{"averageUtilization":{cpu}}}}}}}"#
+            );
             Some(parse_typed(cpu, MetricStatus::TYPE).into_iter().collect())
         });
     let conditions = annotations.get(CONDITIONS).and_then(|text| {
@@ -148,10 +149,8 @@ fn array(items: impl Iterator<Item = String>) -> Option<String> {
 
 /// Fields of a JSON object; those without a value are left out.
 fn object(fields: &[(&str, Option<String>)]) -> String {
-    let fields: Vec<String> = fields
-        .iter()
-        .filter_map(|(name, value)| value.as_ref().map(|value| format!("\"{name}\":{value}")))
-        .collect();
+    let fields: Vec<String> =
+        fields.iter().filter_map(|(name, value)| value.as_ref().map(|value| format!("\"{name}\":{value}"))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -188,90 +187,120 @@ fn described(reference: corten_views::autoscaling_v2::CrossVersionObjectReferenc
 fn metric_to_v1(metric: MetricSpec<'_>) -> String {
     object(&[
         ("type", text(metric.type_())),
-        ("object", metric.object().map(|source| {
-            object(&[
-                ("target", described(source.described_object())),
-                ("metricName", text(source.metric().name())),
-                ("targetValue", quantity(source.target().value())),
-                ("selector", whole(source.metric().selector())),
-                ("averageValue", opt_text(source.target().average_value())),
-            ])
-        })),
-        ("pods", metric.pods().map(|source| {
-            object(&[
-                ("metricName", text(source.metric().name())),
-                ("targetAverageValue", quantity(source.target().average_value())),
-                ("selector", whole(source.metric().selector())),
-            ])
-        })),
-        ("resource", metric.resource().map(|source| {
-            object(&[
-                ("name", text(source.name())),
-                ("targetAverageUtilization", number(source.target().average_utilization())),
-                ("targetAverageValue", opt_text(source.target().average_value())),
-            ])
-        })),
-        ("containerResource", metric.container_resource().map(|source| {
-            object(&[
-                ("name", text(source.name())),
-                ("targetAverageUtilization", number(source.target().average_utilization())),
-                ("targetAverageValue", opt_text(source.target().average_value())),
-                ("container", text(source.container())),
-            ])
-        })),
-        ("external", metric.external().map(|source| {
-            object(&[
-                ("metricName", text(source.metric().name())),
-                ("metricSelector", whole(source.metric().selector())),
-                ("targetValue", opt_text(source.target().value())),
-                ("targetAverageValue", opt_text(source.target().average_value())),
-            ])
-        })),
+        (
+            "object",
+            metric.object().map(|source| {
+                object(&[
+                    ("target", described(source.described_object())),
+                    ("metricName", text(source.metric().name())),
+                    ("targetValue", quantity(source.target().value())),
+                    ("selector", whole(source.metric().selector())),
+                    ("averageValue", opt_text(source.target().average_value())),
+                ])
+            }),
+        ),
+        (
+            "pods",
+            metric.pods().map(|source| {
+                object(&[
+                    ("metricName", text(source.metric().name())),
+                    ("targetAverageValue", quantity(source.target().average_value())),
+                    ("selector", whole(source.metric().selector())),
+                ])
+            }),
+        ),
+        (
+            "resource",
+            metric.resource().map(|source| {
+                object(&[
+                    ("name", text(source.name())),
+                    ("targetAverageUtilization", number(source.target().average_utilization())),
+                    ("targetAverageValue", opt_text(source.target().average_value())),
+                ])
+            }),
+        ),
+        (
+            "containerResource",
+            metric.container_resource().map(|source| {
+                object(&[
+                    ("name", text(source.name())),
+                    ("targetAverageUtilization", number(source.target().average_utilization())),
+                    ("targetAverageValue", opt_text(source.target().average_value())),
+                    ("container", text(source.container())),
+                ])
+            }),
+        ),
+        (
+            "external",
+            metric.external().map(|source| {
+                object(&[
+                    ("metricName", text(source.metric().name())),
+                    ("metricSelector", whole(source.metric().selector())),
+                    ("targetValue", opt_text(source.target().value())),
+                    ("targetAverageValue", opt_text(source.target().average_value())),
+                ])
+            }),
+        ),
     ])
 }
 
 fn status_to_v1(metric: MetricStatus<'_>) -> String {
     object(&[
         ("type", text(metric.type_())),
-        ("object", metric.object().map(|source| {
-            object(&[
-                ("target", described(source.described_object())),
-                ("metricName", text(source.metric().name())),
-                ("currentValue", quantity(source.current().value())),
-                ("selector", whole(source.metric().selector())),
-                ("averageValue", opt_text(source.current().average_value())),
-            ])
-        })),
-        ("pods", metric.pods().map(|source| {
-            object(&[
-                ("metricName", text(source.metric().name())),
-                ("currentAverageValue", quantity(source.current().average_value())),
-                ("selector", whole(source.metric().selector())),
-            ])
-        })),
-        ("resource", metric.resource().map(|source| {
-            object(&[
-                ("name", text(source.name())),
-                ("currentAverageUtilization", number(source.current().average_utilization())),
-                ("currentAverageValue", quantity(source.current().average_value())),
-            ])
-        })),
-        ("containerResource", metric.container_resource().map(|source| {
-            object(&[
-                ("name", text(source.name())),
-                ("currentAverageUtilization", number(source.current().average_utilization())),
-                ("currentAverageValue", quantity(source.current().average_value())),
-                ("container", text(source.container())),
-            ])
-        })),
-        ("external", metric.external().map(|source| {
-            object(&[
-                ("metricName", text(source.metric().name())),
-                ("metricSelector", whole(source.metric().selector())),
-                ("currentValue", quantity(source.current().value())),
-                ("currentAverageValue", opt_text(source.current().average_value())),
-            ])
-        })),
+        (
+            "object",
+            metric.object().map(|source| {
+                object(&[
+                    ("target", described(source.described_object())),
+                    ("metricName", text(source.metric().name())),
+                    ("currentValue", quantity(source.current().value())),
+                    ("selector", whole(source.metric().selector())),
+                    ("averageValue", opt_text(source.current().average_value())),
+                ])
+            }),
+        ),
+        (
+            "pods",
+            metric.pods().map(|source| {
+                object(&[
+                    ("metricName", text(source.metric().name())),
+                    ("currentAverageValue", quantity(source.current().average_value())),
+                    ("selector", whole(source.metric().selector())),
+                ])
+            }),
+        ),
+        (
+            "resource",
+            metric.resource().map(|source| {
+                object(&[
+                    ("name", text(source.name())),
+                    ("currentAverageUtilization", number(source.current().average_utilization())),
+                    ("currentAverageValue", quantity(source.current().average_value())),
+                ])
+            }),
+        ),
+        (
+            "containerResource",
+            metric.container_resource().map(|source| {
+                object(&[
+                    ("name", text(source.name())),
+                    ("currentAverageUtilization", number(source.current().average_utilization())),
+                    ("currentAverageValue", quantity(source.current().average_value())),
+                    ("container", text(source.container())),
+                ])
+            }),
+        ),
+        (
+            "external",
+            metric.external().map(|source| {
+                object(&[
+                    ("metricName", text(source.metric().name())),
+                    ("metricSelector", whole(source.metric().selector())),
+                    ("currentValue", quantity(source.current().value())),
+                    ("currentAverageValue", opt_text(source.current().average_value())),
+                ])
+            }),
+        ),
     ])
 }
 
@@ -315,11 +344,7 @@ fn parse_typed(text: String, ty: corten_schema::TypeId) -> Option<Tree> {
 }
 
 /// The items of a JSON list as trees of v2; nothing, if any of it does not fit, as upstream leaves such a list alone.
-fn parse_list(
-    text: &str,
-    ty: corten_schema::TypeId,
-    to_v2: impl Fn(Node<'_>) -> Option<String>,
-) -> Option<Vec<Tree>> {
+fn parse_list(text: &str, ty: corten_schema::TypeId, to_v2: impl Fn(Node<'_>) -> Option<String>) -> Option<Vec<Tree>> {
     let parsed = json::parse(text.as_bytes().to_vec(), Form::Plain).ok()?;
     match parsed.tree.root().value() {
         Value::List(list) => list.iter().map(|item| parse_typed(to_v2(item)?, ty)).collect(),
@@ -341,10 +366,7 @@ fn present<'t>(node: Node<'t>, name: &str) -> Option<Node<'t>> {
 }
 
 fn identifier(source: Node<'_>, selector: &str) -> Option<String> {
-    Some(object(&[
-        ("name", member(Some(source), "metricName")),
-        ("selector", member(Some(source), selector)),
-    ]))
+    Some(object(&[("name", member(Some(source), "metricName")), ("selector", member(Some(source), selector))]))
 }
 
 fn metric_from_v1(metric: Node<'_>) -> Option<String> {
@@ -358,48 +380,68 @@ fn metric_from_v1(metric: Node<'_>) -> Option<String> {
     };
     Some(object(&[
         ("type", member(Some(metric), "type")),
-        ("object", present(metric, "object").map(|source| {
-            let average = member(Some(source), "averageValue");
-            let value = member(Some(source), "targetValue").or_else(|| quoted("0"));
-            let value = value.filter(|value| average.is_none() || value != "\"0\"");
-            object(&[
-                ("describedObject", member(Some(source), "target")),
-                ("target", Some(object(&[
-                    ("type", quoted(if average.is_some() { "AverageValue" } else { "Value" })),
-                    ("value", value),
-                    ("averageValue", average),
-                ]))),
-                ("metric", identifier(source, "selector")),
-            ])
-        })),
-        ("pods", present(metric, "pods").map(|source| {
-            let average = member(Some(source), "targetAverageValue").or_else(|| quoted("0"));
-            object(&[
-                ("metric", identifier(source, "selector")),
-                ("target", Some(object(&[("type", quoted("AverageValue")), ("averageValue", average)]))),
-            ])
-        })),
-        ("resource", present(metric, "resource").map(|source| {
-            object(&[("name", member(Some(source), "name")), ("target", utilization(source))])
-        })),
-        ("containerResource", present(metric, "containerResource").map(|source| {
-            object(&[
-                ("name", member(Some(source), "name")),
-                ("target", utilization(source)),
-                ("container", member(Some(source), "container")),
-            ])
-        })),
-        ("external", present(metric, "external").map(|source| {
-            let value = member(Some(source), "targetValue");
-            object(&[
-                ("metric", identifier(source, "metricSelector")),
-                ("target", Some(object(&[
-                    ("type", quoted(if value.is_some() { "Value" } else { "AverageValue" })),
-                    ("value", value),
-                    ("averageValue", member(Some(source), "targetAverageValue")),
-                ]))),
-            ])
-        })),
+        (
+            "object",
+            present(metric, "object").map(|source| {
+                let average = member(Some(source), "averageValue");
+                let value = member(Some(source), "targetValue").or_else(|| quoted("0"));
+                let value = value.filter(|value| average.is_none() || value != "\"0\"");
+                object(&[
+                    ("describedObject", member(Some(source), "target")),
+                    (
+                        "target",
+                        Some(object(&[
+                            ("type", quoted(if average.is_some() { "AverageValue" } else { "Value" })),
+                            ("value", value),
+                            ("averageValue", average),
+                        ])),
+                    ),
+                    ("metric", identifier(source, "selector")),
+                ])
+            }),
+        ),
+        (
+            "pods",
+            present(metric, "pods").map(|source| {
+                let average = member(Some(source), "targetAverageValue").or_else(|| quoted("0"));
+                object(&[
+                    ("metric", identifier(source, "selector")),
+                    ("target", Some(object(&[("type", quoted("AverageValue")), ("averageValue", average)]))),
+                ])
+            }),
+        ),
+        (
+            "resource",
+            present(metric, "resource")
+                .map(|source| object(&[("name", member(Some(source), "name")), ("target", utilization(source))])),
+        ),
+        (
+            "containerResource",
+            present(metric, "containerResource").map(|source| {
+                object(&[
+                    ("name", member(Some(source), "name")),
+                    ("target", utilization(source)),
+                    ("container", member(Some(source), "container")),
+                ])
+            }),
+        ),
+        (
+            "external",
+            present(metric, "external").map(|source| {
+                let value = member(Some(source), "targetValue");
+                object(&[
+                    ("metric", identifier(source, "metricSelector")),
+                    (
+                        "target",
+                        Some(object(&[
+                            ("type", quoted(if value.is_some() { "Value" } else { "AverageValue" })),
+                            ("value", value),
+                            ("averageValue", member(Some(source), "targetAverageValue")),
+                        ])),
+                    ),
+                ])
+            }),
+        ),
     ]))
 }
 
@@ -413,41 +455,61 @@ fn status_from_v1(metric: Node<'_>) -> Option<String> {
     };
     Some(object(&[
         ("type", member(Some(metric), "type")),
-        ("object", present(metric, "object").map(|source| {
-            object(&[
-                ("metric", identifier(source, "selector")),
-                ("current", Some(object(&[
-                    ("value", zero(source, "currentValue")),
-                    ("averageValue", member(Some(source), "averageValue")),
-                ]))),
-                ("describedObject", member(Some(source), "target")),
-            ])
-        })),
-        ("pods", present(metric, "pods").map(|source| {
-            object(&[
-                ("metric", identifier(source, "selector")),
-                ("current", Some(object(&[("averageValue", zero(source, "currentAverageValue"))]))),
-            ])
-        })),
-        ("resource", present(metric, "resource").map(|source| {
-            object(&[("name", member(Some(source), "name")), ("current", utilization(source))])
-        })),
-        ("containerResource", present(metric, "containerResource").map(|source| {
-            object(&[
-                ("name", member(Some(source), "name")),
-                ("current", utilization(source)),
-                ("container", member(Some(source), "container")),
-            ])
-        })),
-        ("external", present(metric, "external").map(|source| {
-            object(&[
-                ("metric", identifier(source, "metricSelector")),
-                ("current", Some(object(&[
-                    ("value", zero(source, "currentValue")),
-                    ("averageValue", member(Some(source), "currentAverageValue")),
-                ]))),
-            ])
-        })),
+        (
+            "object",
+            present(metric, "object").map(|source| {
+                object(&[
+                    ("metric", identifier(source, "selector")),
+                    (
+                        "current",
+                        Some(object(&[
+                            ("value", zero(source, "currentValue")),
+                            ("averageValue", member(Some(source), "averageValue")),
+                        ])),
+                    ),
+                    ("describedObject", member(Some(source), "target")),
+                ])
+            }),
+        ),
+        (
+            "pods",
+            present(metric, "pods").map(|source| {
+                object(&[
+                    ("metric", identifier(source, "selector")),
+                    ("current", Some(object(&[("averageValue", zero(source, "currentAverageValue"))]))),
+                ])
+            }),
+        ),
+        (
+            "resource",
+            present(metric, "resource")
+                .map(|source| object(&[("name", member(Some(source), "name")), ("current", utilization(source))])),
+        ),
+        (
+            "containerResource",
+            present(metric, "containerResource").map(|source| {
+                object(&[
+                    ("name", member(Some(source), "name")),
+                    ("current", utilization(source)),
+                    ("container", member(Some(source), "container")),
+                ])
+            }),
+        ),
+        (
+            "external",
+            present(metric, "external").map(|source| {
+                object(&[
+                    ("metric", identifier(source, "metricSelector")),
+                    (
+                        "current",
+                        Some(object(&[
+                            ("value", zero(source, "currentValue")),
+                            ("averageValue", member(Some(source), "currentAverageValue")),
+                        ])),
+                    ),
+                ])
+            }),
+        ),
     ]))
 }
 

@@ -38,9 +38,9 @@ impl Options {
             object: Reference { empty_group: true, any_version: false },
         };
         let target = new.scale_target_ref();
-        let same_target = old.map(HorizontalPodAutoscalerSpec::scale_target_ref).is_some_and(|old| {
-            old.api_version() == target.api_version() && old.kind() == target.kind()
-        });
+        let same_target = old
+            .map(HorizontalPodAutoscalerSpec::scale_target_ref)
+            .is_some_and(|old| old.api_version() == target.api_version() && old.kind() == target.kind());
         options.target.any_version = same_target;
         options.target.empty_group = !same_target && target.kind() == "ReplicationController";
         options.object.any_version = old.is_some_and(|old| {

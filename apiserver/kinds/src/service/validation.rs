@@ -2,7 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names::{self, parse_ip_sloppy};
-use corten_object::tree::IntOrStr;
+use corten_object::tree::{IntOrStr, Strings};
 use corten_views::core_v1::{LoadBalancerStatus, Service, ServicePort, ServiceSpec, SessionAffinityConfig};
 
 use super::facts::{Facts, is_ipv6};
@@ -22,7 +22,9 @@ pub fn validate_change(new: Service<'_>, old: Service<'_>, errors: &mut Errors) 
         validate_change_of_families(&after, &before, errors);
     }
     validate_class(new.spec(), Some(old.spec()), errors);
-    if before.health_checked() && after.health_checked() && before.health_check_node_port != after.health_check_node_port
+    if before.health_checked()
+        && after.health_checked()
+        && before.health_check_node_port != after.health_check_node_port
     {
         errors.push(Error::forbidden(&Path::new("spec").child("healthCheckNodePort"), FIELD_IMMUTABLE));
     }
@@ -529,5 +531,27 @@ pub fn validate_load_balancer(
                 errors.push(Error::invalid(&path, name, "must be a DNS name, not an IP address"));
             }
         }
+    }
+}
+
+/// No more than one CIDR for each family.
+pub fn validate_endpoint_families(cidrs: Strings<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let parsed: Option<Vec<bool>> =
+        cidrs.iter().map(|cidr| names::parse_cidr_sloppy(cidr).map(|(ip, _, _)| ip.is_ipv6())).collect();
+    let Some(six) = parsed else {
+        let at = cidrs.iter().position(|cidr| names::parse_cidr_sloppy(cidr).is_none()).unwrap_or_default();
+        let cidr = cidrs.get(at).unwrap_or_default();
+        let detail = format!(
+            "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[{at}]: <nil> (invalid CIDR \
+             address: {cidr})"
+        );
+        errors.push(Error::internal(path, detail));
+        let detail = "may specify no more than one CIDR for each IP family";
+        return errors.push(Error::invalid(path, BadValue::strings(cidrs.iter()), detail));
+    };
+    let dual = six.contains(&true) && six.contains(&false);
+    if !dual || six.len() > 2 {
+        let detail = "may specify no more than one CIDR for each IP family";
+        errors.push(Error::invalid(path, BadValue::strings(cidrs.iter()), detail));
     }
 }

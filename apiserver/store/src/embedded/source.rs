@@ -232,7 +232,7 @@ impl WatchSource for Source {
         Poll::Ready(Err(ReadError::Stale(0).into_error()))
     }
 
-    fn request_progress(&self) {
+    fn request_progress(&self, _: Revision) {
         self.feed.request_progress();
     }
 }

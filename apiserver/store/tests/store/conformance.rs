@@ -94,4 +94,5 @@ macro_rules! conformance {
 
 conformance! {
     embedded: crate::embedded::Folder;
+    etcd: crate::etcd::Server;
 }

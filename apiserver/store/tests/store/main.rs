@@ -3,7 +3,9 @@
 mod conformance;
 mod crashes;
 mod embedded;
+mod etcd;
 mod full_disk;
 mod history;
 mod sim;
 mod support;
+mod torture;

@@ -50,7 +50,12 @@ impl<'t> Records<'t> {
 
     /// A quoted field, from behind its opening quote; it may go on over lines. Returns where the next field starts, if
     /// there is one.
-    fn quoted(&mut self, line: &mut (&'t str, bool), mut at: usize, field: &mut String) -> Result<Option<usize>, CsvError> {
+    fn quoted(
+        &mut self,
+        line: &mut (&'t str, bool),
+        mut at: usize,
+        field: &mut String,
+    ) -> Result<Option<usize>, CsvError> {
         loop {
             let Some(length) = line.0[at..].find('"') else {
                 field.push_str(&line.0[at..]);

@@ -125,7 +125,7 @@ pub async fn progress_on_request(fixture: impl Fixture) {
         if store.progress() == Progress::ByRangeOnly {
             continue;
         }
-        watch.request_progress();
+        watch.request_progress(target);
         let mut history = History::after(watch.start());
         while history.revision() < target {
             history.take(within("progress", watch.next()).await.unwrap());
@@ -133,7 +133,7 @@ pub async fn progress_on_request(fixture: impl Fixture) {
         assert!(history.events.is_empty());
     }
     // Asking on an engine that cannot answer does no harm.
-    watch.request_progress();
+    watch.request_progress(revision(store).await);
     create(store, "/registry/quiet/a", "x").await;
     assert_eq!(short(&events(&mut watch, 1).await), ["+/registry/quiet/a=x"]);
 }

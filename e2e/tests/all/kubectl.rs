@@ -1,0 +1,27 @@
+//! Stock kubectl prints what it prints against kube-apiserver.
+
+use corten_e2e::{Kubectl, Server, VERSIONS, scenario};
+
+async fn check(version: &str) -> anyhow::Result<()> {
+    let server = Server::start().await?;
+    let mut report = String::new();
+    for scenario in scenario::all()? {
+        let expected = std::fs::read_to_string(scenario::record_file(&scenario.name, version))?;
+        let got = scenario.run(&Kubectl::new(version, server.kubeconfig())?)?;
+        if let Some(difference) = scenario::difference(&expected, &got) {
+            report.push_str(&format!("--- {} with kubectl {version}: {difference}\n", scenario.name));
+        }
+    }
+    anyhow::ensure!(report.is_empty(), "\n{report}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn oldest() -> anyhow::Result<()> {
+    check(VERSIONS[0]).await
+}
+
+#[tokio::test]
+async fn newest() -> anyhow::Result<()> {
+    check(VERSIONS[1]).await
+}

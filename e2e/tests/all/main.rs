@@ -1,0 +1,3 @@
+//! The tests that need a running server, in one program.
+
+mod kubectl;
