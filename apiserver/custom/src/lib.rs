@@ -2,7 +2,7 @@
 //!
 //! A definition is compiled once ([`Definition`]) into what its versions ([`Version`]) need to serve objects: pruning,
 //! defaults, validation, columns, subresources. [`CustomStrategy`] puts custom objects through the pipeline of all
-//! kinds; [`custom_resource_definition`] holds the rules of definitions themselves, and `lifecycle` what upstream's
+//! kinds; [`custom_resource_definition`] holds the rules of definitions themselves, and [`lifecycle`] what upstream's
 //! controllers write into their status, as pure functions.
 //!
 //! A custom object is a tree of maps and lists, whose metadata is a typed struct.
@@ -13,6 +13,7 @@ mod definition;
 mod embedded;
 mod go_regex;
 pub mod json_path;
+pub mod lifecycle;
 
 mod lists;
 

@@ -8,7 +8,7 @@ use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_object::json;
 use corten_object::tree::{Node, Value};
 
-pub use formats::Format;
+pub use formats::{Format, is_absolute_url};
 pub use ratchet::Correlated;
 
 use crate::schema::{Additional, Kind, Schema, Values};

@@ -40,6 +40,19 @@ impl Format {
         }
     }
 
+    /// Whether a definition may name it without being warned.
+    pub fn is_recognized(name: &str, ty: &str) -> bool {
+        match ty {
+            "" | "string" => {
+                let plain = name.replace('-', "");
+                TEXTUAL.contains(&plain.as_str())
+            }
+            "integer" => NUMERIC[..2].contains(&name),
+            "number" => NUMERIC[2..].contains(&name),
+            _ => false,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         self.0
     }
@@ -136,6 +149,12 @@ fn is_request_uri(text: &str) -> bool {
         _ => rest,
     };
     has_sound_escapes(path)
+}
+
+/// A URL with a scheme and a host.
+pub fn is_absolute_url(text: &str) -> bool {
+    let host = split_scheme(text).filter(|(scheme, _)| !scheme.is_empty()).and_then(|(_, rest)| rest.strip_prefix("//"));
+    is_request_uri(text) && host.is_some_and(|host| !host.is_empty() && !host.starts_with(['/', '?']))
 }
 
 /// The scheme, "" if there is none; None for a text that begins with a colon.
