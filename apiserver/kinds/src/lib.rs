@@ -25,11 +25,10 @@ pub mod object_meta;
 pub mod persistent_volume_claim;
 pub mod pod;
 pub mod pod_disruption_budget;
+pub mod pod_template;
 pub mod priority_class;
 pub mod rbac;
 pub mod resource_name;
-pub mod pod;
-pub mod pod_template;
 pub mod rows;
 pub mod runtime_class;
 pub mod secret;
@@ -39,3 +38,5 @@ pub mod service_cidr;
 pub mod storage;
 pub mod strategy;
 pub mod table;
+#[cfg(test)]
+mod tests;
