@@ -230,9 +230,9 @@ fn munge(new: PodSpec<'_>, old: PodSpec<'_>, gated: bool) -> Tree {
         crate::access::put_back(&mut spec, old.as_struct(), PodSpec::NODE_SELECTOR);
         if same_pod_affinity(new, old) {
             crate::access::put_back(&mut spec, old.as_struct(), PodSpec::AFFINITY);
-        } else if let Some(mut affinity) = spec.field(PodSpec::AFFINITY) {
+        } else if spec.has(PodSpec::AFFINITY) || old.affinity().is_some_and(|old| old.node_affinity().is_some()) {
             let old = old.as_struct().structure(PodSpec::AFFINITY);
-            crate::access::put_back(&mut affinity, old, Affinity::NODE_AFFINITY);
+            crate::access::put_back(&mut spec.ensure(PodSpec::AFFINITY), old, Affinity::NODE_AFFINITY);
         }
     }
     if is_grace_mended(new, old) {
