@@ -110,9 +110,9 @@ pub fn expected_below<'e>(resource: &'e Resource, row: &Subresource) -> Result<E
     }
     let own: (&'e str, &'e str) = (&resource.group, &resource.version);
     let (group, version) = row.group_version.map_or(own, |(group, version)| (group, version));
-    let kind = schema::kind(group, version, row.kind)
+    let kind = schema::kind(group, version, &row.kind)
         .ok_or_else(|| Status::internal(format!("the kind {} is not known", row.kind)))?;
-    Ok(Expected { group, version, kind: row.kind, form: JsonForm::Typed(kind.ty) })
+    Ok(Expected { group, version, kind: kind.kind, form: JsonForm::Typed(kind.ty) })
 }
 
 pub fn code(created: bool) -> StatusCode {
