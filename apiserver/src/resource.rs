@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use corten_kinds::columns::{self, Printer};
 use corten_kinds::rows::Row;
 use corten_kinds::strategy::{Plain, Strategy};
 use corten_object::defaults::Plan;
@@ -56,6 +57,8 @@ pub struct Storage {
     /// The version that is kept.
     pub hub: Hub,
     pub rules: Rules,
+    /// What Tables show, where it is not what every kind shows.
+    pub printer: Option<&'static Printer>,
     /// Field labels beyond metadata.name and metadata.namespace, in the order of an object's `fields`.
     pub selectable: Box<[Arc<str>]>,
     pub cache: Arc<Cache>,
@@ -258,6 +261,7 @@ fn storage_of(
             defaults: defaults_of(kept.group, kept.version, kept.kind, kept.ty),
         },
         rules: Rules::BuiltIn(strategy),
+        printer: columns::printer(facts.storage_group, facts.plural),
         selectable,
         cache: cache(dispatch_field),
         lifetime: match facts.storage_prefix {

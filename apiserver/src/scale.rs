@@ -167,7 +167,10 @@ fn selector_of(tree: &Tree) -> String {
         return labels::Selector::from_set(pairs).to_string();
     }
     let selector = LabelSelector::from_struct(node.as_struct());
-    corten_kinds::label_selector::as_selector(selector).map_or(String::new(), |selector| selector.to_string())
+    let expressions = selector.match_expressions();
+    let expressions = expressions.iter().map(|row| (row.key(), row.operator(), row.values().iter()));
+    labels::Selector::from_label_selector(selector.match_labels().iter(), expressions)
+        .map_or(String::new(), |selector| selector.to_string())
 }
 
 fn set_replicas(resource: &Resource, tree: &mut Tree, replicas: i64) {

@@ -16,4 +16,5 @@ pub struct Row {
     pub selectable: &'static [&'static str],
 }
 
-pub static ROWS: &[Row] = &[];
+/// All rows, by who keeps them.
+pub static ROWS: &[&[Row]] = &[objects::ROWS, workloads::ROWS];

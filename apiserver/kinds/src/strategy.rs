@@ -169,7 +169,7 @@ pub trait Strategy: Send + Sync {
     }
 
     /// The strategy of a subresource that writes the object itself (`status`, `ephemeralcontainers`, ...).
-    fn subresource(&self, _name: &str) -> Option<&'static dyn Strategy> {
+    fn subresource(&self, _name: &str) -> Option<&dyn Strategy> {
         None
     }
 

@@ -1,5 +1,7 @@
 //! Table rows: what `kubectl get` shows of a kind.
 
+use std::borrow::Cow;
+
 /// A column's head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
@@ -31,6 +33,36 @@ pub enum Cell {
         since: i64,
         after: String,
     },
+}
+
+impl From<&str> for Cell {
+    fn from(value: &str) -> Self {
+        Cell::Str(value.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(value: String) -> Self {
+        Cell::Str(value)
+    }
+}
+
+impl From<Cow<'_, str>> for Cell {
+    fn from(value: Cow<'_, str>) -> Self {
+        Cell::Str(value.into_owned())
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(value: i64) -> Self {
+        Cell::Int(value)
+    }
+}
+
+impl From<bool> for Cell {
+    fn from(value: bool) -> Self {
+        Cell::Bool(value)
+    }
 }
 
 /// `metav1.TableRowCondition`.
