@@ -87,6 +87,10 @@ struct Bind<'c> {
 }
 
 impl Change for Bind<'_> {
+    fn is_internal(&self) -> bool {
+        true
+    }
+
     async fn apply(&mut self, existing: Option<&Existing>) -> Result<Tree> {
         let Some(existing) = existing else { return Err(crate::call::not_found(self.pods, self.name)) };
         let pod: Pod<'_> = existing.tree.view();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corten_access::authenticate::Credentials;
-use corten_access::authorize::{Attributes, Authorizer, Selector, forbidden};
+use corten_access::authorize::{Attributes, Authorizer, forbidden};
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
@@ -134,8 +134,6 @@ pub fn attributes<'a>(info: &'a RequestInfo, user: &'a User) -> Attributes<'a> {
         namespace: &info.namespace,
         name: &info.name,
         path: &info.path,
-        field_selector: Selector::default(),
-        label_selector: Selector::default(),
         ..Attributes::resource(user, &info.verb, &info.group, &info.version, &info.resource)
     }
 }

@@ -30,6 +30,8 @@ pub struct Feed {
     routes: Mutex<BTreeMap<Arc<str>, Arc<Storage>>>,
     applied: Arc<AtomicU64>,
     progress: watch::Sender<u64>,
+    /// Somebody waits for this revision.
+    target: AtomicU64,
     wanted: Notify,
 }
 
@@ -41,6 +43,7 @@ impl Feed {
             routes: Mutex::default(),
             applied: Arc::default(),
             progress: watch::Sender::new(0),
+            target: AtomicU64::new(0),
             wanted: Notify::new(),
         }
     }
@@ -100,7 +103,7 @@ impl Feed {
             let next = tokio::select! {
                 next = watch.next() => next,
                 () = self.wanted.notified() => {
-                    watch.request_progress();
+                    watch.request_progress(self.target.load(Ordering::Acquire));
                     continue;
                 }
                 () = token.cancelled() => return Ok(()),
@@ -165,6 +168,7 @@ impl Feed {
         if self.progress() >= revision {
             return Ok(());
         }
+        self.target.fetch_max(revision, Ordering::AcqRel);
         self.wanted.notify_one();
         let mut progress = self.progress.subscribe();
         let waited = self.clock.timeout(Duration::from_secs(3), progress.wait_for(|known| *known >= revision)).await;
@@ -177,12 +181,13 @@ impl Feed {
 
 /// The storage under whose prefix a key stands.
 fn route<'r>(routes: &'r BTreeMap<Arc<str>, Arc<Storage>>, key: &str) -> Option<&'r Arc<Storage>> {
-    let (prefix, storage) = routes.range::<str, _>(..=key).next_back()?;
+    let upto = || routes.range::<str, _>((std::ops::Bound::Unbounded, std::ops::Bound::Included(key)));
+    let (prefix, storage) = upto().next_back()?;
     if key.starts_with(&**prefix) {
         return Some(storage);
     }
     // Between a key and its prefix another prefix may sort only if that one is longer; look at the shorter ones.
-    routes.range::<str, _>(..=key).rev().skip(1).take(4).find(|(prefix, _)| key.starts_with(&***prefix)).map(|(_, s)| s)
+    upto().rev().skip(1).take(4).find(|(prefix, _)| key.starts_with(&***prefix)).map(|(_, storage)| storage)
 }
 
 fn apply_event(storage: &Storage, event: &Event) {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use corten_kinds::columns::{self, Printer};
 use corten_kinds::rows::Row;
 use corten_kinds::strategy::{Plain, Strategy};
 use corten_object::defaults::Plan;
@@ -40,7 +41,7 @@ pub struct Resource {
 #[derive(Debug, Clone)]
 pub struct Subresource {
     pub name: &'static str,
-    pub kind: &'static str,
+    pub kind: Arc<str>,
     /// Group and version of its kind, where they are not the resource's.
     pub group_version: Option<(&'static str, &'static str)>,
     pub verbs: Box<[&'static str]>,
@@ -56,6 +57,8 @@ pub struct Storage {
     /// The version that is kept.
     pub hub: Hub,
     pub rules: Rules,
+    /// What Tables show, where it is not what every kind shows.
+    pub printer: Option<&'static Printer>,
     /// Field labels beyond metadata.name and metadata.namespace, in the order of an object's `fields`.
     pub selectable: Box<[Arc<str>]>,
     pub cache: Arc<Cache>,
@@ -190,7 +193,7 @@ impl Registry {
 }
 
 /// The rows of the built-in resources that are served by default. `cache` makes the cache of a storage.
-pub fn built_in(rows: &'static [&'static [Row]], cache: &dyn Fn(Option<usize>) -> Arc<Cache>) -> Vec<Arc<Resource>> {
+pub fn built_in(rows: &[&'static [Row]], cache: &dyn Fn(Option<usize>) -> Arc<Cache>) -> Vec<Arc<Resource>> {
     let mut storages: HashMap<&'static str, Arc<Storage>> = HashMap::new();
     let mut resources = Vec::new();
     for facts in schema::RESOURCES.iter().filter(|facts| facts.served_by_default) {
@@ -223,12 +226,12 @@ pub fn built_in(rows: &'static [&'static [Row]], cache: &dyn Fn(Option<usize>) -
 
 fn subresource_of(facts: &'static schema::Subresource) -> Subresource {
     let group_version = (!facts.version.is_empty()).then_some((facts.group, facts.version));
-    Subresource { name: facts.name, kind: facts.kind, group_version, verbs: facts.verbs.into() }
+    Subresource { name: facts.name, kind: facts.kind.into(), group_version, verbs: facts.verbs.into() }
 }
 
 fn storage_of(
     facts: &'static schema::Resource,
-    rows: &'static [&'static [Row]],
+    rows: &[&'static [Row]],
     cache: &dyn Fn(Option<usize>) -> Arc<Cache>,
 ) -> Storage {
     // Both groups of events are kept as the core group's; what names the storage is the group that is kept.
@@ -258,6 +261,7 @@ fn storage_of(
             defaults: defaults_of(kept.group, kept.version, kept.kind, kept.ty),
         },
         rules: Rules::BuiltIn(strategy),
+        printer: columns::printer(facts.storage_group, facts.plural),
         selectable,
         cache: cache(dispatch_field),
         lifetime: match facts.storage_prefix {

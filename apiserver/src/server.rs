@@ -27,6 +27,7 @@ use corten_store::{Store, embedded, etcd};
 use crate::admission;
 use crate::api::Api;
 use crate::bootstrap::{self, Facts};
+use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
@@ -39,7 +40,8 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 #[derive(Debug, Clone)]
 pub enum Datastore {
     Embedded,
-    Etcd(etcd::Options),
+    /// URLs.
+    Etcd(Vec<String>),
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +58,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub pki: Arc<Pki>,
     store: Arc<dyn Store>,
+    store_scope: Scope,
 }
 
 const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::Readyz];
@@ -63,7 +66,9 @@ const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::
 /// Starts the server; returns when it is ready to answer.
 pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
-    let store = open_store(config).await?;
+    // Its scope is its own, and ends last: everything else writes to it until it has left.
+    let store_scope = Scope::root("store");
+    let store = open_store(config, &store_scope).await?;
     let pki = Pki::open(&config.data_dir.join("pki"), &clock, &random).context("the cluster's certificates")?;
     let pki = Arc::new(pki);
     // Bound early, so that a port that is taken is told before anything else is done.
@@ -73,7 +78,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let address = bound.address;
 
     let feed = Arc::new(Feed::new(Arc::clone(&store), clock.clone()));
-    let resources = built_in(corten_kinds::rows::ROWS, &|dispatch| feed.cache(dispatch));
+    let resources = built_in(&rows(), &|dispatch| feed.cache(dispatch));
     let registry = Registry::new(resources);
     let rbac = Arc::new(Rbac::default());
     observe_rbac(&registry, &rbac);
@@ -127,13 +132,16 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
 
     let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
     let facts = Facts {
-        client_ca: &String::from_utf8_lossy(&pki.cluster_ca().pem().as_bytes()),
+        client_ca: &pki.cluster_ca().certificate_pem,
         secure_port: address.port(),
         today: today[..10].to_owned(),
     };
     bootstrap::run(&api, &facts).await?;
+    let mut definitions = Definitions::new(&api)?;
+    definitions.begin().await?;
+    scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
     drop(ready);
-    Ok(Running { api, address, pki, store })
+    Ok(Running { api, address, pki, store, store_scope })
 }
 
 impl Running {
@@ -145,26 +153,40 @@ impl Running {
             SocketAddr::V6(address) if address.ip().is_unspecified() => format!("[::1]:{}", address.port()),
             address => address.to_string(),
         };
-        Ok(kubeconfig::Access::by_certificate(&format!("https://{host}"), self.pki.cluster_ca().pem(), &pair))
+        Ok(kubeconfig::Access::by_certificate(&format!("https://{host}"), &self.pki.cluster_ca().certificate_pem, &pair))
     }
 
     /// After everything else has left: makes sure that all that was written is kept.
     pub async fn close(self) -> Result<()> {
-        self.store.close().await.map_err(|error| anyhow!("close the store: {error}"))
+        let closed = self.store.close().await.map_err(|error| anyhow!("close the store: {error}"));
+        if let Err(remaining) = self.store_scope.shutdown(Duration::from_secs(10)).await {
+            tracing::warn!(tasks = ?remaining.0, "the store has not left in time");
+        }
+        closed
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
     match &config.datastore {
         Datastore::Embedded => {
             let folder = config.data_dir.join("store");
             std::fs::create_dir_all(&config.data_dir)
                 .with_context(|| format!("make the data folder {}", config.data_dir.display()))?;
-            let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::default()));
+            let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::new(scope.clone())));
             Ok(Arc::new(opened?))
         }
-        Datastore::Etcd(options) => Ok(Arc::new(etcd::Etcd::open(options.clone()).await?)),
+        Datastore::Etcd(endpoints) => {
+            let options = etcd::Options::new(endpoints.iter().cloned(), scope.clone());
+            Ok(Arc::new(etcd::Etcd::open(options).await?))
+        }
     }
+}
+
+/// The rules of every built-in kind.
+fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
+    let mut rows = corten_kinds::rows::ROWS.to_vec();
+    rows.push(corten_custom::custom_resource_definition::ROWS);
+    rows
 }
 
 fn observe_rbac(registry: &Registry, rbac: &Arc<Rbac>) {
@@ -226,8 +248,16 @@ fn identity(
         cache: Some(TokenCache::new(clock.clone(), random)),
         api_audiences: audiences.clone(),
     };
-    let front_proxy = FrontProxy::standard(trust(pki.front_proxy_ca().pem())?, clock.clone());
-    let certificates = ClientCertificates { trust: trust(pki.cluster_ca().pem())?, clock: clock.clone() };
+    let front_proxy = FrontProxy {
+        trust: trust(&pki.front_proxy_ca().certificate_pem)?,
+        clock: clock.clone(),
+        allowed_names: vec!["front-proxy-client".to_owned()],
+        username_headers: vec!["x-remote-user".to_owned()],
+        uid_headers: vec!["x-remote-uid".to_owned()],
+        group_headers: vec!["x-remote-group".to_owned()],
+        extra_header_prefixes: vec!["x-remote-extra-".to_owned()],
+    };
+    let certificates = ClientCertificates { trust: trust(&pki.cluster_ca().certificate_pem)?, clock: clock.clone() };
     let authenticators = Authenticators {
         front_proxy: Some(front_proxy),
         client_certificates: Some(certificates),
@@ -255,7 +285,7 @@ fn tls(pki: &Pki, address: SocketAddr) -> Result<(rustls::ServerConfig, Arc<Serv
     }
     let serving = ServingCertificate::new(&*pki.leaf(Leaf::serving(names))?)?;
     let authority = |pem: &str| ClientCa::from_pem(pem.as_bytes());
-    let (cluster, proxy) = (authority(pki.cluster_ca().pem())?, authority(pki.front_proxy_ca().pem())?);
+    let (cluster, proxy) = (authority(&pki.cluster_ca().certificate_pem)?, authority(&pki.front_proxy_ca().certificate_pem)?);
     let mut tls = corten_pki::server_config(Arc::clone(&serving), &[&cluster, &proxy])?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((tls, serving))

@@ -115,7 +115,10 @@ impl Resource {
         let tree = self.tree(object);
         match (&self.custom, &self.storage) {
             (Some(custom), _) => custom.row(tree.root()),
-            (None, Some(storage)) => storage.strategy().row(storage.tree(object).root()),
+            (None, Some(storage)) => match storage.printer {
+                Some(printer) => (printer.row)(storage.tree(object).root()),
+                None => storage.strategy().row(storage.tree(object).root()),
+            },
             (None, None) => crate::table::Row::default(),
         }
     }
@@ -123,7 +126,10 @@ impl Resource {
     pub fn write_table_columns(&self, out: &mut Vec<u8>) {
         match (&self.custom, &self.storage) {
             (Some(custom), _) => custom.write_columns(out),
-            (None, Some(storage)) => write_columns(storage.strategy().columns(), out),
+            (None, Some(storage)) => {
+                let columns = storage.printer.map_or_else(|| storage.strategy().columns(), |printer| printer.columns);
+                write_columns(columns, out);
+            }
             (None, None) => out.extend_from_slice(b"\"columnDefinitions\":[]"),
         }
     }

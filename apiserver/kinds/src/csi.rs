@@ -280,10 +280,10 @@ fn validate_capacity(capacity: CSIStorageCapacity<'_>, leniency: Leniency) -> Er
     }
     let class = capacity.storage_class_name();
     invalid_each(names::name_is_dns_subdomain(class, false), class, &Path::new("storageClassName"), &mut errors);
-    if let Some(value) = capacity.capacity() {
-        if Quantity::parse(value).is_ok_and(|quantity| quantity.sign() < 0) {
-            errors.push(Error::invalid(&Path::new("capacity"), value, "must be greater than or equal to 0"));
-        }
+    if let Some(value) = capacity.capacity()
+        && Quantity::parse(value).is_ok_and(|quantity| quantity.sign() < 0)
+    {
+        errors.push(Error::invalid(&Path::new("capacity"), value, "must be greater than or equal to 0"));
     }
     errors
 }

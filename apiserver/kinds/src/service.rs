@@ -256,10 +256,8 @@ fn drop_what_the_type_had(object: &mut Edit<'_>, old: Service<'_>) {
             spec.at(port).remove(ServicePort::NODE_PORT);
         }
     }
-    if !balanced {
-        if let Some(mut status) = object.field(Service::STATUS) {
-            status.remove(ServiceStatus::LOAD_BALANCER);
-        }
+    if !balanced && let Some(mut status) = object.field(Service::STATUS) {
+        status.remove(ServiceStatus::LOAD_BALANCER);
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Context<'c> {
 pub enum Deletion {
     /// At once.
     Immediate,
-    /// Marked, and ended by a second delete with no grace.
+    /// Marked, and ended by a second delete with no grace. With no seconds it goes at once, but the answer shows it
+    /// marked (and its generation raised).
     Graceful { seconds: i64 },
     /// Marked, and ended by an update when the kind's own finalizers are done: see [`Strategy::mark_deleting`].
     Finalize,
@@ -69,6 +70,11 @@ pub trait Strategy: Send + Sync {
     /// Both what holds for any object of the kind and what may not change.
     fn validate_update(&self, object: Node<'_>, _old: Node<'_>, context: &Context<'_>) -> Errors {
         self.validate(object, context)
+    }
+
+    /// Warnings about a new object as it was sent, before [`Strategy::prepare_create`] changes it.
+    fn warn_received(&self, _object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
+        Vec::new()
     }
 
     fn warn_create(&self, _object: Node<'_>, _context: &Context<'_>) -> Vec<String> {

@@ -5,7 +5,10 @@
 
 pub mod defaults;
 pub mod json;
+pub mod managed;
+pub mod patch;
 pub mod protobuf;
 pub mod scalar;
 pub mod tree;
+pub mod typing;
 pub mod yaml;

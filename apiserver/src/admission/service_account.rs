@@ -100,7 +100,7 @@ fn check_mirror(attributes: &Attributes<'_>, object: &Tree) -> Result<()> {
     if !spec.service_account_name().is_empty() {
         return Err(forbidden(attributes, "a mirror pod may not reference service accounts"));
     }
-    if !corten_kinds::pod::secret_names(spec).is_empty() {
+    if refers_to_secrets(spec) {
         return Err(forbidden(attributes, "a mirror pod may not reference secrets"));
     }
     let projects_token = spec.volumes().iter().any(|volume| {
@@ -112,6 +112,32 @@ fn check_mirror(attributes: &Attributes<'_>, object: &Tree) -> Result<()> {
         return Err(forbidden(attributes, "a mirror pod may not use ServiceAccountToken volume projections"));
     }
     Ok(())
+}
+
+/// Whether a pod's containers, volumes or pulls name a secret.
+fn refers_to_secrets(spec: PodSpec<'_>) -> bool {
+    let in_container = |container: Container<'_>| {
+        container.env_from().iter().any(|from| from.secret_ref().is_some())
+            || container.env().iter().any(|env| env.value_from().is_some_and(|from| from.secret_key_ref().is_some()))
+    };
+    let ephemeral = spec.ephemeral_containers().iter().map(|c| Container::from_struct(c.as_struct()));
+    let in_volume = |volume: Volume<'_>| {
+        volume.secret().is_some()
+            || volume.azure_file().is_some()
+            || volume.projected().is_some_and(|p| p.sources().iter().any(|source| source.secret().is_some()))
+            || volume.cephfs().is_some_and(|v| v.secret_ref().is_some())
+            || volume.cinder().is_some_and(|v| v.secret_ref().is_some())
+            || volume.flex_volume().is_some_and(|v| v.secret_ref().is_some())
+            || volume.rbd().is_some_and(|v| v.secret_ref().is_some())
+            || volume.scale_io().is_some_and(|v| v.secret_ref().is_some())
+            || volume.iscsi().is_some_and(|v| v.secret_ref().is_some())
+            || volume.storageos().is_some_and(|v| v.secret_ref().is_some())
+            || volume.csi().is_some_and(|v| v.node_publish_secret_ref().is_some())
+    };
+    !spec.image_pull_secrets().is_empty()
+        || spec.init_containers().iter().chain(spec.containers().iter()).any(in_container)
+        || ephemeral.into_iter().any(in_container)
+        || spec.volumes().iter().any(in_volume)
 }
 
 /// Every secret that the pod refers to must be one of its account's.

@@ -28,7 +28,7 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     normalise(call, resource, &mut tree, &options)?;
     resource.default(&mut tree);
     metadata::wipe_system_fields(&mut tree);
-    write::ensure_request_namespace(resource, &mut tree, namespace(call, resource, &tree).as_str())?;
+    write::ensure_request_namespace(resource, &mut tree, &call.info.namespace)?;
     warn_of_duplicate_owners(call, &mut tree, "");
 
     let meta = metadata::read(&tree);
@@ -41,11 +41,6 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     }
     let object = admit_and_store(call, resource, tree, &options).await?;
     show::object(call, resource, &object, form, StatusCode::CREATED)
-}
-
-/// Namespaces are their own.
-fn namespace(call: &Call, resource: &Resource, _tree: &Tree) -> String {
-    if resource.namespaced { call.info.namespace.clone() } else { String::new() }
 }
 
 /// What custom objects need before anything else looks at them: unknown fields out, metadata in its place.

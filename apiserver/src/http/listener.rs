@@ -120,8 +120,8 @@ async fn answer(
         request.extensions_mut().insert(Upgrade(Arc::new(parking_lot::Mutex::new(Some(upgrade)))));
     }
     request.extensions_mut().insert(peer);
-    let mut service = warp::service(routes);
-    match hyper::service::Service::call(&hyper_util::service::TowerToHyperService::new(&mut service), request).await {
+    let service = hyper_util::service::TowerToHyperService::new(warp::service(routes));
+    match hyper::service::Service::call(&service, request).await {
         Ok(response) => Passed::unwrap(response),
         Err(never) => match never {},
     }

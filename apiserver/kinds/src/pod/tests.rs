@@ -1,1 +1,3 @@
+//! Recorded answers of kube-apiserver, and cases that they lack.
 
+mod replay;
