@@ -21,6 +21,8 @@ pub mod scale;
 pub mod schema;
 mod shape;
 mod strategy;
+#[cfg(test)]
+mod testing;
 pub mod values;
 
 pub use definition::{Definition, Names, SelectableField, Version};
