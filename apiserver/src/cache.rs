@@ -7,7 +7,7 @@
 mod ring;
 mod watcher;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use imbl::OrdMap;
@@ -37,6 +37,14 @@ pub struct Cache {
     applied: Arc<AtomicU64>,
     /// The field label by which watchers are told apart as by namespace: `spec.nodeName`.
     dispatch_field: Option<usize>,
+    observer: OnceLock<Arc<dyn Observer>>,
+}
+
+/// Sees every change of a resource as it is applied: an index that must never be behind the cache.
+pub trait Observer: Send + Sync {
+    /// Everything anew.
+    fn reset(&self, objects: &Objects);
+    fn changed(&self, event: &Event);
 }
 
 struct State {
@@ -49,8 +57,15 @@ struct State {
 impl Cache {
     /// A cache that holds `objects`, which were read at `revision`.
     pub fn new(objects: Objects, revision: u64, applied: Arc<AtomicU64>, dispatch_field: Option<usize>) -> Cache {
-        let state = State { objects, revision, ring: Ring::new(revision) };
-        Cache { state: RwLock::new(state), watchers: Watchers::default(), applied, dispatch_field }
+        let state = State { ring: Ring::new(revision, objects.clone()), objects, revision };
+        Cache { state: RwLock::new(state), watchers: Watchers::default(), applied, dispatch_field, observer: OnceLock::new() }
+    }
+
+    /// Has somebody see every change from now on; one for each cache.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        let state = self.state.read();
+        observer.reset(&state.objects);
+        let _ = self.observer.set(observer);
     }
 
     pub fn get(&self, key: &str) -> Option<Arc<Object>> {
@@ -70,6 +85,12 @@ impl Cache {
         let applied = self.applied.load(Ordering::Acquire);
         let state = self.state.read();
         Snapshot { objects: state.objects.clone(), revision: applied.max(state.revision) }
+    }
+
+    /// All objects as they were at a revision; None if that is forgotten here.
+    pub fn snapshot_at(&self, revision: u64) -> Option<Snapshot> {
+        let state = self.state.read();
+        state.ring.objects_at(revision).map(|objects| Snapshot { objects: objects.clone(), revision })
     }
 
     /// Every event after `revision` that a scope may care for.
@@ -116,7 +137,11 @@ impl Cache {
                 },
             };
             let event = Arc::new(event);
-            state.ring.push(Arc::clone(&event));
+            let objects = state.objects.clone();
+            state.ring.push(Arc::clone(&event), objects);
+            if let Some(observer) = self.observer.get() {
+                observer.changed(&event);
+            }
             event
         };
         self.watchers.wake(&event, self.dispatch_field);
@@ -130,7 +155,10 @@ impl Cache {
     /// Starts over from a reading of the store, after the feed lost its place. Watchers are told that they are too late.
     pub fn reset(&self, objects: Objects, revision: u64) {
         let mut state = self.state.write();
-        *state = State { objects, revision, ring: Ring::new(revision) };
+        if let Some(observer) = self.observer.get() {
+            observer.reset(&objects);
+        }
+        *state = State { ring: Ring::new(revision, objects.clone()), objects, revision };
         drop(state);
         self.watchers.close();
     }

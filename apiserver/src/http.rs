@@ -6,5 +6,6 @@ mod listener;
 mod routes;
 
 pub use body::{ApiRequest, ApiResponse, Peer, RequestBody, ResponseBody};
+pub use gzip::compress;
 pub use listener::{Bound, Listener};
 pub use routes::Endpoint;

@@ -1,1 +1,39 @@
 //! The Kubernetes REST API.
+//!
+//! A request comes in through `http`, runs through `dispatch` (who asks, may they), and is handled for its verb in
+//! `handlers`, alike for every resource: what is particular to one is a row of the tables and a strategy. Writes go
+//! through `write` and `delete` into the store; the `feed` brings every change back into the `cache`s, from which all
+//! reads are served as bytes.
+
+mod admission;
+pub mod api;
+mod binding;
+mod bootstrap;
+mod cache;
+mod call;
+mod codec;
+mod decode;
+mod delete;
+mod discovery;
+mod dispatch;
+mod documents;
+mod feed;
+mod handlers;
+mod http;
+mod identity;
+mod list;
+mod metadata;
+mod negotiate;
+mod object;
+mod openapi;
+mod options;
+mod request;
+mod reserve;
+mod resource;
+mod scale;
+mod select;
+pub mod server;
+mod show;
+mod table;
+mod watch;
+mod write;

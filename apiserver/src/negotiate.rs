@@ -101,7 +101,7 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
         clauses.iter().find_map(|clause| form_of(clause, offers))
     };
     let Some(mut form) = found else {
-        return Err(Status::not_acceptable(acceptable(offers)));
+        return Err(Status::not_acceptable(acceptable(offers).join(", ")));
     };
     let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
@@ -139,6 +139,21 @@ fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
     Some(Form { encoding, projection, beta, stream })
 }
 
+/// Whether a request would take one of these media types, whatever their parameters.
+pub fn accepts_any(headers: &HeaderMap, produced: &[&str]) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.is_empty()
+        || accept.split(',').map(|clause| clause.split(';').next().unwrap_or_default().trim()).any(|media| {
+            media == "*/*" || media == "application/*" || produced.contains(&media)
+        })
+}
+
+/// A body's media type without its parameters.
+pub fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyEncoding {
@@ -155,7 +170,10 @@ pub fn body_encoding(headers: &HeaderMap, protobuf: bool) -> Result<BodyEncoding
         "" | "application/json" => Ok(BodyEncoding::Json),
         "application/yaml" => Ok(BodyEncoding::Yaml),
         "application/vnd.kubernetes.protobuf" if protobuf => Ok(BodyEncoding::Protobuf),
-        _ => Err(Status::unsupported_media_type(acceptable(Offers { protobuf, projections: true }))),
+        _ => Err(Status::unsupported_media_type(format!(
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            acceptable(Offers { protobuf, projections: true }).join(", ")
+        ))),
     }
 }
 

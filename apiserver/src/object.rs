@@ -55,6 +55,27 @@ impl Draft {
         Arc::clone(self.object.get_or_init(|| Arc::new(self.build(revision))))
     }
 
+    /// The object of a dry run, which has no revision of its own: `revision` is that of what is kept, 0 if nothing is.
+    pub fn unstored(&self, revision: u64) -> Arc<Object> {
+        if revision > 0 {
+            return self.object(revision);
+        }
+        let at = self.canonical.revision_at;
+        Arc::new(Object {
+            revision: 0,
+            json: Bytes::copy_from_slice(&self.canonical.json),
+            key: Arc::clone(&self.key),
+            uid: self.uid.clone(),
+            labels: self.labels.clone(),
+            fields: self.fields.clone(),
+            digits: at..at,
+            prefix: self.canonical.prefix,
+            metadata: self.canonical.metadata.clone(),
+            protobuf: OnceLock::new(),
+            row: OnceLock::new(),
+        })
+    }
+
     fn build(&self, revision: u64) -> Object {
         let json = self.canonical.splice(revision);
         let added = (json.len() - self.canonical.json.len()) as u32;

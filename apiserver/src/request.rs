@@ -143,7 +143,7 @@ impl RequestInfo {
 
 /// The name that a field selector requires, if it can be one.
 fn single_name(selector: &str) -> Option<String> {
-    let selector = corten_api::selector::FieldSelector::parse(selector).ok()?;
+    let selector = corten_api::selector::fields::Selector::parse(selector).ok()?;
     let name = selector.requires_exact_match("metadata.name")?;
     let is_segment = !matches!(name, "." | "..") && !name.contains(['/', '%']) && !name.is_empty();
     is_segment.then(|| name.to_owned())

@@ -2,6 +2,9 @@
 
 use crate::strategy::Strategy;
 
+pub mod objects;
+pub mod workloads;
+
 /// A kind, whatever its versions.
 pub struct Row {
     /// "" for the core group.
@@ -13,4 +16,5 @@ pub struct Row {
     pub selectable: &'static [&'static str],
 }
 
-pub static ROWS: &[Row] = &[];
+/// All rows, by who keeps them.
+pub static ROWS: &[&[Row]] = &[objects::ROWS, workloads::ROWS];

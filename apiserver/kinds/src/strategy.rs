@@ -8,11 +8,15 @@ use std::borrow::Cow;
 use corten_api::field::Errors;
 use corten_object::tree::{Edit, Node, Tree};
 
+use crate::table::{self, Cell, Column, Row};
+
 /// What a strategy may know of the request that it serves.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'c> {
     /// "" for the resource itself.
     pub subresource: &'c str,
+    /// The group through which the request came: "" or `events.k8s.io` for an Event.
+    pub group: &'c str,
     /// The version in which the request came: `v1`.
     pub version: &'c str,
     pub namespace: &'c str,
@@ -28,14 +32,29 @@ pub struct Context<'c> {
 pub enum Deletion {
     /// At once.
     Immediate,
-    /// Marked, and ended by a second delete with no grace.
+    /// Marked, and ended by a second delete with no grace. With no seconds it goes at once, but the answer shows it
+    /// marked (and its generation raised).
     Graceful { seconds: i64 },
+    /// Marked, and ended by an update when the kind's own finalizers are done: see [`Strategy::mark_deleting`].
+    Finalize,
+}
+
+/// A run of the metadata rules within a kind's own validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataRun {
+    /// What holds for any object.
+    Whole,
+    /// What may not change.
+    Change,
 }
 
 pub trait Strategy: Send + Sync {
     /// Defaults of one version that depend on other fields; the plain ones of the tables are set already. Also called
     /// for what is read from storage, so it must be quick and leave alone what is set.
     fn default(&self, _version: &str, _object: &mut Edit<'_>) {}
+
+    /// What is shown of objects that older servers stored; called for what was read from storage, never for requests.
+    fn default_on_read(&self, _object: &mut Edit<'_>) {}
 
     /// Clears and sets what a client may not choose on create: status, generation rules of the kind's own.
     fn prepare_create(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
@@ -53,6 +72,11 @@ pub trait Strategy: Send + Sync {
         self.validate(object, context)
     }
 
+    /// Warnings about a new object as it was sent, before [`Strategy::prepare_create`] changes it.
+    fn warn_received(&self, _object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn warn_create(&self, _object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
         Vec::new()
     }
@@ -66,6 +90,16 @@ pub trait Strategy: Send + Sync {
         corten_api::names::name_is_dns_subdomain(name, prefix)
     }
 
+    /// The runs of the metadata rules on update beyond the one that all kinds share: what each finds is a cause of its own.
+    fn metadata_on_update(&self) -> &'static [MetadataRun] {
+        &[MetadataRun::Change]
+    }
+
+    /// Finalizers without a prefix must be well known ones.
+    fn checks_finalizer_names(&self) -> bool {
+        true
+    }
+
     /// Whether a change from `old` to `object` raises metadata.generation; only for kinds that keep one.
     fn generation_changes(&self, _object: Node<'_>, _old: Node<'_>) -> bool {
         false
@@ -74,6 +108,11 @@ pub trait Strategy: Send + Sync {
     /// Whether new objects start with generation 1.
     fn keeps_generation(&self) -> bool {
         false
+    }
+
+    /// Whether the generation of new objects is 1, in a kind that keeps one.
+    fn starts_with_generation(&self) -> bool {
+        self.keeps_generation()
     }
 
     /// An update without a resourceVersion is taken as it comes.
@@ -91,6 +130,24 @@ pub trait Strategy: Send + Sync {
         Deletion::Immediate
     }
 
+    /// What else marks an object whose deletion is `Finalize`d; the deletion timestamp is set already.
+    fn mark_deleting(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
+
+    /// Whether an object that is being deleted, and has no finalizer in its metadata, is at its end.
+    fn is_finished(&self, _object: Node<'_>) -> bool {
+        true
+    }
+
+    /// Whether the answer to a delete that is done shows the object, not only a success.
+    fn returns_deleted(&self) -> bool {
+        false
+    }
+
+    /// Whether deletes may leave dependents to the garbage collector.
+    fn collects_garbage(&self) -> bool {
+        true
+    }
+
     /// Dependents are orphaned when nobody says otherwise.
     fn orphans_by_default(&self) -> bool {
         false
@@ -99,8 +156,20 @@ pub trait Strategy: Send + Sync {
     /// Values of the field labels of the kind's row beyond metadata.name and metadata.namespace, in the row's order.
     fn selectable<'t>(&self, _object: Node<'t>, _out: &mut Vec<Cow<'t, str>>) {}
 
+    /// The columns of a Table.
+    fn columns(&self) -> &'static [Column] {
+        &table::DEFAULT_COLUMNS
+    }
+
+    /// The row of an object, a cell for each column.
+    fn row(&self, object: Node<'_>) -> Row {
+        let text = |path: &[&str]| object.at(path).map_or("", Node::as_str);
+        let created = Cell::Str(text(&["metadata", "creationTimestamp"]).to_owned());
+        Row { cells: vec![Cell::Str(text(&["metadata", "name"]).to_owned()), created], conditions: Vec::new() }
+    }
+
     /// The strategy of a subresource that writes the object itself (`status`, `ephemeralcontainers`, ...).
-    fn subresource(&self, _name: &str) -> Option<&'static dyn Strategy> {
+    fn subresource(&self, _name: &str) -> Option<&dyn Strategy> {
         None
     }
 

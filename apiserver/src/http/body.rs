@@ -15,14 +15,13 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
-use rustls::pki_types::CertificateDer;
 
 /// Who is at the other end of a connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Peer {
     pub address: Option<SocketAddr>,
-    /// The client's certificate chain, as sent; nobody has verified it.
-    pub certificates: Arc<[CertificateDer<'static>]>,
+    /// The client's certificates, as sent; nobody has verified them.
+    pub certificates: Option<Arc<corten_access::authenticate::Peer>>,
     /// Set only by code of this process: a request that did not come over the network.
     pub internal: Option<User>,
 }
@@ -88,6 +87,8 @@ async fn drain(mut stream: BoxStream<'static, io::Result<Bytes>>) {
 pub enum ResponseBody {
     Full(Option<Bytes>),
     Stream(BoxStream<'static, io::Result<Bytes>>),
+    /// A stream that has an end in sight, and may be compressed.
+    List(BoxStream<'static, io::Result<Bytes>>),
     /// What a warp route made.
     Route(http_body_util::combinators::BoxBody<Bytes, io::Error>),
 }
@@ -114,7 +115,7 @@ impl hyper::body::Body for ResponseBody {
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
             ResponseBody::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
-            ResponseBody::Stream(stream) => stream.poll_next_unpin(context).map(|item| item.map(|i| i.map(Frame::data))),
+            ResponseBody::Stream(stream) | ResponseBody::List(stream) => stream.poll_next_unpin(context).map(|item| item.map(|i| i.map(Frame::data))),
             ResponseBody::Route(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -122,7 +123,7 @@ impl hyper::body::Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             ResponseBody::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            ResponseBody::Stream(_) => false,
+            ResponseBody::Stream(_) | ResponseBody::List(_) => false,
             ResponseBody::Route(body) => body.is_end_stream(),
         }
     }
@@ -130,7 +131,7 @@ impl hyper::body::Body for ResponseBody {
     fn size_hint(&self) -> hyper::body::SizeHint {
         match self {
             ResponseBody::Full(bytes) => hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            ResponseBody::Stream(_) => hyper::body::SizeHint::default(),
+            ResponseBody::Stream(_) | ResponseBody::List(_) => hyper::body::SizeHint::default(),
             ResponseBody::Route(body) => body.size_hint(),
         }
     }

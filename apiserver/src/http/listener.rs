@@ -87,6 +87,7 @@ async fn connection(
     };
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificates = certificates.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    let certificates = corten_access::authenticate::Peer::new(certificates).map(Arc::new);
     let peer = Peer { address: Some(address), certificates, internal: None };
     let service = service_fn(move |request: Request<Incoming>| {
         let (routes, peer) = (routes.clone(), peer.clone());
@@ -119,8 +120,8 @@ async fn answer(
         request.extensions_mut().insert(Upgrade(Arc::new(parking_lot::Mutex::new(Some(upgrade)))));
     }
     request.extensions_mut().insert(peer);
-    let mut service = warp::service(routes);
-    match hyper::service::Service::call(&hyper_util::service::TowerToHyperService::new(&mut service), request).await {
+    let service = hyper_util::service::TowerToHyperService::new(warp::service(routes));
+    match hyper::service::Service::call(&service, request).await {
         Ok(response) => Passed::unwrap(response),
         Err(never) => match never {},
     }

@@ -4,6 +4,14 @@
 
 use std::fmt::{self, Write};
 
+use crate::json;
+
+pub use quoting::quote;
+
+mod quoting;
+#[cfg(test)]
+mod tests;
+
 /// A place in an object: `spec.containers[0].env[name]`.
 #[derive(Clone, Copy)]
 pub struct Path<'p> {
@@ -58,6 +66,8 @@ impl fmt::Display for Path<'_> {
         }
         match self.part {
             Part::Root => Ok(()),
+            // Upstream cannot tell an empty name from an empty subscript.
+            Part::Name("") => f.write_str("[]"),
             Part::Name(name) => {
                 if self.parent.is_some_and(|parent| !parent.is_root()) {
                     f.write_char('.')?;
@@ -165,6 +175,11 @@ impl From<usize> for BadValue {
         BadValue::Int(value as i64)
     }
 }
+impl From<i32> for BadValue {
+    fn from(value: i32) -> Self {
+        BadValue::Int(value.into())
+    }
+}
 impl From<f64> for BadValue {
     fn from(value: f64) -> Self {
         BadValue::Float(value)
@@ -175,9 +190,28 @@ impl From<bool> for BadValue {
         BadValue::Bool(value)
     }
 }
+/// A pointer in Go, which shows as JSON: a string with Go's JSON escapes rather than those of `%q`.
 impl<T: Into<BadValue>> From<Option<T>> for BadValue {
     fn from(value: Option<T>) -> Self {
-        value.map_or(BadValue::Null, Into::into)
+        match value.map(Into::into) {
+            None => BadValue::Null,
+            Some(BadValue::Str(value)) => BadValue::typed(&value),
+            Some(value) => value,
+        }
+    }
+}
+
+impl BadValue {
+    /// A string whose Go type is not `string` (a `core.Protocol`, say): shown as JSON.
+    pub fn typed(value: &str) -> Self {
+        BadValue::Json(json::string(value))
+    }
+
+    /// A list of strings.
+    pub fn strings<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Self {
+        let mut out = Vec::new();
+        json::write_strings(&mut out, values);
+        BadValue::Json(String::from_utf8_lossy(&out).into_owned())
     }
 }
 
@@ -238,28 +272,37 @@ impl Error {
 
     /// The value itself is not shown.
     pub fn too_long(path: &Path<'_>, max_length: usize) -> Self {
-        let unit = if max_length == 1 { "byte" } else { "bytes" };
-        Self::new(ErrorType::TooLong, path, BadValue::Omit, format!("may not be more than {max_length} {unit}"))
+        let detail = format!("may not be more than {}", counted(max_length, "byte"));
+        Self::new(ErrorType::TooLong, path, BadValue::Omit, detail)
+    }
+
+    /// As `too_long`, where the limit counts characters.
+    pub fn too_long_characters(path: &Path<'_>, max_length: usize) -> Self {
+        let detail = format!("may not be more than {}", counted(max_length, "character"));
+        Self::new(ErrorType::TooLong, path, BadValue::Omit, detail)
+    }
+
+    /// The value itself is not shown.
+    pub fn too_short(path: &Path<'_>, value: impl Into<BadValue>, min_length: usize) -> Self {
+        let detail = format!("must be at least {}", counted(min_length, "character"));
+        Self::new(ErrorType::TooShort, path, value, detail)
     }
 
     pub fn too_many(path: &Path<'_>, actual: usize, max: usize) -> Self {
-        let unit = if max == 1 { "item" } else { "items" };
-        Self::new(ErrorType::TooMany, path, actual, format!("must have at most {max} {unit}"))
+        let detail = format!("must have at most {}", counted(max, "item"));
+        Self::new(ErrorType::TooMany, path, actual, detail)
+    }
+
+    pub fn too_few(path: &Path<'_>, actual: usize, min: usize) -> Self {
+        let detail = format!("must have at least {}", counted(min, "item"));
+        Self::new(ErrorType::TooFew, path, actual, detail)
     }
 
     /// The message without its path.
     pub fn body(&self) -> String {
         let mut out = self.kind.words().to_owned();
-        if self.kind.shows_value() {
-            let _ = match &self.bad_value {
-                BadValue::Omit => Ok(()),
-                BadValue::Null => write!(out, ": null"),
-                BadValue::Bool(value) => write!(out, ": {value}"),
-                BadValue::Int(value) => write!(out, ": {value}"),
-                BadValue::Float(value) => write!(out, ": {value}"),
-                BadValue::Str(value) => write!(out, ": {}", quote(value)),
-                BadValue::Json(value) => write!(out, ": {value}"),
-            };
+        if self.kind.shows_value() && self.bad_value != BadValue::Omit {
+            let _ = write!(out, ": {}", self.bad_value);
         }
         if !self.detail.is_empty() {
             out.push_str(": ");
@@ -268,6 +311,27 @@ impl Error {
         out
     }
 }
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadValue::Omit => Ok(()),
+            BadValue::Null => f.write_str("null"),
+            BadValue::Bool(value) => value.fmt(f),
+            BadValue::Int(value) => value.fmt(f),
+            BadValue::Float(value) => f.write_str(&quoting::float(*value)),
+            BadValue::Str(value) => f.write_str(&quote(value)),
+            BadValue::Json(value) => f.write_str(value),
+        }
+    }
+}
+
+/// `1 byte`, `2 bytes`.
+fn counted(count: usize, unit: &str) -> String {
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+impl std::error::Error for Error {}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -297,27 +361,56 @@ impl Errors {
     }
 }
 
-/// Go's `%q`.
-pub fn quote(value: &str) -> String {
-    let mut out = String::with_capacity(value.len() + 2);
-    out.push('"');
-    for c in value.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\u{b}' => out.push_str("\\v"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
+/// Upstream's aggregate: each message once, in brackets if there are several.
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut messages: Vec<String> = Vec::with_capacity(self.0.len());
+        let mut seen = std::collections::HashSet::new();
+        for error in &self.0 {
+            let message = error.to_string();
+            if seen.insert(message.clone()) {
+                messages.push(message);
             }
-            c => out.push(c),
+        }
+        match messages.as_slice() {
+            [message] => f.write_str(message),
+            messages => write!(f, "[{}]", messages.join(", ")),
         }
     }
-    out.push('"');
-    out
+}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        Errors(vec![error])
+    }
+}
+
+impl FromIterator<Error> for Errors {
+    fn from_iter<I: IntoIterator<Item = Error>>(errors: I) -> Self {
+        Errors(errors.into_iter().collect())
+    }
+}
+
+impl Extend<Error> for Errors {
+    fn extend<I: IntoIterator<Item = Error>>(&mut self, errors: I) {
+        self.0.extend(errors);
+    }
+}
+
+impl IntoIterator for Errors {
+    type Item = Error;
+    type IntoIter = std::vec::IntoIter<Error>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'e> IntoIterator for &'e Errors {
+    type Item = &'e Error;
+    type IntoIter = std::slice::Iter<'e, Error>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
 }

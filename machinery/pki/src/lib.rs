@@ -1,1 +1,24 @@
-//! The cluster's certificates, keys and kubeconfigs.
+//! The cluster's certificates, keys and kubeconfigs: made at first start, used again afterwards, renewed in time.
+//!
+//! Nothing in here decides who somebody is; that is authentication. Files that exist and cannot be used are an error
+//! that says what to do, and are never replaced in silence, because a lost CA or signing key cannot be had back.
+
+mod authority;
+mod certificate;
+mod client_ca;
+mod cluster;
+mod files;
+pub mod kubeconfig;
+mod service_account;
+mod serving;
+
+pub use authority::{Authority, Leaf, Names, Signer};
+pub use certificate::{Certificate, Pair};
+pub use client_ca::ClientCa;
+pub use cluster::Pki;
+pub use files::{read_if_exists, write_atomically};
+pub use service_account::{Algorithm, SigningKey, VerifyingKey, verifying_keys, verifying_keys_of_files};
+pub use serving::{ServingCertificate, server_config};
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,7 @@ pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
         depth: 0,
     };
     let root = match form {
-        Form::Typed(ty) => parser.typed(&Shape::Struct(ty), 0)?,
+        Form::Typed(ty) => parser.typed_struct(ty)?,
         Form::Plain => parser.plain()?,
         Form::Custom { metadata } => parser.custom(metadata)?,
     };
@@ -271,10 +271,7 @@ impl Parser {
     }
 
     /// `special` may take a member over: it returns its slot.
-    fn plain_object(
-        &mut self,
-        special: &mut dyn FnMut(&mut Self, Text) -> Result_<Option<Option<Id>>>,
-    ) -> Result_<Id> {
+    fn plain_object(&mut self, special: &mut dyn FnMut(&mut Self, Text) -> Result_<Option<Option<Id>>>) -> Result_<Id> {
         let base = self.pending.len();
         self.object(|parser, key| {
             let value = match special(parser, key)? {
@@ -329,7 +326,7 @@ impl Parser {
                 return Ok(None);
             }
             parser.strict_path.push(StrictStep::Field("metadata"));
-            let value = parser.typed(&Shape::Struct(metadata), 0)?;
+            let value = parser.typed_struct(metadata)?;
             parser.strict_path.pop();
             Ok(Some(value))
         })
@@ -411,6 +408,25 @@ impl Parser {
                 self.mismatch(what, shape, level);
                 Ok(None)
             }
+        }
+    }
+
+    /// A struct that stands in no field.
+    fn typed_struct(&mut self, ty: TypeId) -> Result_<Option<Id>> {
+        match self.peek() {
+            Some(b'{') => self.structure(ty).map(Some),
+            Some(b'n') => {
+                self.scan(|scanner| scanner.literal("null"))?;
+                Ok(None)
+            }
+            Some(_) => {
+                let what = self.skip()?;
+                if self.mismatch.is_none() {
+                    self.mismatch = Some(self.mismatch_message(what, &scalar::go_name(&Shape::Struct(ty))));
+                }
+                Ok(None)
+            }
+            None => self.syntax("looking for beginning of value"),
         }
     }
 
@@ -560,7 +576,8 @@ impl Parser {
                 let base = self.pending.len();
                 self.array(|parser, index| {
                     parser.strict_path.push(StrictStep::Index(index));
-                    let value = if parser.peek() == Some(b'{') { Some(parser.structure(ty)?) } else { parser.plain()? };
+                    let value =
+                        if parser.peek() == Some(b'{') { Some(parser.structure(ty)?) } else { parser.plain()? };
                     parser.strict_path.pop();
                     let value = value.unwrap_or(Id(0));
                     parser.pending.push(Link { key: Text { start: 0, len: 0 }, value });

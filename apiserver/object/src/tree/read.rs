@@ -149,9 +149,7 @@ impl<'t> Node<'t> {
             (Value::Float(a), Value::Float(b)) => a == b,
             (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => a as f64 == b,
             (Value::Str(a), Value::Str(b)) | (Value::Raw(a), Value::Raw(b)) => a == b,
-            (Value::List(a), Value::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b))
-            }
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b)),
             (Value::Map(a), Value::Map(b)) => {
                 a.len() == b.len() && a.iter().zip(b.iter()).all(|((k, a), (l, b))| k == l && a.equals(b))
             }
@@ -358,6 +356,11 @@ impl<'t> Map<'t> {
     /// In the order of the keys.
     pub fn iter(self) -> impl DoubleEndedIterator<Item = (&'t str, Node<'t>)> + ExactSizeIterator + Clone {
         self.links.iter().map(move |link| (self.tree.text(link.key), Node { tree: self.tree, id: link.value }))
+    }
+    /// The entry at a place in the order of the keys.
+    pub fn nth(self, place: usize) -> Option<(&'t str, Node<'t>)> {
+        let link = self.links.get(place)?;
+        Some((self.tree.text(link.key), Node { tree: self.tree, id: link.value }))
     }
     pub fn get(self, key: &str) -> Option<Node<'t>> {
         let found = self.links.binary_search_by(|link| self.tree.text(link.key).cmp(key)).ok()?;

@@ -1,0 +1,274 @@
+//! Certificate authorities, and connections whose certificates they vouch for.
+//!
+//! TLS asks every client for a certificate and takes any: a client may also bring a token, and what is wrong with a
+//! certificate becomes a 401 rather than a broken handshake. Whether a certificate is good is decided here, once for a
+//! connection and a set of authorities, and again when either changes or a certificate of the chain begins or ceases to
+//! be valid.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use corten_runtime::clock::Wall;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{self, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::user::User;
+
+/// A set of authorities that can be exchanged while everything runs.
+pub struct TrustBundle(ArcSwap<Authorities>);
+
+struct Authorities {
+    certificates: Vec<(CertificateDer<'static>, Validity)>,
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Validity {
+    from: i64,
+    until: i64,
+}
+
+/// The client certificates of a connection, its own first. One for each connection, because it remembers what was found
+/// out about them.
+pub struct Peer {
+    chain: Vec<CertificateDer<'static>>,
+    /// By role.
+    known: [ArcSwapOption<Known>; 2],
+}
+
+/// What a certificate may be good for; each has authorities of its own.
+#[derive(Clone, Copy)]
+pub(super) enum Role {
+    Client,
+    FrontProxy,
+}
+
+struct Known {
+    by: Arc<Authorities>,
+    /// As long as no certificate that could matter starts or ends being valid.
+    validity: Validity,
+    user: Result<Option<User>, String>,
+}
+
+/// Asks clients for a certificate of certain authorities, and lets them in with another or none.
+pub struct AnyClientCertificate {
+    hints: Vec<DistinguishedName>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl TrustBundle {
+    /// Certificates in PEM; at least one.
+    pub fn from_pem(pem: &[u8]) -> Result<TrustBundle, String> {
+        Ok(TrustBundle(ArcSwap::from_pointee(Authorities::from_pem(pem)?)))
+    }
+
+    /// Takes effect with the next request, on living connections too.
+    pub fn replace(&self, pem: &[u8]) -> Result<(), String> {
+        self.0.store(Arc::new(Authorities::from_pem(pem)?));
+        Ok(())
+    }
+}
+
+impl Peer {
+    /// `None` for a client without a certificate.
+    pub fn new(chain: Vec<CertificateDer<'static>>) -> Option<Peer> {
+        (!chain.is_empty()).then(|| Peer { chain, known: Default::default() })
+    }
+
+    /// The user in the certificate, if these authorities vouch for it.
+    pub(super) fn verified(
+        &self,
+        role: Role,
+        trust: &TrustBundle,
+        now: Wall,
+        user_of: impl FnOnce(&[u8]) -> Result<Option<User>, String>,
+    ) -> Result<Option<User>, String> {
+        let authorities = trust.0.load();
+        let slot = &self.known[role as usize];
+        if let Some(known) = &*slot.load()
+            && Arc::ptr_eq(&known.by, &authorities)
+            && known.validity.holds(now)
+        {
+            return known.user.clone();
+        }
+        let validity = authorities.unchanged_around(&self.chain, now)?;
+        let user = authorities.verify(&self.chain, now).and_then(|()| user_of(&self.chain[0]));
+        slot.store(Some(Arc::new(Known { by: Arc::clone(&authorities), validity, user: user.clone() })));
+        user
+    }
+}
+
+impl Authorities {
+    fn from_pem(pem: &[u8]) -> Result<Authorities, String> {
+        let blocks = Pem::iter_from_buffer(pem).filter_map(Result::ok).filter(|block| block.label == "CERTIFICATE");
+        let mut certificates = Vec::new();
+        for der in blocks.map(|block| CertificateDer::from(block.contents)) {
+            let validity = Validity::of(&der)?;
+            certificates.push((der, validity));
+        }
+        let verifier = verifier(certificates.iter().map(|(der, _)| der))?;
+        Ok(Authorities { certificates, verifier })
+    }
+
+    /// The time in which the answer stays what it is now.
+    fn unchanged_around(&self, chain: &[CertificateDer<'_>], now: Wall) -> Result<Validity, String> {
+        let mut all = Validity { from: i64::MIN, until: i64::MAX };
+        for certificate in chain {
+            all.narrow(Validity::of(certificate)?, now);
+        }
+        self.certificates.iter().for_each(|(_, validity)| all.narrow(*validity, now));
+        Ok(all)
+    }
+
+    /// Authorities have to be valid themselves.
+    fn verify(&self, chain: &[CertificateDer<'_>], now: Wall) -> Result<(), String> {
+        let valid = |validity: &Validity| validity.holds(now);
+        let temporary;
+        let verifier = if self.certificates.iter().all(|(_, validity)| valid(validity)) {
+            &self.verifier
+        } else {
+            let rest = self.certificates.iter().filter(|(_, validity)| valid(validity)).map(|(der, _)| der);
+            temporary = verifier(rest).map_err(|_| "x509: certificate signed by unknown authority")?;
+            &temporary
+        };
+        let seconds = u64::try_from(now.seconds).map_err(|_| "the clock is before 1970")?;
+        let unix = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        verifier
+            .verify_client_cert(&chain[0], &chain[1..], unix)
+            .map(|_| ())
+            .map_err(|error| format!("verifying certificate {} failed: {error}", identify(&chain[0])))
+    }
+}
+
+impl Validity {
+    fn of(der: &[u8]) -> Result<Validity, String> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|error| format!("not a certificate: {error}"))?;
+        let validity = certificate.validity();
+        Ok(Validity { from: validity.not_before.timestamp(), until: validity.not_after.timestamp() })
+    }
+
+    fn holds(self, now: Wall) -> bool {
+        self.from <= now.seconds && now.seconds <= self.until
+    }
+
+    /// To the time around `now` in which nothing about `other` changes.
+    fn narrow(&mut self, other: Validity, now: Wall) {
+        for (starts_a_new_time, edge) in [(other.from, other.from - 1), (other.until + 1, other.until)] {
+            if now.seconds >= starts_a_new_time {
+                self.from = self.from.max(starts_a_new_time);
+            } else {
+                self.until = self.until.min(edge);
+            }
+        }
+    }
+}
+
+impl AnyClientCertificate {
+    /// The authorities are named to clients, so that they send the right certificate.
+    pub fn new<'a>(trust: impl IntoIterator<Item = &'a TrustBundle>) -> Arc<AnyClientCertificate> {
+        let hints =
+            trust.into_iter().flat_map(|bundle| bundle.0.load().verifier.root_hint_subjects().to_vec()).collect();
+        let algorithms = crypto::ring::default_provider().signature_verification_algorithms;
+        Arc::new(AnyClientCertificate { hints, algorithms })
+    }
+}
+
+impl fmt::Debug for AnyClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnyClientCertificate({} authorities)", self.hints.len())
+    }
+}
+
+impl ClientCertVerifier for AnyClientCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    // That the client holds the key of its certificate is what TLS does prove.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+fn verifier<'a>(
+    certificates: impl Iterator<Item = &'a CertificateDer<'static>>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for der in certificates {
+        roots.add(der.clone()).map_err(|error| format!("not a certificate authority: {error}"))?;
+    }
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(crypto::ring::default_provider()));
+    let built: Result<Arc<dyn ClientCertVerifier>, _> = verifier.build();
+    built.map_err(|_| "no certificates in PEM format".to_owned())
+}
+
+/// A certificate in a log line.
+fn identify(der: &[u8]) -> String {
+    match X509Certificate::from_der(der) {
+        Ok((_, certificate)) => {
+            format!("SN={}, issued by {}", certificate.raw_serial_as_string(), certificate.issuer())
+        }
+        Err(_) => "that is not readable".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_holds_until_something_begins_or_ends() {
+        let check = |validities: &[(i64, i64)], now, expected: (i64, i64)| {
+            let mut all = Validity { from: 0, until: 1000 };
+            let now = Wall::from_seconds(now);
+            validities.iter().for_each(|&(from, until)| all.narrow(Validity { from, until }, now));
+            assert_eq!((all.from, all.until), expected, "{validities:?} at {now:?}");
+        };
+        check(&[], 5, (0, 1000));
+        check(&[(10, 20)], 15, (10, 20));
+        check(&[(10, 20), (12, 30)], 15, (12, 20));
+        check(&[(10, 20)], 5, (0, 9));
+        check(&[(10, 20)], 25, (21, 1000));
+        check(&[(10, 20), (1, 5), (17, 19)], 15, (10, 16));
+    }
+}

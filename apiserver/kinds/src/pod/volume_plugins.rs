@@ -1,0 +1,403 @@
+//! Volume types of particular storage systems, most of them kept for old objects only.
+
+use corten_api::field::{BadValue, Error, Errors, Path};
+use corten_api::names;
+use corten_views::core_v1::{
+    AzureDiskVolumeSource, CSIVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, ISCSIVolumeSource,
+    QuobyteVolumeSource, StorageOSVolumeSource, Volume,
+};
+
+use super::checks::{dns_label, local_descending_path, not_supported, require};
+use super::volumes::{OneOf, validate_csi_driver};
+
+pub fn validate_before_secret(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
+    if let Some(repo) = volume.git_repo() {
+        let path = path.child("gitRepo");
+        if types.first(&path) {
+            require(repo.repository(), &path, "repository", types.errors);
+            local_descending_path(repo.directory(), &path.child("directory"), types.errors);
+        }
+    }
+    if let Some(disk) = volume.gce_persistent_disk()
+        && types.first(&path.child("gcePersistentDisk"))
+    {
+        let path = path.child("persistentDisk");
+        require(disk.pd_name(), &path, "pdName", types.errors);
+        validate_partition(disk.partition(), &path, types.errors);
+    }
+    if let Some(disk) = volume.aws_elastic_block_store() {
+        let path = path.child("awsElasticBlockStore");
+        if types.first(&path) {
+            require(disk.volume_id(), &path, "volumeID", types.errors);
+            validate_partition(disk.partition(), &path, types.errors);
+        }
+    }
+}
+
+pub fn validate_before_claim(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
+    if let Some(iscsi) = volume.iscsi() {
+        let iscsi_path = path.child("iscsi");
+        if types.first(&iscsi_path) {
+            validate_iscsi(iscsi, &iscsi_path, types.errors);
+        }
+        if iscsi.initiator_name().is_some() && volume.name().len() + 1 + iscsi.target_portal().len() > 64 {
+            let detail = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.";
+            types.errors.push(Error::invalid(&path.child("name"), volume.name(), detail));
+        }
+    }
+    if let Some(gluster) = volume.glusterfs() {
+        let path = path.child("glusterfs");
+        if types.first(&path) {
+            require(gluster.endpoints(), &path, "endpoints", types.errors);
+            require(gluster.path(), &path, "path", types.errors);
+        }
+    }
+    if let Some(flocker) = volume.flocker() {
+        let path = path.child("flocker");
+        if types.first(&path) {
+            validate_flocker(flocker, &path, types.errors);
+        }
+    }
+}
+
+pub fn validate_before_downward_api(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
+    if let Some(rbd) = volume.rbd() {
+        let path = path.child("rbd");
+        if types.first(&path) {
+            if rbd.monitors().is_empty() {
+                types.errors.push(Error::required(&path.child("monitors"), ""));
+            }
+            require(rbd.image(), &path, "image", types.errors);
+        }
+    }
+    if let Some(cinder) = volume.cinder() {
+        let path = path.child("cinder");
+        if types.first(&path) {
+            require(cinder.volume_id(), &path, "volumeID", types.errors);
+            if let Some(secret) = cinder.secret_ref() {
+                require(secret.name(), &path, "secretRef.name", types.errors);
+            }
+        }
+    }
+    if let Some(ceph) = volume.cephfs()
+        && types.first(&path.child("cephFS"))
+        && ceph.monitors().is_empty()
+    {
+        types.errors.push(Error::required(&path.child("cephfs.monitors"), ""));
+    }
+    if let Some(quobyte) = volume.quobyte() {
+        let path = path.child("quobyte");
+        if types.first(&path) {
+            validate_quobyte(quobyte, &path, types.errors);
+        }
+    }
+}
+
+pub fn validate_before_config_map(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
+    if let Some(fc) = volume.fc() {
+        let path = path.child("fc");
+        if types.first(&path) {
+            validate_fc(fc, &path, types.errors);
+        }
+    }
+    if let Some(flex) = volume.flex_volume() {
+        let path = path.child("flexVolume");
+        if types.first(&path) {
+            validate_flex(flex, &path, types.errors);
+        }
+    }
+}
+
+pub fn validate_before_projected(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
+    if let Some(azure) = volume.azure_file() {
+        let path = path.child("azureFile");
+        if types.first(&path) {
+            require(azure.secret_name(), &path, "secretName", types.errors);
+            require(azure.share_name(), &path, "shareName", types.errors);
+        }
+    }
+    if let Some(disk) = volume.vsphere_volume() {
+        let path = path.child("vsphereVolume");
+        if types.first(&path) {
+            require(disk.volume_path(), &path, "volumePath", types.errors);
+        }
+    }
+    if let Some(disk) = volume.photon_persistent_disk() {
+        let path = path.child("photonPersistentDisk");
+        if types.first(&path) {
+            require(disk.pd_id(), &path, "pdID", types.errors);
+        }
+    }
+    if let Some(portworx) = volume.portworx_volume() {
+        let path = path.child("portworxVolume");
+        if types.first(&path) {
+            require(portworx.volume_id(), &path, "volumeID", types.errors);
+        }
+    }
+    if let Some(disk) = volume.azure_disk() {
+        let path = path.child("azureDisk");
+        if types.first(&path) {
+            validate_azure_disk(disk, &path, types.errors);
+        }
+    }
+    if let Some(storage) = volume.storageos() {
+        let path = path.child("storageos");
+        if types.first(&path) {
+            validate_storage_os(storage, &path, types.errors);
+        }
+    }
+}
+
+pub fn validate_before_ephemeral(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
+    if let Some(scale) = volume.scale_io() {
+        let path = path.child("scaleIO");
+        if types.first(&path) {
+            require(scale.gateway(), &path, "gateway", types.errors);
+            require(scale.system(), &path, "system", types.errors);
+            require(scale.volume_name(), &path, "volumeName", types.errors);
+        }
+    }
+    if let Some(csi) = volume.csi() {
+        let path = path.child("csi");
+        if types.first(&path) {
+            validate_csi(csi, &path, types.errors);
+        }
+    }
+}
+
+fn validate_partition(partition: i64, path: &Path<'_>, errors: &mut Errors) {
+    if !(0..=255).contains(&partition) {
+        let detail = names::inclusive_range_error(1, 255);
+        errors.push(Error::invalid(&path.child("partition"), partition, detail));
+    }
+}
+
+fn validate_iscsi(iscsi: ISCSIVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(iscsi.target_portal(), path, "targetPortal", errors);
+    if iscsi.iqn().is_empty() {
+        require("", path, "iqn", errors);
+    } else {
+        validate_iscsi_name(iscsi.iqn(), &path.child("iqn"), errors);
+    }
+    if !(0..=255).contains(&iscsi.lun()) {
+        errors.push(Error::invalid(&path.child("lun"), iscsi.lun(), names::inclusive_range_error(0, 255)));
+    }
+    if (iscsi.chap_auth_discovery() || iscsi.chap_auth_session()) && iscsi.secret_ref().is_none() {
+        errors.push(Error::required(&path.child("secretRef"), ""));
+    }
+    if let Some(initiator) = iscsi.initiator_name() {
+        validate_iscsi_name(initiator, &path.child("initiatorname"), errors);
+    }
+}
+
+fn validate_iscsi_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
+    let detail = match name.get(..3) {
+        Some("iqn" | "eui" | "naa") if is_iscsi_name(name) => return,
+        Some("iqn" | "eui" | "naa") => "must be valid format",
+        _ => "must be valid format starting with iqn, eui, or naa",
+    };
+    errors.push(Error::invalid(path, name, detail));
+}
+
+/// `iqn.2001-04.com.example:storage`, `eui.` with 16 or `naa.` with 32 letters and digits; upstream's dots after eui
+/// and naa match anything.
+fn is_iscsi_name(name: &str) -> bool {
+    let tail = |length: usize| {
+        let mut chars = name.chars().skip(3);
+        chars.next().is_some_and(|c| c != '\n')
+            && chars.clone().count() == length
+            && chars.all(|c| c.is_ascii_alphanumeric())
+    };
+    match name.get(..3) {
+        Some("eui") => tail(16),
+        Some("naa") => tail(32),
+        // The pattern is not bound to the beginning, so that any `iqn.` may start it.
+        _ => name.match_indices("iqn.").any(|(at, _)| is_iqn(&name[at + 4..])),
+    }
+}
+
+/// `2001-04.com.example:storage`.
+fn is_iqn(rest: &str) -> bool {
+    let bytes = rest.as_bytes();
+    let date = bytes.len() > 8
+        && bytes[..8].iter().enumerate().all(|(i, c)| match i {
+            4 => *c == b'-',
+            7 => *c == b'.',
+            _ => c.is_ascii_digit(),
+        });
+    if !date {
+        return false;
+    }
+    // The authority ends where the colon is; what follows must be free of separators to the end.
+    let Some((authority, suffix)) = rest[8..].split_once(':') else { return false };
+    let separator = |c: char| matches!(c, ',' | ';' | '*' | '&' | '$' | '|') || c.is_ascii_whitespace();
+    !authority.is_empty()
+        && authority.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
+        && !suffix.is_empty()
+        && !suffix.contains(separator)
+}
+
+fn validate_flocker(flocker: FlockerVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    match (flocker.dataset_name().is_empty(), flocker.dataset_uuid().is_empty()) {
+        (true, true) => errors.push(Error::required(path, "one of datasetName and datasetUUID is required")),
+        (false, false) => {
+            let detail = "datasetName and datasetUUID can not be specified simultaneously";
+            errors.push(Error::invalid(path, "resource", detail));
+        }
+        _ => {}
+    }
+    if flocker.dataset_name().contains('/') {
+        let path = path.child("datasetName");
+        errors.push(Error::invalid(&path, flocker.dataset_name(), "must not contain '/'"));
+    }
+}
+
+fn validate_quobyte(quobyte: QuobyteVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let registries = quobyte.registry();
+    let detail = "must be a host:port pair or multiple pairs separated by commas";
+    if registries.is_empty() {
+        errors.push(Error::required(&path.child("registry"), detail));
+    } else if quobyte.tenant().len() >= 65 {
+        let detail = "must be a UUID and may not exceed a length of 64 characters";
+        errors.push(Error::required(&path.child("tenant"), detail));
+    } else {
+        for _ in registries.split(',').filter(|pair| !is_host_port(pair)) {
+            errors.push(Error::invalid(&path.child("registry"), registries, detail));
+        }
+    }
+    require(quobyte.volume(), path, "volume", errors);
+}
+
+/// What Go's `net.SplitHostPort` takes.
+fn is_host_port(pair: &str) -> bool {
+    let Some((host, port)) = pair.rsplit_once(':') else { return false };
+    let host = match host.strip_prefix('[') {
+        Some(host) => match host.strip_suffix(']') {
+            Some(host) => host,
+            None => return false,
+        },
+        None if host.contains(':') => return false,
+        None => host,
+    };
+    !host.contains(['[', ']']) && !port.contains(['[', ']'])
+}
+
+fn validate_fc(fc: FCVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let names_path = path.child("targetWWNs");
+    match (fc.target_wwns().is_empty(), fc.wwids().is_empty()) {
+        (true, true) => {
+            errors.push(Error::required(&names_path, "must specify either targetWWNs or wwids, but not both"));
+        }
+        (false, false) => {
+            let detail = "targetWWNs and wwids can not be specified simultaneously";
+            errors.push(Error::invalid(&names_path, BadValue::strings(fc.target_wwns().iter()), detail));
+        }
+        _ => {}
+    }
+    if fc.target_wwns().is_empty() {
+        return;
+    }
+    let path = path.child("lun");
+    match fc.lun() {
+        None => errors.push(Error::required(&path, "lun is required if targetWWNs is specified")),
+        Some(lun) if !(0..=255).contains(&lun) => {
+            errors.push(Error::invalid(&path, lun, names::inclusive_range_error(0, 255)));
+        }
+        Some(_) => {}
+    }
+}
+
+fn validate_flex(flex: FlexVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(flex.driver(), path, "driver", errors);
+    let list = path.child("options");
+    for (key, _) in flex.options().iter() {
+        let namespace = key.split('/').next().unwrap_or_default().to_lowercase();
+        let reserved =
+            |domain: &str| namespace.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        if reserved("kubernetes.io") || reserved("k8s.io") {
+            let detail = "kubernetes.io and k8s.io namespaces are reserved";
+            errors.push(Error::invalid(&list.key(key), key, detail));
+        }
+    }
+}
+
+fn validate_azure_disk(disk: AzureDiskVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(disk.disk_name(), path, "diskName", errors);
+    require(disk.disk_uri(), path, "diskURI", errors);
+    let enumerated = [
+        (disk.caching_mode(), "cachingMode", &["None", "ReadOnly", "ReadWrite"]),
+        (disk.kind(), "kind", &["Dedicated", "Managed", "Shared"]),
+    ];
+    for (value, field, supported) in enumerated {
+        if let Some(value) = value.filter(|value| !supported.contains(value)) {
+            errors.push(not_supported(value, supported, &path.child(field)));
+        }
+    }
+    let Some(kind) = disk.kind() else { return };
+    let (prefix, form) = match kind {
+        "Managed" => (
+            "/subscriptions/",
+            "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+        ),
+        _ => ("https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"),
+    };
+    if !disk.disk_uri().starts_with(prefix) {
+        errors.push(Error::not_supported(&path.child("diskURI"), disk.disk_uri(), &[form]));
+    }
+}
+
+fn validate_storage_os(storage: StorageOSVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    if storage.volume_name().is_empty() {
+        require("", path, "volumeName", errors);
+    } else {
+        dns_label(storage.volume_name(), &path.child("volumeName"), errors);
+    }
+    if !storage.volume_namespace().is_empty() {
+        dns_label(storage.volume_namespace(), &path.child("volumeNamespace"), errors);
+    }
+    if let Some(secret) = storage.secret_ref() {
+        require(secret.name(), path, "secretRef.name", errors);
+    }
+}
+
+fn validate_csi(csi: CSIVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    validate_csi_driver(csi.driver(), &path.child("driver"), errors);
+    if let Some(secret) = csi.node_publish_secret_ref() {
+        if secret.name().is_empty() {
+            require("", path, "nodePublishSecretRef.name", errors);
+        } else {
+            super::checks::object_name(secret.name(), &path.child("name"), errors);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iscsi_names() {
+        let check = |name: &str, expected: bool| assert_eq!(is_iscsi_name(name), expected, "{name}");
+        check("iqn.2015-02.example.com:test", true);
+        check("iqn.2015-02.example.com:storage.disk2.amiens.sys1.xyz", true);
+        check("iqn.2015-02.example.com", false);
+        check("iqn.15-02.example.com:test", false);
+        check("iqn.2015-02.example.com:te st", false);
+        check("iqn.2015-02.example.com:", false);
+        check("eui.0123456789ABCDEF", true);
+        check("eui.0123456789ABCDEFG", false);
+        check("naa.0123456789ABCDEF0123456789ABCDEF", true);
+        check("naa.0123456789ABCDEF", false);
+    }
+
+    #[test]
+    fn hosts_and_ports() {
+        let check = |pair: &str, expected: bool| assert_eq!(is_host_port(pair), expected, "{pair}");
+        check("registry:7861", true);
+        check("[::1]:80", true);
+        check(":80", true);
+        check("reg1", false);
+        check("::1:80", false);
+        check("[::1:80", false);
+    }
+}

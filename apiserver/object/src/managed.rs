@@ -1,0 +1,56 @@
+//! Who owns which fields: `metadata.managedFields` after every write, and server-side apply.
+//!
+//! A manager's fields are a [`set::Set`] of paths, kept in objects as text. A write that is no apply gives the paths that
+//! it changed to its manager and takes them from all others; an apply gives its manager the paths that it sent, removes
+//! what the same manager sent before and nobody else owns, and is refused where it would change what others own.
+
+use corten_api::status::Status;
+
+use crate::tree::Tree;
+use crate::typing::TypeRef;
+
+pub mod compare;
+pub mod element;
+mod entries;
+mod reconcile;
+pub mod set;
+mod update;
+
+pub use update::update;
+
+/// Who writes, and what.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manager<'m> {
+    /// Empty is `unknown`.
+    pub name: &'m str,
+    pub api_version: &'m str,
+    pub subresource: &'m str,
+    /// Now, as RFC 3339 in seconds.
+    pub time: &'m str,
+    /// If not empty, the write can own nothing but what lies below these paths; `*` stands for any name or item.
+    pub only: &'m [&'m [&'m str]],
+}
+
+/// An object in another version of its kind.
+pub trait Versions {
+    /// None where this server does not know the version. It is never asked for the version that is written.
+    fn convert(&self, object: &Tree, api_version: &str) -> Option<Result<Tree, Status>>;
+
+    /// The type of objects of that version.
+    fn typing(&self, api_version: &str) -> Option<TypeRef<'_>>;
+}
+
+/// Kinds that have one version.
+pub struct OneVersion;
+
+impl Versions for OneVersion {
+    fn convert(&self, _: &Tree, _: &str) -> Option<Result<Tree, Status>> {
+        None
+    }
+    fn typing(&self, _: &str) -> Option<TypeRef<'_>> {
+        None
+    }
+}
+
+/// Paths that a write through this resource never owns, with all below them.
+pub type Reset<'r> = &'r [&'r [&'r str]];

@@ -1,0 +1,14 @@
+//! YAML in and out of JSON, as upstream's library reads and writes it: YAML 1.1 scalars (`yes` is a boolean, `010` is
+//! eight, what looks like a time stays a string), merge keys, anchors within bounds, and only the first document.
+//!
+//! Duplicate keys are no error here: the last one counts, and the complaint is handed to the caller, who knows whether
+//! strictness is wanted.
+
+mod decode;
+mod encode;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+pub use decode::{Converted, Error, to_json};
+pub use encode::from_json;

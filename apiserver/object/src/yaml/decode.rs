@@ -1,0 +1,471 @@
+//! YAML to JSON.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use corten_api::field::quote;
+use corten_api::json::{write_f64, write_string};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+
+use super::resolve::{self, Scalar};
+
+#[derive(Debug)]
+pub struct Converted {
+    pub json: Vec<u8>,
+    /// What strict decoding complains of: keys that are set twice.
+    pub strict: Option<String>,
+}
+
+/// `yaml: line 2: mapping values are not allowed in this context`
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+/// The first document of a text, as JSON with sorted keys. No document is `null`.
+pub fn to_json(text: &str) -> Result<Converted, Error> {
+    if text.chars().any(is_control) {
+        return Err(Error("yaml: control characters are not allowed".into()));
+    }
+    let document = Document::parse(text)?;
+    let mut writer = Writer::new(&document);
+    match document.root {
+        Some(root) => writer.node(root, 0)?,
+        None => writer.out.extend_from_slice(b"null"),
+    }
+    // Go complains when it has read a value to its end.
+    writer.strict.sort_by_key(|duplicate| (document.nodes[duplicate.value].end, std::cmp::Reverse(duplicate.value)));
+    let strict = (!writer.strict.is_empty()).then(|| {
+        writer.strict.iter().fold("yaml: unmarshal errors:".to_owned(), |mut message, duplicate| {
+            let error = &duplicate.message;
+            let _ = write!(message, "\n  {error}");
+            message
+        })
+    });
+    Ok(Converted { json: writer.out, strict })
+}
+
+fn is_control(c: char) -> bool {
+    !matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Deeper nesting than anybody writes, and no more than a thread's stack can take.
+const DEPTH_MAX: usize = 1000;
+
+struct Document {
+    nodes: Vec<Node>,
+    root: Option<usize>,
+}
+
+struct Node {
+    kind: Kind,
+    /// From 1.
+    line: usize,
+    /// The last node inside of it.
+    end: usize,
+}
+
+enum Kind {
+    Scalar {
+        text: String,
+        plain: bool,
+        tag: String,
+    },
+    Sequence(Vec<usize>),
+    /// Keys and values in turn.
+    Mapping(Vec<usize>),
+    Alias {
+        name: String,
+        target: usize,
+    },
+}
+
+impl Document {
+    fn parse(text: &str) -> Result<Document, Error> {
+        let mut parser = Parser::new_from_str(text);
+        let mut document = Document { nodes: Vec::new(), root: None };
+        let mut anchors: HashMap<usize, usize> = HashMap::new();
+        let mut open: Vec<usize> = Vec::new();
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event.map_err(|error| describe(&error, text))?;
+            let (kind, anchor) = match event {
+                Event::DocumentEnd | Event::StreamEnd => break,
+                Event::SequenceEnd | Event::MappingEnd => {
+                    if let Some(id) = open.pop() {
+                        document.nodes[id].end = document.nodes.len() - 1;
+                    }
+                    continue;
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    let plain = style == ScalarStyle::Plain;
+                    (Kind::Scalar { text: text.into_owned(), plain, tag: tag_name(tag.as_deref()) }, anchor)
+                }
+                Event::SequenceStart(anchor, _) => (Kind::Sequence(Vec::new()), anchor),
+                Event::MappingStart(anchor, _) => (Kind::Mapping(Vec::new()), anchor),
+                Event::Alias(anchor) => {
+                    let name = alias_name(text, span);
+                    let Some(&target) = anchors.get(&anchor) else {
+                        return Err(Error(format!("yaml: unknown anchor '{name}' referenced")));
+                    };
+                    (Kind::Alias { name, target }, 0)
+                }
+                _ => continue,
+            };
+            let container = matches!(kind, Kind::Sequence(_) | Kind::Mapping(_));
+            let id = document.nodes.len();
+            document.nodes.push(Node { kind, line: span.start.line(), end: id });
+            if anchor != 0 {
+                anchors.insert(anchor, id);
+            }
+            match open.last() {
+                None => document.root = Some(id),
+                Some(&parent) => match &mut document.nodes[parent].kind {
+                    Kind::Sequence(items) | Kind::Mapping(items) => items.push(id),
+                    _ => unreachable!("only containers are opened"),
+                },
+            }
+            if container {
+                open.push(id);
+                if open.len() > DEPTH_MAX {
+                    return Err(Error(format!("yaml: exceeded max depth of {DEPTH_MAX}")));
+                }
+            }
+        }
+        Ok(document)
+    }
+}
+
+fn tag_name(tag: Option<&Tag>) -> String {
+    match tag {
+        None => String::new(),
+        Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => String::new(),
+        Some(tag) if tag.is_yaml_core_schema() => format!("!!{}", tag.suffix),
+        Some(tag) => format!("{}{}", tag.handle, tag.suffix),
+    }
+}
+
+fn alias_name(text: &str, span: Span) -> String {
+    let rest: String = text.chars().skip(span.start.index()).skip_while(|&c| c == '*').collect();
+    rest.chars().take_while(|&c| c.is_ascii_alphanumeric() || c == '_' || c == '-').collect()
+}
+
+/// The parser's complaint in libyaml's words and way to count lines: the scanner counts from one, the parser from zero,
+/// and a zero is left out.
+fn describe(error: &ScanError, text: &str) -> Error {
+    let info = error.info();
+    let problem = match info.strip_prefix("while ").and_then(|rest| rest.split_once(", ")) {
+        Some((_, problem)) => problem,
+        None => info,
+    };
+    if problem == "found unknown anchor" {
+        let line = text.lines().nth(error.marker().line() - 1).unwrap_or_default();
+        let name: String = line.chars().skip(error.marker().col()).skip_while(|&c| c == '*').collect();
+        let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect();
+        return Error(format!("yaml: unknown anchor '{name}' referenced"));
+    }
+    let of_parser = info.starts_with("while parsing a ") || problem.starts_with("did not find expected <");
+    let problem = match problem {
+        "expected ',' or ']'" => "did not find expected ',' or ']'",
+        "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
+        "unexpected eof" => "found unexpected end of stream",
+        "invalid indentation" => "did not find expected key",
+        _ if problem.starts_with("unexpected character") || problem.starts_with("tab") || problem.contains("a tab") => {
+            "found character that cannot start any token"
+        }
+        _ => problem,
+    };
+    let line = error.marker().line() - 1;
+    match line {
+        0 => Error(format!("yaml: {problem}")),
+        line if of_parser => Error(format!("yaml: line {line}: {problem}")),
+        line => Error(format!("yaml: line {}: {problem}", line + 1)),
+    }
+}
+
+/// A key as it was resolved: keys of different types are different.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Str(String),
+    Int(i64),
+    Uint(u64),
+    Float(u64),
+    Bool(bool),
+    Null,
+}
+
+struct Entry {
+    key: Key,
+    value: usize,
+    /// The alias by which the value was merged in.
+    via: Option<usize>,
+}
+
+#[derive(Default)]
+struct Entries {
+    list: Vec<Entry>,
+    places: HashMap<Key, usize>,
+}
+
+struct Duplicate {
+    value: usize,
+    message: String,
+}
+
+struct Writer<'d> {
+    document: &'d Document,
+    out: Vec<u8>,
+    strict: Vec<Duplicate>,
+    /// Aliases that are being followed.
+    active: Vec<usize>,
+    decoded: usize,
+    aliased: usize,
+}
+
+impl<'d> Writer<'d> {
+    fn new(document: &'d Document) -> Self {
+        Writer { document, out: Vec::new(), strict: Vec::new(), active: Vec::new(), decoded: 0, aliased: 0 }
+    }
+
+    /// Counts a step and refuses documents that are mostly repetition.
+    fn count(&mut self) -> Result<(), Error> {
+        self.decoded += 1;
+        self.aliased += usize::from(!self.active.is_empty());
+        let (low, high) = (400_000.0, 4_000_000.0);
+        let decoded = self.decoded as f64;
+        let allowed = 0.99 - 0.89 * ((decoded - low) / (high - low)).clamp(0.0, 1.0);
+        if self.aliased > 100 && self.decoded > 1000 && self.aliased as f64 / decoded > allowed {
+            return Err(Error("yaml: document contains excessive aliasing".into()));
+        }
+        Ok(())
+    }
+
+    fn follow<T>(&mut self, alias: usize, f: impl FnOnce(&mut Self, usize) -> Result<T, Error>) -> Result<T, Error> {
+        let Kind::Alias { name, target } = &self.document.nodes[alias].kind else { return f(self, alias) };
+        if self.active.contains(&alias) {
+            return Err(Error(format!("yaml: anchor '{name}' value contains itself")));
+        }
+        self.active.push(alias);
+        let result = f(self, *target);
+        self.active.pop();
+        result
+    }
+
+    fn node(&mut self, id: usize, depth: usize) -> Result<(), Error> {
+        self.count()?;
+        if depth > DEPTH_MAX {
+            return Err(Error(format!("yaml: exceeded max depth of {DEPTH_MAX}")));
+        }
+        let document = self.document;
+        match &document.nodes[id].kind {
+            Kind::Alias { .. } => self.follow(id, |writer, target| writer.node(target, depth + 1)),
+            Kind::Scalar { .. } => self.scalar(id),
+            Kind::Sequence(items) => {
+                self.out.push(b'[');
+                for (i, &item) in items.iter().enumerate() {
+                    if i > 0 {
+                        self.out.push(b',');
+                    }
+                    self.node(item, depth + 1)?;
+                }
+                self.out.push(b']');
+                Ok(())
+            }
+            Kind::Mapping(items) => self.mapping(items, depth),
+        }
+    }
+
+    fn mapping(&mut self, items: &[usize], depth: usize) -> Result<(), Error> {
+        let mut entries = Entries::default();
+        self.collect(items, &mut entries)?;
+        let mut sorted: BTreeMap<String, Entry> = BTreeMap::new();
+        for entry in entries.list {
+            sorted.insert(key_text(&entry.key)?, entry);
+        }
+        self.out.push(b'{');
+        for (i, (key, entry)) in sorted.into_iter().enumerate() {
+            if i > 0 {
+                self.out.push(b',');
+            }
+            write_string(&mut self.out, &key);
+            self.out.push(b':');
+            match entry.via {
+                Some(alias) => self.follow(alias, |writer, _| writer.node(entry.value, depth + 1))?,
+                None => self.node(entry.value, depth + 1)?,
+            }
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn collect(&mut self, items: &[usize], entries: &mut Entries) -> Result<(), Error> {
+        for pair in items.chunks_exact(2) {
+            let (key, value) = (pair[0], pair[1]);
+            if self.is_merge(key) {
+                self.merge(value, entries)?;
+                continue;
+            }
+            self.count()?;
+            let key = self.key(key)?;
+            let via = self.active.last().copied();
+            match entries.places.get(&key) {
+                Some(&place) => {
+                    let line = self.document.nodes[value].line;
+                    let message = format!("line {line}: key {} already set in map", go_syntax(&key));
+                    self.strict.push(Duplicate { value, message });
+                    entries.list[place] = Entry { key, value, via };
+                }
+                None => {
+                    entries.places.insert(key.clone(), entries.list.len());
+                    entries.list.push(Entry { key, value, via });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_merge(&self, id: usize) -> bool {
+        match &self.document.nodes[id].kind {
+            Kind::Scalar { text, plain, tag } => text == "<<" && ((*plain && tag.is_empty()) || tag == "!!merge"),
+            _ => false,
+        }
+    }
+
+    fn merge(&mut self, id: usize, entries: &mut Entries) -> Result<(), Error> {
+        let document = self.document;
+        match &document.nodes[id].kind {
+            // Earlier ones win, so later ones go first.
+            Kind::Sequence(items) => items.iter().rev().try_for_each(|&item| self.merge_one(item, entries)),
+            _ => self.merge_one(id, entries),
+        }
+    }
+
+    fn merge_one(&mut self, id: usize, entries: &mut Entries) -> Result<(), Error> {
+        let document = self.document;
+        match &document.nodes[id].kind {
+            Kind::Mapping(items) => self.collect(items, entries),
+            Kind::Alias { target, .. } if matches!(document.nodes[*target].kind, Kind::Mapping(_)) => {
+                self.follow(id, |writer, target| writer.merge_one(target, entries))
+            }
+            _ => Err(Error("yaml: map merge requires map or sequence of maps as the value".into())),
+        }
+    }
+
+    fn key(&mut self, id: usize) -> Result<Key, Error> {
+        let document = self.document;
+        match &document.nodes[id].kind {
+            Kind::Alias { .. } => self.follow(id, |writer, target| writer.key(target)),
+            Kind::Scalar { text, plain, tag } => Ok(match resolve_tagged(text, *plain, tag)? {
+                Resolved::Text(text) => Key::Str(text),
+                Resolved::Scalar(Scalar::Null) => Key::Null,
+                Resolved::Scalar(Scalar::Bool(value)) => Key::Bool(value),
+                Resolved::Scalar(Scalar::Int(value)) => Key::Int(value),
+                Resolved::Scalar(Scalar::Uint(value)) => Key::Uint(value),
+                Resolved::Scalar(Scalar::Float(value)) => Key::Float(value.to_bits()),
+                Resolved::Scalar(Scalar::Str) => Key::Str(text.clone()),
+            }),
+            Kind::Sequence(_) => Err(Error("yaml: invalid map key: []interface {}{}".into())),
+            Kind::Mapping(_) => Err(Error("yaml: invalid map key: map[interface {}]interface {}{}".into())),
+        }
+    }
+
+    fn scalar(&mut self, id: usize) -> Result<(), Error> {
+        let Kind::Scalar { text, plain, tag } = &self.document.nodes[id].kind else { return Ok(()) };
+        match resolve_tagged(text, *plain, tag)? {
+            Resolved::Text(text) => write_string(&mut self.out, &text),
+            Resolved::Scalar(Scalar::Null) => self.out.extend_from_slice(b"null"),
+            Resolved::Scalar(Scalar::Bool(value)) => {
+                self.out.extend_from_slice(if value { b"true" } else { b"false" });
+            }
+            Resolved::Scalar(Scalar::Int(value)) => {
+                self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            }
+            Resolved::Scalar(Scalar::Uint(value)) => {
+                self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            }
+            Resolved::Scalar(Scalar::Float(value)) if value.is_finite() => write_f64(&mut self.out, value),
+            Resolved::Scalar(Scalar::Float(value)) => {
+                let shown = if value.is_nan() {
+                    "NaN"
+                } else if value > 0.0 {
+                    "+Inf"
+                } else {
+                    "-Inf"
+                };
+                return Err(Error(format!("json: unsupported value: {shown}")));
+            }
+            Resolved::Scalar(Scalar::Str) => write_string(&mut self.out, text),
+        }
+        Ok(())
+    }
+}
+
+enum Resolved {
+    Text(String),
+    Scalar(Scalar),
+}
+
+fn resolve_tagged(text: &str, plain: bool, tag: &str) -> Result<Resolved, Error> {
+    let wanted = match tag {
+        "" if !plain => return Ok(Resolved::Text(text.to_owned())),
+        "" => return Ok(Resolved::Scalar(resolve::resolve(text))),
+        "!!binary" => {
+            let clean: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
+            return match base64::engine::general_purpose::STANDARD.decode(clean) {
+                Ok(bytes) => Ok(Resolved::Text(String::from_utf8_lossy(&bytes).into_owned())),
+                Err(_) => Err(Error("yaml: !!binary value contains invalid base64 data".into())),
+            };
+        }
+        "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp" => tag,
+        _ => return Ok(Resolved::Text(text.to_owned())),
+    };
+    let scalar = resolve::resolve(text);
+    let found = match scalar {
+        Scalar::Null => "!!null",
+        Scalar::Bool(_) => "!!bool",
+        Scalar::Int(_) | Scalar::Uint(_) => "!!int",
+        Scalar::Float(_) => "!!float",
+        Scalar::Str if resolve::is_timestamp(text) => "!!timestamp",
+        Scalar::Str => "!!str",
+    };
+    match scalar {
+        Scalar::Int(value) if wanted == "!!float" => Ok(Resolved::Scalar(Scalar::Float(value as f64))),
+        scalar if found == wanted => Ok(Resolved::Scalar(scalar)),
+        _ => Err(Error(format!("yaml: cannot decode {found} `{text}` as a {wanted}"))),
+    }
+}
+
+/// A key as JSON has it.
+fn key_text(key: &Key) -> Result<String, Error> {
+    Ok(match key {
+        Key::Str(text) => text.clone(),
+        Key::Int(value) => value.to_string(),
+        Key::Bool(value) => value.to_string(),
+        Key::Float(bits) => {
+            let value = f64::from_bits(*bits);
+            match value {
+                _ if value.is_nan() => ".nan".into(),
+                f64::INFINITY => ".inf".into(),
+                f64::NEG_INFINITY => "-.inf".into(),
+                _ => super::encode::format_g32(value as f32),
+            }
+        }
+        Key::Uint(value) => {
+            return Err(Error(format!("unsupported map key of type: uint64, key: {value:#x}, value: ")));
+        }
+        Key::Null => {
+            return Err(Error("unsupported map key of type: %!s(<nil>), key: <nil>, value: ".into()));
+        }
+    })
+}
+
+/// A key as Go's `%#v` shows it.
+fn go_syntax(key: &Key) -> String {
+    match key {
+        Key::Str(text) => quote(text),
+        Key::Int(value) => value.to_string(),
+        Key::Uint(value) => format!("{value:#x}"),
+        Key::Bool(value) => value.to_string(),
+        Key::Float(bits) => super::encode::format_g(f64::from_bits(*bits)),
+        Key::Null => "interface {}(nil)".into(),
+    }
+}

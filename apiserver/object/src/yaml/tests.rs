@@ -1,0 +1,84 @@
+use super::{from_json, to_json};
+
+fn check(yaml: &str, json: &str) {
+    let shown = match to_json(yaml) {
+        Ok(converted) => String::from_utf8(converted.json).expect("is UTF-8"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(shown, json, "{yaml}");
+}
+
+#[test]
+fn scalars_are_of_yaml_1_1() {
+    for (yaml, json) in [
+        ("yes", "true"),
+        ("Off", "false"),
+        ("'yes'", r#""yes""#),
+        ("~", "null"),
+        ("", "null"),
+        ("010", "8"),
+        ("0o17", "15"),
+        ("0x1F", "31"),
+        ("0b101", "5"),
+        ("-0b101", "-5"),
+        ("1_000", "1000"),
+        ("+12", "12"),
+        ("08", "8"),
+        ("1e3", "1000"),
+        ("1.50", "1.5"),
+        (".5", "0.5"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("123456789012345678901", "123456789012345680000"),
+        ("2001-01-01", r#""2001-01-01""#),
+        ("2001-12-14t21:59:43.10-05:00", r#""2001-12-14t21:59:43.10-05:00""#),
+        ("1:30", r#""1:30""#),
+        ("100m", r#""100m""#),
+        ("!!str 1", r#""1""#),
+        ("!!float 1", "1"),
+        ("!!int a", "yaml: cannot decode !!str `a` as a !!int"),
+        (".inf", "json: unsupported value: +Inf"),
+    ] {
+        check(yaml, json);
+    }
+}
+
+#[test]
+fn maps_merge_and_anchors_are_followed() {
+    check("a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  b: 3", r#"{"a":{"b":1,"c":2},"d":{"b":3,"c":2}}"#);
+    check("d:\n  b: 3\n  <<: {b: 1}", r#"{"d":{"b":1}}"#);
+    check("<<: [{a: 1}, {a: 2, b: 2}]", r#"{"a":1,"b":2}"#);
+    check("<<: 1", "yaml: map merge requires map or sequence of maps as the value");
+    check("a: &x [*x]", "yaml: anchor 'x' value contains itself");
+    check("a: *x", "yaml: unknown anchor 'x' referenced");
+    check("1: a\n1.5: b\ntrue: c", r#"{"1":"a","1.5":"b","true":"c"}"#);
+    check("a: 1\n---\nb: 2", r#"{"a":1}"#);
+}
+
+#[test]
+fn repetition_and_depth_are_bounded() {
+    let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for i in 1..9 {
+        let refs = vec![format!("*a{}", i - 1); 10].join(",");
+        text.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
+    }
+    check(&text, "yaml: document contains excessive aliasing");
+    assert!(to_json(&"[".repeat(200_000)).is_err());
+    assert!(to_json(&"- ".repeat(200_000)).is_err());
+    assert!(to_json("&x {a: {<<: *x}, b: {<<: *x}}").is_err());
+}
+
+#[test]
+fn duplicates_are_told() {
+    let converted = to_json("a: 1\nb:\n  c: 1\n  c: 2\na: 2").expect("parses");
+    assert_eq!(String::from_utf8_lossy(&converted.json), r#"{"a":2,"b":{"c":2}}"#);
+    assert_eq!(
+        converted.strict.as_deref(),
+        Some("yaml: unmarshal errors:\n  line 4: key \"c\" already set in map\n  line 5: key \"a\" already set in map")
+    );
+}
+
+#[test]
+fn json_is_written_as_upstream_does() {
+    let json = include_str!("testdata/sample.json");
+    assert_eq!(from_json(json.as_bytes()), include_str!("testdata/sample.yaml"));
+}

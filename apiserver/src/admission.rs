@@ -1,0 +1,139 @@
+//! Admission: the chain of plugins that may change what is written, then of those that may refuse it.
+//!
+//! Plugins stand in upstream's order. When one of the mutating plugins changed something after others had looked, those
+//! that asked for it look again, once. A plugin decides from the request and from the caches; it writes nothing.
+
+mod default_toleration_seconds;
+mod namespace_lifecycle;
+mod priority;
+mod refuse_unbuilt;
+mod service_account;
+mod taint_nodes_by_condition;
+
+use std::sync::Arc;
+
+use corten_api::status::Result;
+use corten_object::tree::Tree;
+
+use crate::call::Call;
+use crate::resource::Resource;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+/// What a plugin may know of a write, beside the objects.
+#[derive(Clone, Copy)]
+pub struct Attributes<'a> {
+    pub resource: &'a Resource,
+    pub subresource: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub operation: Operation,
+    pub dry_run: bool,
+}
+
+impl<'a> Attributes<'a> {
+    pub fn of(call: &'a Call, resource: &'a Resource, operation: Operation, dry_run: bool) -> Attributes<'a> {
+        Attributes {
+            resource,
+            subresource: &call.info.subresource,
+            namespace: &call.info.namespace,
+            name: &call.info.name,
+            operation,
+            dry_run,
+        }
+    }
+
+    /// `is("", "pods")`: the resource, not one of its subresources.
+    pub fn is(&self, group: &str, plural: &str) -> bool {
+        self.subresource.is_empty() && self.is_or_below(group, plural)
+    }
+
+    pub fn is_or_below(&self, group: &str, plural: &str) -> bool {
+        &*self.resource.group == group && &*self.resource.plural == plural
+    }
+}
+
+pub trait Plugin: Send + Sync {
+    /// Upstream's name.
+    fn name(&self) -> &'static str;
+
+    /// May change the object; it is of the hub version.
+    fn admit(&self, _call: &Call, _attributes: &Attributes<'_>, _object: &mut Tree, _old: Option<&Tree>) -> Result<()> {
+        Ok(())
+    }
+
+    /// May refuse the write. Of a delete there is only the old object.
+    fn validate(
+        &self,
+        _call: &Call,
+        _attributes: &Attributes<'_>,
+        _object: Option<&Tree>,
+        _old: Option<&Tree>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses before anything is looked at, deletes included: what upstream checks in its mutating phase.
+    fn precheck(&self, _call: &Call, _attributes: &Attributes<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+pub struct Chain(Vec<Arc<dyn Plugin>>);
+
+impl Chain {
+    /// The plugins that are on by default and built, in upstream's order.
+    pub fn standard() -> Chain {
+        Chain(vec![
+            Arc::new(namespace_lifecycle::NamespaceLifecycle),
+            Arc::new(service_account::ServiceAccount),
+            Arc::new(taint_nodes_by_condition::TaintNodesByCondition),
+            Arc::new(priority::Priority),
+            Arc::new(default_toleration_seconds::DefaultTolerationSeconds),
+            Arc::new(refuse_unbuilt::RefuseUnbuilt),
+        ])
+    }
+
+    /// The mutating phase of a create or update.
+    pub async fn admit(
+        &self,
+        call: &Call,
+        attributes: &Attributes<'_>,
+        object: &mut Tree,
+        old: Option<&Tree>,
+    ) -> Result<()> {
+        for plugin in &self.0 {
+            plugin.precheck(call, attributes)?;
+            plugin.admit(call, attributes, object, old)?;
+        }
+        Ok(())
+    }
+
+    /// What stands before a delete or a connect.
+    pub fn precheck(&self, call: &Call, attributes: &Attributes<'_>) -> Result<()> {
+        self.0.iter().try_for_each(|plugin| plugin.precheck(call, attributes))
+    }
+
+    /// The validating phase.
+    pub async fn validate(
+        &self,
+        call: &Call,
+        attributes: &Attributes<'_>,
+        object: Option<&Tree>,
+        old: Option<&Tree>,
+    ) -> Result<()> {
+        self.0.iter().try_for_each(|plugin| plugin.validate(call, attributes, object, old))
+    }
+}
+
+/// The refusal of a plugin; it names the object as upstream does.
+pub fn forbidden(attributes: &Attributes<'_>, message: &str) -> corten_api::status::Status {
+    let name = if attributes.name.is_empty() { "Unknown" } else { attributes.name };
+    corten_api::status::Status::forbidden(&attributes.resource.group, &attributes.resource.plural, name, message)
+}

@@ -1,0 +1,108 @@
+//! The API: everything that requests share, and the road of one request through it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use corten_access::authenticate::Authenticators;
+use corten_access::authorize::Chain as Authorizers;
+use corten_access::impersonate::Impersonator;
+use corten_access::rbac::Rbac;
+use corten_access::service_account::ServiceAccounts;
+use corten_access::tokens::{Issuer, OpenId};
+use corten_api::status::{Result, Status};
+use corten_object::tree::Tree;
+use corten_runtime::clock::Clock;
+use corten_runtime::health::Health;
+use corten_runtime::metrics::Registry as Metrics;
+use corten_runtime::random::Random;
+use corten_runtime::tasks::CancellationToken;
+use corten_store::Store;
+
+use crate::admission::Chain as Admission;
+use crate::feed::Feed;
+use crate::http::{ApiRequest, ApiResponse, Endpoint};
+use crate::object::Object;
+use crate::reserve::{self, Reservation, Reserver};
+use crate::resource::{Registry, Storage};
+
+pub struct Api {
+    pub store: Arc<dyn Store>,
+    pub feed: Arc<Feed>,
+    pub registry: ArcSwap<Registry>,
+    pub clock: Clock,
+    pub random: Random,
+    pub authenticators: Authenticators,
+    pub authorizers: Arc<Authorizers>,
+    pub impersonator: Impersonator,
+    pub rbac: Arc<Rbac>,
+    pub admission: Admission,
+    pub health: Health,
+    pub metrics: Metrics,
+    pub discovery: crate::discovery::Discovery,
+    pub reservers: HashMap<(&'static str, &'static str), Arc<dyn Reserver>>,
+    /// The whole server is about to stop: watches end.
+    pub stopping: CancellationToken,
+    /// Signs the tokens of service accounts.
+    pub issuer: Issuer,
+    /// What others need to verify them; None where the issuer's name does not allow to serve it.
+    pub openid: Option<OpenId>,
+    pub service_accounts: Arc<dyn ServiceAccounts>,
+    /// As told in discovery.
+    pub address: String,
+}
+
+impl Api {
+    /// Waits until the caches show everything that the store had taken when this was called.
+    pub async fn catch_up(&self) -> Result<()> {
+        let revision = self.store.current_revision().await.map_err(|error| Status::internal(error))?;
+        self.feed.wait_for(revision).await
+    }
+
+    pub fn storage(&self, group: &str, plural: &str) -> Option<Arc<Storage>> {
+        self.registry.load().storage(group, plural).cloned()
+    }
+
+    /// A kept object by `namespace/name` or name, as the cache shows it.
+    pub fn lookup(&self, group: &str, plural: &str, key: &str) -> Option<Arc<Object>> {
+        self.storage(group, plural)?.cache.get(key)
+    }
+
+    pub fn lookup_tree(&self, group: &str, plural: &str, key: &str) -> Option<Tree> {
+        let storage = self.storage(group, plural)?;
+        storage.cache.get(key).map(|object| storage.tree(&object))
+    }
+
+    fn reserver(&self, storage: &Storage) -> Option<&Arc<dyn Reserver>> {
+        self.reservers.iter().find(|((group, plural), _)| reserve::is(storage, group, plural)).map(|(_, found)| found)
+    }
+
+    /// Reserves what a new or changed object needs beside it.
+    pub async fn reserve(
+        self: &Arc<Self>,
+        storage: &Storage,
+        object: &mut Tree,
+        old: Option<&Tree>,
+        dry_run: bool,
+    ) -> Result<Option<Reservation>> {
+        match self.reserver(storage) {
+            Some(reserver) => reserver.begin(self, object, old, dry_run).await,
+            None => Ok(None),
+        }
+    }
+
+    /// An object is gone: what it held beside it is given back.
+    pub async fn released(self: &Arc<Self>, storage: &Storage, object: &Tree) {
+        if let Some(reserver) = self.reserver(storage) {
+            reserver.released(self, object).await;
+        }
+    }
+}
+
+impl Endpoint for Api {
+    fn call(self: Arc<Self>, request: ApiRequest) -> Pin<Box<dyn Future<Output = ApiResponse> + Send>> {
+        Box::pin(crate::dispatch::dispatch(self, request))
+    }
+}

@@ -1,0 +1,161 @@
+//! Binding: a pod gets its node, once.
+
+use std::sync::Arc;
+
+use corten_api::field::{Error, Errors, Path};
+use corten_api::status::{Result, Status};
+use corten_api::time::Timestamp;
+use corten_object::json;
+use corten_object::managed;
+use corten_object::tree::{Tree, View};
+use corten_views::core_v1::{Binding, Pod, PodCondition, PodSpec, PodStatus};
+use corten_views::meta_v1::ObjectMeta;
+use http::StatusCode;
+
+use crate::admission::{Attributes, Operation};
+use crate::call::Call;
+use crate::decode::{Expected, decode};
+use crate::handlers::create::manager;
+use crate::handlers::typing;
+use crate::http::{ApiResponse, RequestBody};
+use crate::metadata;
+use crate::negotiate::{Form, body_encoding};
+use crate::options::WriteOptions;
+use crate::resource::Resource;
+use crate::write::{Change, Existing};
+use crate::{show, write};
+
+pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
+    let encoding = body_encoding(&call.headers, true)?;
+    let body = body.read().await?;
+    let options = WriteOptions::read(&call.query, "CreateOptions")?;
+    let expected = Expected { group: "", version: "v1", kind: "Binding", form: json::Form::Typed(Binding::TYPE) };
+    let binding = decode(body, encoding, expected, options.validation, &call.warnings)?;
+    let view: Binding<'_> = binding.view();
+    let named = view.metadata().name();
+    let name = if call.info.name.is_empty() { named } else { call.info.name.as_str() };
+    if !named.is_empty() && named != name {
+        return Err(Status::bad_request("name in URL does not match name in Binding object"));
+    }
+    let namespace = view.metadata().namespace();
+    if !namespace.is_empty() && namespace != call.info.namespace {
+        return Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+    }
+    check(view, name)?;
+    let mut change = Bind { call, pods, options: &options, binding: &binding, name };
+    write::update(call, pods, name, &mut change, options.dry_run, false).await.map_err(|status| not_pods(status, name))?;
+    let mut status = Status::success("", "", "", "");
+    if status.code() == 0 {
+        status = Status::created();
+    }
+    let _ = form;
+    let mut response = show::status(&status, form);
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+fn check(binding: Binding<'_>, name: &str) -> Result<()> {
+    let mut errors = Errors::default();
+    let (target, path) = (binding.target(), Path::new("target"));
+    if !matches!(target.kind(), "" | "Node") {
+        errors.push(Error::not_supported(&path.child("kind"), target.kind(), &["Node", "<empty>"]));
+    }
+    if target.name().is_empty() {
+        errors.push(Error::required(&path.child("name"), ""));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Status::invalid("", "Binding", name, &errors)) }
+}
+
+/// A conflict of a binding names the subresource.
+fn not_pods(status: Status, name: &str) -> Status {
+    const PREFIX: &str = "Operation cannot be fulfilled on pods \"";
+    match status.message().strip_prefix(PREFIX) {
+        Some(rest) => {
+            let message = rest.split_once("\": ").map_or("", |(_, message)| message).to_owned();
+            Status::conflict("", "pods/binding", name, message)
+        }
+        None => status,
+    }
+}
+
+struct Bind<'c> {
+    call: &'c Call,
+    pods: &'c Resource,
+    options: &'c WriteOptions,
+    binding: &'c Tree,
+    name: &'c str,
+}
+
+impl Change for Bind<'_> {
+    fn is_internal(&self) -> bool {
+        true
+    }
+
+    async fn apply(&mut self, existing: Option<&Existing>) -> Result<Tree> {
+        let Some(existing) = existing else { return Err(crate::call::not_found(self.pods, self.name)) };
+        let pod: Pod<'_> = existing.tree.view();
+        let binding: Binding<'_> = self.binding.view();
+        self.check_pod(pod, binding)?;
+        let mut tree = existing.tree.clone();
+        let mut edit = tree.edit();
+        edit.ensure(Pod::SPEC).set(PodSpec::NODE_NAME, binding.target().name());
+        for (key, value) in binding.metadata().annotations().iter() {
+            edit.ensure_path([Pod::METADATA, ObjectMeta::ANNOTATIONS]).set_key(key, value);
+        }
+        // Labels that the topology of a node gives its pods.
+        for (key, value) in binding.metadata().labels().iter() {
+            edit.ensure_path([Pod::METADATA, ObjectMeta::LABELS]).set_key(key, value);
+        }
+        self.set_scheduled(&mut tree);
+        metadata::edit(&mut tree).remove(ObjectMeta::RESOURCE_VERSION);
+        let (api_version, time) = ("v1".to_owned(), Timestamp::from_seconds(self.call.now.seconds).format());
+        let manager = manager(self.call, self.options, &api_version, &time);
+        managed::update(Some(&existing.tree), &mut tree, typing(self.pods), &manager, &[], &managed::OneVersion);
+        let attributes = Attributes::of(self.call, self.pods, Operation::Create, self.options.dry_run);
+        self.call.api.admission.precheck(self.call, &attributes)?;
+        Ok(tree)
+    }
+}
+
+impl Bind<'_> {
+    fn check_pod(&self, pod: Pod<'_>, binding: Binding<'_>) -> Result<()> {
+        let name = self.name;
+        let conflict = |message: String| Err(Status::conflict("", "pods", name, message));
+        let uid = binding.metadata().uid();
+        if !uid.is_empty() && uid != pod.metadata().uid() {
+            return conflict(format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", pod.metadata().uid()));
+        }
+        if pod.metadata().deletion_timestamp().is_some() {
+            return conflict(format!("pod {name} is being deleted, cannot be assigned to a host"));
+        }
+        if !pod.spec().node_name().is_empty() {
+            return conflict(format!("pod {name} is already assigned to node \"{}\"", pod.spec().node_name()));
+        }
+        if !pod.spec().scheduling_gates().is_empty() {
+            return conflict(format!("pod {name} has non-empty .spec.schedulingGates"));
+        }
+        Ok(())
+    }
+
+    fn set_scheduled(&self, tree: &mut Tree) {
+        let now = Timestamp::from_seconds(self.call.now.seconds).format();
+        let mut edit = tree.edit();
+        let mut status = edit.ensure(Pod::STATUS);
+        let known = status.items(PodStatus::CONDITIONS).into_iter().find(|&id| {
+            let mut condition = status.at(id);
+            condition.reborrow().view::<PodCondition<'_>>().type_() == "PodScheduled"
+        });
+        let mut condition = match known {
+            Some(id) => status.at(id),
+            None => status.append(PodStatus::CONDITIONS, PodCondition::TYPE),
+        };
+        let changed = condition.view::<PodCondition<'_>>().status() != "True";
+        condition.set(PodCondition::TYPE_, "PodScheduled");
+        condition.set(PodCondition::STATUS, "True");
+        condition.remove(PodCondition::REASON);
+        condition.remove(PodCondition::MESSAGE);
+        if changed {
+            condition.set(PodCondition::LAST_TRANSITION_TIME, now.as_str());
+        }
+    }
+}

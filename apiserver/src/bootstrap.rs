@@ -1,0 +1,102 @@
+//! What a fresh cluster holds before anybody writes to it: namespaces, roles and bindings, priority classes, priority and
+//! fairness. Made through the pipeline, as the server's own user; what is there already is left as it is.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use corten_access::user::{API_SERVER, MASTERS_GROUP, User};
+use corten_object::json;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::api::Api;
+use crate::http::{ApiRequest, Endpoint, Peer, RequestBody, ResponseBody};
+
+/// One object a line.
+const OBJECTS: &str = include_str!("initial_objects.jsonl");
+
+/// Values that a line cannot know.
+pub struct Facts<'f> {
+    /// PEM.
+    pub client_ca: &'f str,
+    pub secure_port: u16,
+    /// `2026-11-21`
+    pub today: String,
+}
+
+pub fn server_user() -> User {
+    User::new(API_SERVER, &[MASTERS_GROUP])
+}
+
+/// Asks the API within the process.
+pub async fn ask(api: &Arc<Api>, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Bytes) {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("kube-apiserver/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let request = ApiRequest {
+        method,
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers,
+        body: RequestBody::Full(body.into()),
+        peer: Peer { internal: Some(server_user()), ..Peer::default() },
+        upgrade: None,
+    };
+    let (parts, body) = Endpoint::call(Arc::clone(api), request).await.into_parts();
+    let body = match body {
+        ResponseBody::Full(bytes) => bytes.unwrap_or_default(),
+        other => http_body_util::BodyExt::collect(other).await.map(|body| body.to_bytes()).unwrap_or_default(),
+    };
+    (parts.status, body)
+}
+
+pub async fn run(api: &Arc<Api>, facts: &Facts<'_>) -> Result<()> {
+    let mut lines: Vec<&str> = OBJECTS.lines().filter(|line| !line.is_empty()).collect();
+    // What the others live in comes first.
+    lines.sort_by_key(|line| !line.contains("\"kind\":\"Namespace\""));
+    for line in lines {
+        let line = fill(line, facts);
+        make(api, line.as_bytes()).await.with_context(|| format!("make an initial object: {line}"))?;
+    }
+    Ok(())
+}
+
+fn fill(line: &str, facts: &Facts<'_>) -> String {
+    let ca = corten_api::json::string(facts.client_ca);
+    line.replace("\"(CA certificate)\"", &ca)
+        .replace("\"(secure port)\"", &facts.secure_port.to_string())
+        .replace("(today)", &facts.today)
+}
+
+async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
+    let parsed = json::parse(body.to_vec(), json::Form::Plain)?.tree;
+    let word = |path: &[&str]| parsed.root().at(path).map_or("", |node| node.as_str());
+    let (api_version, kind) = (word(&["apiVersion"]), word(&["kind"]));
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let (namespace, name) = (word(&["metadata", "namespace"]), word(&["metadata", "name"]));
+    let registry = api.registry.load_full();
+    let of_kind = |row: &&Arc<crate::resource::Resource>| {
+        &*row.group == group && &*row.version == version && &*row.kind == kind && row.storage.is_some()
+    };
+    let Some(resource) = registry.all().iter().find(of_kind) else { bail!("{api_version} {kind} is not served") };
+    let key = if resource.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
+    if api.lookup(group, &resource.plural, &key).is_some() {
+        return Ok(());
+    }
+    let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
+    let below = if resource.namespaced { format!("namespaces/{namespace}/") } else { String::new() };
+    let collection = format!("{root}/{version}/{below}{}", resource.plural);
+    let (status, answer) = ask(api, Method::POST, &collection, body.to_vec()).await;
+    if status != StatusCode::CREATED && status != StatusCode::CONFLICT {
+        bail!("{status}: {}", String::from_utf8_lossy(&answer));
+    }
+    if parsed.root().get("status").is_some() && kind == "FlowSchema" {
+        let path = format!("{collection}/{name}/status");
+        let (status, answer) = ask(api, Method::PUT, &path, body.to_vec()).await;
+        if !status.is_success() {
+            bail!("{status}: {}", String::from_utf8_lossy(&answer));
+        }
+    }
+    Ok(())
+}

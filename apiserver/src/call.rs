@@ -1,0 +1,123 @@
+//! One request on its way through the pipeline: what it asks for, who asks, and what it gathers on the way.
+
+use std::sync::Arc;
+
+use corten_access::user::User;
+use corten_api::status::{Result, Status};
+use corten_api::time::Timestamp;
+use corten_kinds::strategy::Context;
+use http::{HeaderMap, Method};
+use parking_lot::Mutex;
+
+use crate::api::Api;
+use crate::negotiate::{self, Form, Offers};
+use crate::request::{Query, RequestInfo};
+use crate::resource::Resource;
+
+pub struct Call {
+    pub api: Arc<Api>,
+    pub method: Method,
+    pub info: RequestInfo,
+    pub query: Query,
+    pub headers: HeaderMap,
+    pub user: User,
+    pub now: Timestamp,
+    pub warnings: Warnings,
+}
+
+/// Warnings for the client, in order and without repetitions.
+#[derive(Default)]
+pub struct Warnings(Mutex<Vec<String>>);
+
+/// What all warnings of an answer may take, and one of them when that is passed.
+const TOTAL_MAX: usize = 4 * 1024;
+const ONE_MAX: usize = 256;
+
+impl Warnings {
+    pub fn add(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut warnings = self.0.lock();
+        if !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+
+    /// The values of Warning headers.
+    pub fn headers(&self) -> Vec<String> {
+        let warnings = self.0.lock();
+        let total: usize = warnings.iter().map(String::len).sum();
+        let mut left = TOTAL_MAX;
+        let mut headers = Vec::with_capacity(warnings.len());
+        for text in warnings.iter() {
+            let mut end = if total > TOTAL_MAX { text.len().min(ONE_MAX) } else { text.len() };
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            match left.checked_sub(end) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+            headers.push(format!("299 - {}", quoted(&text[..end])));
+        }
+        headers
+    }
+}
+
+/// An HTTP quoted-string: control characters become spaces.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+impl Call {
+    pub fn user_agent(&self) -> &str {
+        self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub fn form(&self, offers: Offers) -> Result<Form> {
+        let pretty = self.query.get("pretty").map(|_| self.query.flag("pretty"));
+        negotiate::negotiate(&self.headers, pretty, offers)
+    }
+
+    /// What strategies may know.
+    pub fn context<'c>(&'c self, resource: &'c Resource, dry_run: bool) -> Context<'c> {
+        Context {
+            subresource: &self.info.subresource,
+            group: &resource.group,
+            version: &resource.version,
+            namespace: &self.info.namespace,
+            name: &self.info.name,
+            user: &self.user.name,
+            dry_run,
+            now: (self.now.seconds, self.now.nanos),
+        }
+    }
+
+    /// The manager of a write: as named, else what the user agent says before its slash.
+    pub fn manager<'c>(&'c self, named: &'c str) -> &'c str {
+        if !named.is_empty() {
+            return named;
+        }
+        let agent = self.user_agent();
+        let prefix = agent.split('/').next().unwrap_or_default();
+        let printable = prefix.find(|c: char| c.is_control()).map_or(prefix, |end| &prefix[..end]);
+        let mut end = printable.len().min(128);
+        while !printable.is_char_boundary(end) {
+            end -= 1;
+        }
+        &printable[..end]
+    }
+}
+
+pub fn not_found(resource: &Resource, name: &str) -> Status {
+    Status::not_found(&resource.group, &resource.plural, name)
+}

@@ -1,0 +1,220 @@
+//! Request bodies: from any encoding to a tree of the kind that the endpoint expects, with upstream's errors.
+
+use corten_api::status::{Result, Status};
+use corten_object::json::{self, Form, ParseError};
+use corten_object::protobuf;
+use corten_object::tree::{Node, Tree};
+
+use crate::call::Warnings;
+use crate::metadata;
+use crate::negotiate::BodyEncoding;
+use crate::options::FieldValidation;
+
+/// What a body must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'e> {
+    pub group: &'e str,
+    pub version: &'e str,
+    pub kind: &'e str,
+    pub form: Form,
+}
+
+impl Expected<'_> {
+    fn api_version(&self) -> String {
+        crate::resource::api_version(self.group, self.version)
+    }
+}
+
+const SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
+
+/// Decodes a body. Unknown and duplicate fields are an error, warnings or nothing, as asked.
+pub fn decode(
+    body: Vec<u8>,
+    encoding: BodyEncoding,
+    expected: Expected<'_>,
+    validation: FieldValidation,
+    warnings: &Warnings,
+) -> Result<Tree> {
+    let (mut tree, strict) = match encoding {
+        BodyEncoding::Protobuf => (decode_protobuf(body, expected)?, Vec::new()),
+        BodyEncoding::Json => decode_json(body, expected)?,
+        BodyEncoding::Yaml => decode_yaml(body, expected)?,
+    };
+    if tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty() {
+        fill_kind(&mut tree, expected);
+    }
+    note_strict(strict, &tree, expected, validation, warnings)?;
+    Ok(tree)
+}
+
+/// What strict decoding found: an error, warnings or nothing.
+pub fn note_strict(
+    strict: Vec<String>,
+    tree: &Tree,
+    expected: Expected<'_>,
+    validation: FieldValidation,
+    warnings: &Warnings,
+) -> Result<()> {
+    match validation {
+        FieldValidation::Strict if !strict.is_empty() => {
+            let all = strict.join(", ");
+            Err(cannot_handle(metadata::kind(tree), expected.version, expected, &format!("strict decoding error: {all}")))
+        }
+        FieldValidation::Warn => {
+            for note in strict {
+                // The YAML library's heading is left out of warnings, and each of its lines is one.
+                match note.strip_prefix("yaml: unmarshal errors:\n") {
+                    Some(lines) => lines.lines().for_each(|line| warnings.add(line.trim())),
+                    None => warnings.add(note),
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fill_kind(tree: &mut Tree, expected: Expected<'_>) {
+    if tree.root().is_null() {
+        *tree = match expected.form {
+            Form::Typed(ty) => Tree::of(ty),
+            _ => {
+                let mut tree = Tree::new();
+                let root = tree.map();
+                tree.set_root(root);
+                tree
+            }
+        };
+    }
+    let kind = Some(metadata::kind(tree)).filter(|kind| !kind.is_empty()).unwrap_or(expected.kind).to_owned();
+    let api_version = Some(metadata::api_version(tree)).filter(|version| !version.is_empty()).map(str::to_owned);
+    metadata::set_kind(tree, &api_version.unwrap_or_else(|| expected.api_version()), &kind);
+}
+
+fn cannot_handle(kind: &str, version: &str, expected: Expected<'_>, error: &str) -> Status {
+    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {}: {error}", expected.kind))
+}
+
+fn unrecognized(expected: Expected<'_>, error: &str, body: &[u8]) -> Status {
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): {error} ({})",
+        expected.kind,
+        summarize(body)
+    ))
+}
+
+fn summarize(body: &[u8]) -> String {
+    const MAX: usize = 30;
+    match body {
+        [] => "<empty>".into(),
+        [b'{', ..] if body.len() > MAX => format!("{} ...", String::from_utf8_lossy(&body[..MAX])),
+        [b'{', ..] => String::from_utf8_lossy(body).into_owned(),
+        _ if body.len() > MAX => format!("{} ...", hex(&body[..MAX])),
+        _ => hex(body),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+type Decoded = (Tree, Vec<String>);
+
+fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
+    // Bodies that are wrong are looked at again for what they claim to be; the others are never copied.
+    let again = body.clone();
+    match json::parse(body, expected.form) {
+        Ok(parsed) => {
+            check_kind(parsed.tree.root(), expected, &again)?;
+            Ok((parsed.tree, parsed.strict))
+        }
+        Err(ParseError::Syntax(message)) => {
+            Err(unrecognized(expected, &format!("couldn't get version/kind; json parse error: {message}"), &again))
+        }
+        Err(ParseError::Type(message)) => {
+            let plain = json::parse(again.clone(), Form::Plain);
+            let plain = plain.map_err(|error| unrecognized(expected, &error.to_string(), &again))?.tree;
+            check_kind(plain.root(), expected, &again)?;
+            let kind = Some(metadata::kind(&plain)).filter(|kind| !kind.is_empty()).unwrap_or(expected.kind);
+            Err(cannot_handle(kind, expected.version, expected, &message))
+        }
+    }
+}
+
+fn decode_yaml(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
+    let text = String::from_utf8_lossy(&body);
+    let converted = corten_object::yaml::to_json(&text)
+        .map_err(|error| unrecognized(expected, &error.to_string(), &body))?;
+    let (tree, mut strict) = decode_json(converted.json, expected)?;
+    if let Some(duplicates) = converted.strict {
+        strict.insert(0, duplicates);
+    }
+    Ok((tree, strict))
+}
+
+/// What a body says it is must be what the endpoint takes; saying nothing is fine.
+fn check_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()> {
+    if let Some(what) = not_an_object(root) {
+        let message = format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value of type struct \
+             {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+        );
+        return Err(unrecognized(expected, &message, body));
+    }
+    let word = |name: &str| root.get(name).map_or("", |node| node.as_str());
+    check_words(word("apiVersion"), word("kind"), expected)
+}
+
+fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<()> {
+    let full = expected.api_version();
+    let api_version = if api_version.is_empty() { &full } else { api_version };
+    let kind = if kind.is_empty() { expected.kind } else { kind };
+    if kind == expected.kind && api_version == full {
+        return Ok(());
+    }
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let message = match corten_schema::kind(group, version, kind) {
+        // A kind of the same name in another version of the group is converted, and refused for its version.
+        Some(_) if kind == expected.kind && group == expected.group => {
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({api_version}) does not match the expected API version ({full})"
+            )));
+        }
+        Some(_) => {
+            let package = |group: &str| match group.split('.').next().unwrap_or_default() {
+                "" => "core".to_owned(),
+                first => first.to_owned(),
+            };
+            format!(
+                "converting ({version}.{kind}) to ({}.{}): unknown conversion",
+                package(expected.group),
+                expected.kind
+            )
+        }
+        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme {SCHEME:?}"),
+    };
+    Err(cannot_handle(kind, version, expected, &message))
+}
+
+fn not_an_object(root: Node<'_>) -> Option<&'static str> {
+    use corten_object::tree::Value;
+    match root.value() {
+        Value::Bool(_) => Some("bool"),
+        Value::Int(_) | Value::Float(_) => Some("number"),
+        Value::Str(_) => Some("string"),
+        Value::List(_) => Some("array"),
+        _ => None,
+    }
+}
+
+fn decode_protobuf(body: Vec<u8>, expected: Expected<'_>) -> Result<Tree> {
+    let Form::Typed(ty) = expected.form else {
+        return Err(Status::unsupported_media_type(
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+        ));
+    };
+    let envelope = protobuf::open(&body).map_err(|error| unrecognized(expected, &error.0, &body))?;
+    check_words(&envelope.api_version, &envelope.kind, expected)?;
+    let kind = if envelope.kind.is_empty() { expected.kind.to_owned() } else { envelope.kind };
+    protobuf::decode(body, ty).map_err(|error| cannot_handle(&kind, expected.version, expected, &error.0))
+}

@@ -1,0 +1,172 @@
+//! One request through the pipeline, in upstream's order: authentication, audit, impersonation, priority and fairness,
+//! authorization, and then what its path names: a resource, or one of the fixed documents.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use corten_access::authenticate::Credentials;
+use corten_access::authorize::{Attributes, Authorizer, forbidden};
+use corten_access::user::User;
+use corten_api::status::{Result, Status};
+use corten_api::time::Timestamp;
+use http::{HeaderMap, HeaderValue, Method};
+use tracing::debug;
+
+use crate::api::Api;
+use crate::call::{Call, Warnings};
+use crate::http::{ApiRequest, ApiResponse, RequestBody};
+use crate::negotiate::{Form, Offers, negotiate};
+use crate::request::{Query, RequestInfo};
+use crate::{documents, handlers, show};
+
+/// No request but a watch or a stream takes longer.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
+
+pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
+    let ApiRequest { method, path, query, mut headers, body, peer, .. } = request;
+    let audit_id = audit_id(&api, &headers);
+    let query = Query::parse(&query);
+    let answer = match RequestInfo::parse(&method, &path, &query) {
+        Err(message) => Err(Status::bad_request(message)),
+        Ok(info) => {
+            let who = match peer.internal {
+                Some(user) => Ok((user, Vec::new())),
+                None => {
+                    let credentials =
+                        Credentials { path: &info.path, headers: &mut headers, peer: peer.certificates.as_deref() };
+                    match api.authenticators.authenticate(credentials).await {
+                        Ok(known) => Ok((known.user, known.warnings)),
+                        Err(rejected) => {
+                            debug!(%rejected, path);
+                            Err(rejected.status())
+                        }
+                    }
+                }
+            };
+            match who {
+                Ok((user, warnings)) => {
+                    let now = api.clock.now();
+                    let now = Timestamp { seconds: now.seconds, nanos: now.nanos };
+                    let call = Call { api, method, info, query, headers, user, now, warnings: Warnings::default() };
+                    warnings.into_iter().for_each(|warning| call.warnings.add(warning));
+                    return finish(identified(call, body).await, audit_id);
+                }
+                Err(status) => Err(status),
+            }
+        }
+    };
+    let status = match answer {
+        Ok(never) => return never,
+        Err(status) => status,
+    };
+    finish(show::status(&status, error_form(&headers)), audit_id)
+}
+
+fn audit_id(api: &Api, headers: &HeaderMap) -> HeaderValue {
+    match headers.get("audit-id") {
+        Some(given) => given.clone(),
+        None => HeaderValue::try_from(api.random.uuid().to_string()).unwrap_or(HeaderValue::from_static("")),
+    }
+}
+
+fn finish(mut response: ApiResponse, audit_id: HeaderValue) -> ApiResponse {
+    response.headers_mut().insert("audit-id", audit_id);
+    response
+}
+
+/// Errors come in the form that was asked for, or else in JSON.
+fn error_form(headers: &HeaderMap) -> Form {
+    let form = negotiate(headers, None, Offers { protobuf: true, projections: true }).unwrap_or(Form::JSON);
+    Form { projection: crate::negotiate::Projection::Object, ..form }
+}
+
+/// The rest of the pipeline, with a user.
+async fn identified(mut call: Call, body: RequestBody) -> ApiResponse {
+    let form = error_form(&call.headers);
+    let result = match authorize(&mut call) {
+        Ok(()) => {
+            let call = Arc::new(call);
+            let response = answer(&call, body).await;
+            return respond(&call, response, form);
+        }
+        Err(status) => Err(status),
+    };
+    respond(&call, result, form)
+}
+
+fn respond(call: &Call, result: Result<ApiResponse>, form: Form) -> ApiResponse {
+    let mut response = match result {
+        Ok(response) => response,
+        Err(status) => show::status(&status, form),
+    };
+    for warning in call.warnings.headers() {
+        if let Ok(value) = HeaderValue::try_from(warning) {
+            response.headers_mut().append("warning", value);
+        }
+    }
+    crate::http::compress(&call.headers, call.method == Method::GET, response)
+}
+
+/// Impersonation, then the decision on the request as whoever it acts as.
+fn authorize(call: &mut Call) -> Result<()> {
+    let impersonated = {
+        let Call { api, info, user, headers, .. } = call;
+        let attributes = attributes(info, user);
+        api.impersonator.impersonate(headers, &attributes)?
+    };
+    if let Some(impersonated) = impersonated {
+        call.user = impersonated.user;
+    }
+    let attributes = attributes(&call.info, &call.user);
+    let verdict = call.api.authorizers.authorize(&attributes);
+    if verdict.allowed() {
+        return Ok(());
+    }
+    Err(forbidden(&attributes, &verdict.reason.to_string()))
+}
+
+pub fn attributes<'a>(info: &'a RequestInfo, user: &'a User) -> Attributes<'a> {
+    if !info.is_resource {
+        return Attributes::path(user, &info.verb, &info.path);
+    }
+    Attributes {
+        subresource: &info.subresource,
+        namespace: &info.namespace,
+        name: &info.name,
+        path: &info.path,
+        ..Attributes::resource(user, &info.verb, &info.group, &info.version, &info.resource)
+    }
+}
+
+async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
+    if !call.info.is_resource {
+        return documents::answer(call, body).await;
+    }
+    let registry = call.api.registry.load_full();
+    let info = &call.info;
+    let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
+        return Err(handlers::no_such_path());
+    };
+    // A path that names a namespace for what has none, or the other way round, is no path of this API.
+    let writes_one = !matches!(info.verb.as_str(), "list" | "watch" | "deletecollection");
+    let is_namespaces = info.resource == "namespaces" && info.group.is_empty();
+    let misplaced = if resource.namespaced {
+        info.namespace.is_empty() && writes_one
+    } else {
+        !info.namespace.is_empty() && !is_namespaces
+    };
+    if misplaced || info.parts.len() > 3 && !matches!(info.subresource.as_str(), "proxy") {
+        return Err(if misplaced && resource.namespaced && info.verb == "create" {
+            handlers::method_not_allowed()
+        } else {
+            handlers::no_such_path()
+        });
+    }
+    if info.verb == "watch" {
+        return handlers::handle(call, resource, body).await;
+    }
+    match call.api.clock.timeout(REQUEST_MAX, handlers::handle(call, resource, body)).await {
+        Ok(result) => result,
+        Err(_) => Err(Status::timeout("request did not complete within the allotted timeout", 0)),
+    }
+}

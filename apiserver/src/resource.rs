@@ -1,0 +1,278 @@
+//! What is served: a row for each resource of each version, and what its versions share beneath.
+//!
+//! Rows of built-in resources come from the schema tables and the table of kinds, those of custom resources from their
+//! definitions. A reader takes the whole registry at one moment; a change of definitions swaps it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corten_kinds::columns::{self, Printer};
+use corten_kinds::rows::Row;
+use corten_kinds::strategy::{Plain, Strategy};
+use corten_object::defaults::Plan;
+use corten_object::json;
+use corten_schema::{self as schema, TypeId};
+
+use crate::cache::Cache;
+
+/// One version of a resource.
+pub struct Resource {
+    pub group: Arc<str>,
+    pub version: Arc<str>,
+    pub plural: Arc<str>,
+    pub singular: Arc<str>,
+    pub kind: Arc<str>,
+    pub list_kind: Arc<str>,
+    pub namespaced: bool,
+    pub verbs: Box<[&'static str]>,
+    pub short_names: Box<[Arc<str>]>,
+    pub categories: Box<[Arc<str>]>,
+    pub subresources: Box<[Subresource]>,
+    pub storage_version_hash: Arc<str>,
+    pub form: json::Form,
+    /// Plain defaults of this version.
+    pub defaults: Plan,
+    /// None for what is only asked, never kept (reviews, bindings).
+    pub storage: Option<Arc<Storage>>,
+    pub custom: Option<Arc<corten_custom::Version>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Subresource {
+    pub name: &'static str,
+    pub kind: &'static str,
+    /// Group and version of its kind, where they are not the resource's.
+    pub group_version: Option<(&'static str, &'static str)>,
+    pub verbs: Box<[&'static str]>,
+}
+
+/// What the versions of a resource share: how and where it is kept, and its kind's own rules.
+pub struct Storage {
+    pub group: Arc<str>,
+    pub plural: Arc<str>,
+    pub namespaced: bool,
+    /// `/registry/pods/`.
+    pub prefix: Arc<str>,
+    /// The version that is kept.
+    pub hub: Hub,
+    pub rules: Rules,
+    /// What Tables show, where it is not what every kind shows.
+    pub printer: Option<&'static Printer>,
+    /// Field labels beyond metadata.name and metadata.namespace, in the order of an object's `fields`.
+    pub selectable: Box<[Arc<str>]>,
+    pub cache: Arc<Cache>,
+    pub lifetime: Lifetime,
+}
+
+pub struct Hub {
+    pub version: Arc<str>,
+    pub kind: Arc<str>,
+    /// `apps/v1`.
+    pub api_version: Arc<str>,
+    pub form: json::Form,
+    pub defaults: Plan,
+}
+
+/// How long what is written stays, and how surely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    Durable,
+    /// Durable, but for a renewal by its holder.
+    Lease,
+    /// Gone after a while, and cheap to lose.
+    Event { ttl: Duration },
+}
+
+/// A kind's own rules.
+pub enum Rules {
+    BuiltIn(&'static dyn Strategy),
+    Custom(Arc<dyn Strategy>),
+}
+
+impl Rules {
+    /// The rules for the resource itself (`""`) or a subresource.
+    pub fn of(&self, subresource: &str) -> &dyn Strategy {
+        let main: &dyn Strategy = match self {
+            Rules::BuiltIn(strategy) => *strategy,
+            Rules::Custom(strategy) => strategy.as_ref(),
+        };
+        if subresource.is_empty() { main } else { main.subresource(subresource).unwrap_or(main) }
+    }
+}
+
+impl Resource {
+    pub fn api_version(&self) -> String {
+        api_version(&self.group, &self.version)
+    }
+
+    pub fn has_verb(&self, verb: &str) -> bool {
+        self.verbs.contains(&verb)
+    }
+
+    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources.iter().find(|row| row.name == name)
+    }
+
+    /// Whether requests come in the version that is kept.
+    pub fn is_hub(&self) -> bool {
+        self.storage.as_ref().is_none_or(|storage| storage.hub.version == self.version && storage.group == self.group)
+    }
+
+    pub fn type_id(&self) -> Option<TypeId> {
+        match self.form {
+            json::Form::Typed(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    pub fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+}
+
+pub fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+}
+
+impl Storage {
+    /// The key in the store of `namespace/name` or `name`.
+    pub fn store_key(&self, key: &str) -> Arc<str> {
+        format!("{}{key}", self.prefix).into()
+    }
+
+    pub fn object_key(&self, namespace: &str, name: &str) -> String {
+        if self.namespaced { format!("{namespace}/{name}") } else { name.to_owned() }
+    }
+
+    pub fn strategy(&self) -> &dyn Strategy {
+        self.rules.of("")
+    }
+}
+
+/// Everything that is served at one moment.
+#[derive(Default)]
+pub struct Registry {
+    versions: HashMap<(Arc<str>, Arc<str>), HashMap<Arc<str>, Arc<Resource>>>,
+    /// In the order of discovery.
+    ordered: Vec<Arc<Resource>>,
+}
+
+impl Registry {
+    pub fn new(resources: Vec<Arc<Resource>>) -> Registry {
+        let mut registry = Registry::default();
+        for resource in &resources {
+            let version = (Arc::clone(&resource.group), Arc::clone(&resource.version));
+            registry.versions.entry(version).or_default().insert(Arc::clone(&resource.plural), Arc::clone(resource));
+        }
+        registry.ordered = resources;
+        registry
+    }
+
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        self.versions.get(&(group.into(), version.into()))?.get(plural)
+    }
+
+    pub fn has_version(&self, group: &str, version: &str) -> bool {
+        self.versions.contains_key(&(group.into(), version.into()))
+    }
+
+    pub fn has_group(&self, group: &str) -> bool {
+        self.ordered.iter().any(|resource| &*resource.group == group)
+    }
+
+    pub fn all(&self) -> &[Arc<Resource>] {
+        &self.ordered
+    }
+
+    /// The storage of a built-in or custom resource, whatever its version.
+    pub fn storage(&self, group: &str, plural: &str) -> Option<&Arc<Storage>> {
+        let row = self.ordered.iter().find(|row| &*row.group == group && &*row.plural == plural)?;
+        row.storage.as_ref()
+    }
+}
+
+/// The rows of the built-in resources that are served by default. `cache` makes the cache of a storage.
+pub fn built_in(rows: &'static [&'static [Row]], cache: &dyn Fn(Option<usize>) -> Arc<Cache>) -> Vec<Arc<Resource>> {
+    let mut storages: HashMap<&'static str, Arc<Storage>> = HashMap::new();
+    let mut resources = Vec::new();
+    for facts in schema::RESOURCES.iter().filter(|facts| facts.served_by_default) {
+        let Some(kind) = schema::kind(facts.group, facts.version, facts.kind) else { continue };
+        let storage = facts.persisted.then(|| {
+            let made = storages.entry(facts.storage_prefix).or_insert_with(|| Arc::new(storage_of(facts, rows, cache)));
+            Arc::clone(made)
+        });
+        resources.push(Arc::new(Resource {
+            group: facts.group.into(),
+            version: facts.version.into(),
+            plural: facts.plural.into(),
+            singular: facts.singular.into(),
+            kind: facts.kind.into(),
+            list_kind: format!("{}List", facts.kind).into(),
+            namespaced: facts.namespaced,
+            verbs: facts.verbs.into(),
+            short_names: facts.short_names.iter().map(|&name| name.into()).collect(),
+            categories: facts.categories.iter().map(|&name| name.into()).collect(),
+            subresources: facts.subresources.iter().map(subresource_of).collect(),
+            storage_version_hash: facts.storage_version_hash.into(),
+            form: json::Form::Typed(kind.ty),
+            defaults: defaults_of(facts.group, facts.version, facts.kind, kind.ty),
+            storage,
+            custom: None,
+        }));
+    }
+    resources
+}
+
+fn subresource_of(facts: &'static schema::Subresource) -> Subresource {
+    let group_version = (!facts.version.is_empty()).then_some((facts.group, facts.version));
+    Subresource { name: facts.name, kind: facts.kind, group_version, verbs: facts.verbs.into() }
+}
+
+fn storage_of(
+    facts: &'static schema::Resource,
+    rows: &'static [&'static [Row]],
+    cache: &dyn Fn(Option<usize>) -> Arc<Cache>,
+) -> Storage {
+    // Both groups of events are kept as the core group's; what names the storage is the group that is kept.
+    let row = rows.iter().copied().flatten().find(|row| {
+        row.group == facts.group && row.resource == facts.plural
+            || row.group == facts.storage_group && row.resource == facts.plural
+    });
+    static PLAIN: Plain = Plain;
+    let strategy: &'static dyn Strategy = row.map_or(&PLAIN, |row| row.strategy);
+    let selectable: Box<[Arc<str>]> =
+        row.map_or(Box::default(), |row| row.selectable.iter().map(|&label| label.into()).collect());
+    let dispatch_field = selectable.iter().position(|label| &**label == "spec.nodeName");
+    let kept = schema::kind(facts.storage_group, facts.storage_version, facts.kind)
+        // What upstream keeps in a version that is not served is kept in the one that is.
+        .or_else(|| schema::kind(facts.group, facts.version, facts.kind))
+        .expect("a row that is served names a kind of the tables");
+    Storage {
+        group: facts.storage_group.into(),
+        plural: facts.plural.into(),
+        namespaced: facts.namespaced,
+        prefix: facts.storage_prefix.into(),
+        hub: Hub {
+            version: kept.version.into(),
+            kind: kept.kind.into(),
+            api_version: api_version(kept.group, kept.version).into(),
+            form: json::Form::Typed(kept.ty),
+            defaults: defaults_of(kept.group, kept.version, kept.kind, kept.ty),
+        },
+        rules: Rules::BuiltIn(strategy),
+        printer: columns::printer(facts.storage_group, facts.plural),
+        selectable,
+        cache: cache(dispatch_field),
+        lifetime: match facts.storage_prefix {
+            "/registry/events/" => Lifetime::Event { ttl: Duration::from_secs(3600) },
+            "/registry/leases/" => Lifetime::Lease,
+            _ => Lifetime::Durable,
+        },
+    }
+}
+
+fn defaults_of(group: &'static str, version: &'static str, kind: &'static str, ty: TypeId) -> Plan {
+    let of_kind = |row: &&schema::Default| row.group == group && row.version == version && row.kind == kind;
+    Plan::new(ty, schema::DEFAULTS.iter().filter(of_kind))
+}

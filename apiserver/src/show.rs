@@ -1,0 +1,256 @@
+//! Answers: kept objects in the form that was asked for. Bytes where that is what was asked for; other forms are made
+//! when first wanted and kept beside the object.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use corten_api::status::{Result, Status};
+use corten_object::json;
+use corten_object::protobuf;
+use corten_object::tree::{Tree, View};
+use corten_views::meta_v1::{ObjectMeta, PartialObjectMetadata};
+use http::{Response, StatusCode, header};
+
+use crate::call::Call;
+use crate::http::{ApiResponse, ResponseBody};
+use crate::negotiate::{Encoding, Form, Projection};
+use crate::object::Object;
+use crate::resource::Resource;
+use crate::table::{Include, write_columns, write_row};
+
+/// The JSON of an object in this resource's version.
+pub fn object_json(resource: &Resource, object: &Arc<Object>) -> Bytes {
+    if resource.shows_kept_bytes() {
+        return object.json.clone();
+    }
+    let tree = resource.tree(object);
+    let mut out = Vec::with_capacity(object.json.len() + 64);
+    write_tree(resource, &tree, &mut out);
+    out.into()
+}
+
+/// Custom objects have all their keys sorted.
+pub fn write_tree(resource: &Resource, tree: &Tree, out: &mut Vec<u8>) {
+    if resource.is_custom() { json::write_sorted(tree.root(), out) } else { json::write(tree.root(), out) }
+}
+
+/// An object's protobuf message, in its envelope.
+pub fn object_protobuf(resource: &Resource, object: &Arc<Object>) -> Bytes {
+    if resource.shows_kept_bytes() {
+        return object.protobuf(|| protobuf::encode(resource.tree(object).root()).into());
+    }
+    protobuf::encode(resource.tree(object).root()).into()
+}
+
+/// An object's metadata alone.
+pub fn metadata_json(object: &Object, meta_version: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"");
+    out.extend_from_slice(meta_version.as_bytes());
+    out.extend_from_slice(b"\",\"metadata\":");
+    out.extend_from_slice(&object.metadata_json());
+    out.push(b'}');
+}
+
+/// The message of a PartialObjectMetadata.
+pub fn metadata_message(object: &Object) -> Vec<u8> {
+    let mut tree = Tree::of(PartialObjectMetadata::TYPE);
+    let parsed = json::parse(object.metadata_json().to_vec(), json::Form::Typed(ObjectMeta::TYPE));
+    if let Ok(metadata) = parsed {
+        let metadata = tree.import(metadata.tree.root());
+        tree.edit().put(PartialObjectMetadata::METADATA, metadata);
+    }
+    protobuf::encode_message(tree.root().as_struct())
+}
+
+pub fn include(call: &Call) -> Result<Include> {
+    match call.query.get("includeObject").unwrap_or_default() {
+        "" | "Metadata" => Ok(Include::Metadata),
+        "None" => Ok(Include::None),
+        "Object" => Ok(Include::Object),
+        other => {
+            let path = corten_api::field::Path::new("includeObject");
+            let mut errors = corten_api::field::Errors::default();
+            errors.push(corten_api::field::Error::not_supported(&path, other, &["Metadata", "None", "Object"]));
+            Err(Status::invalid("meta.k8s.io", "TableOptions", "", &errors))
+        }
+    }
+}
+
+/// The rows of a Table of these objects, without brackets.
+pub fn write_table_row(
+    call: &Call,
+    resource: &Resource,
+    object: &Arc<Object>,
+    include: Include,
+    form: Form,
+    out: &mut Vec<u8>,
+) {
+    let row = object.row(|| resource.table_row(object));
+    write_row(&row, call.now.seconds, out);
+    match include {
+        Include::None => out.extend_from_slice(b"null"),
+        Include::Metadata => metadata_json(object, form.meta_version(), out),
+        Include::Object => out.extend_from_slice(&object_json(resource, object)),
+    }
+    out.push(b'}');
+}
+
+/// A Table's head up to its rows: `{"kind":"Table",…,"rows":[`.
+pub fn write_table_head(resource: &Resource, list_meta: &str, form: Form, columns: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"kind\":\"Table\",\"apiVersion\":\"");
+    out.extend_from_slice(form.meta_version().as_bytes());
+    out.extend_from_slice(b"\",\"metadata\":");
+    out.extend_from_slice(list_meta.as_bytes());
+    out.push(b',');
+    if columns {
+        resource.write_table_columns(out);
+    } else {
+        out.extend_from_slice(b"\"columnDefinitions\":null");
+    }
+    out.extend_from_slice(b",\"rows\":[");
+}
+
+impl Resource {
+    pub fn table_row(&self, object: &Arc<Object>) -> crate::table::Row {
+        let tree = self.tree(object);
+        match (&self.custom, &self.storage) {
+            (Some(custom), _) => custom.row(tree.root()),
+            (None, Some(storage)) => match storage.printer {
+                Some(printer) => (printer.row)(storage.tree(object).root()),
+                None => storage.strategy().row(storage.tree(object).root()),
+            },
+            (None, None) => crate::table::Row::default(),
+        }
+    }
+
+    pub fn write_table_columns(&self, out: &mut Vec<u8>) {
+        match (&self.custom, &self.storage) {
+            (Some(custom), _) => custom.write_columns(out),
+            (None, Some(storage)) => {
+                let columns = storage.printer.map_or_else(|| storage.strategy().columns(), |printer| printer.columns);
+                write_columns(columns, out);
+            }
+            (None, None) => out.extend_from_slice(b"\"columnDefinitions\":[]"),
+        }
+    }
+}
+
+/// One object, as asked for.
+pub fn object(call: &Call, resource: &Resource, object: &Arc<Object>, form: Form, code: StatusCode) -> Result<ApiResponse> {
+    let body = match (form.projection, form.encoding) {
+        (Projection::Object, Encoding::Protobuf) => object_protobuf(resource, object),
+        (Projection::Object, encoding) => return Ok(json_answer(&object_json(resource, object), encoding, code)),
+        (Projection::Metadata, Encoding::Protobuf) => {
+            protobuf::envelope(form.meta_version(), "PartialObjectMetadata", &metadata_message(object)).into()
+        }
+        (Projection::Metadata, encoding) => {
+            let mut out = Vec::with_capacity(1024);
+            metadata_json(object, form.meta_version(), &mut out);
+            return Ok(json_answer(&out, encoding, code));
+        }
+        (Projection::Table, encoding) => {
+            let mut out = Vec::with_capacity(2048);
+            let meta = format!("{{\"resourceVersion\":\"{}\"}}", object.revision);
+            write_table_head(resource, &meta, form, true, &mut out);
+            write_table_row(call, resource, object, include(call)?, form, &mut out);
+            out.extend_from_slice(b"]}");
+            return Ok(json_answer(&out, encoding, code));
+        }
+    };
+    Ok(whole(code, form.content_type(), body))
+}
+
+/// A tree that is not kept: the answer of a review, a scale.
+pub fn tree(tree: &Tree, form: Form, code: StatusCode) -> ApiResponse {
+    match form.encoding {
+        Encoding::Protobuf => whole(code, form.content_type(), protobuf::encode(tree.root()).into()),
+        encoding => json_answer(&json::to_vec(tree.root()), encoding, code),
+    }
+}
+
+/// JSON text as JSON, indented JSON or YAML.
+pub fn json_answer(json: &[u8], encoding: Encoding, code: StatusCode) -> ApiResponse {
+    let (content_type, body) = match encoding {
+        Encoding::Yaml => ("application/yaml", corten_object::yaml::from_json(json).into_bytes()),
+        Encoding::Pretty => ("application/json", indent(json)),
+        _ => {
+            let mut body = Vec::with_capacity(json.len() + 1);
+            body.extend_from_slice(json);
+            body.push(b'\n');
+            ("application/json", body)
+        }
+    };
+    whole(code, content_type, body.into())
+}
+
+pub fn status(status: &Status, form: Form) -> ApiResponse {
+    let code = StatusCode::from_u16(status.http_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = status.to_json();
+    let mut response = match form.encoding {
+        Encoding::Protobuf => {
+            let parsed = json::parse(json, json::Form::Typed(corten_views::meta_v1::Status::TYPE));
+            let body = parsed.map(|parsed| protobuf::encode(parsed.tree.root())).unwrap_or_default();
+            whole(code, form.content_type(), body.into())
+        }
+        encoding => json_answer(&json, encoding, code),
+    };
+    if let Some(seconds) = status.retry_after_seconds().filter(|&seconds| seconds > 0) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+pub fn whole(code: StatusCode, content_type: &'static str, body: Bytes) -> ApiResponse {
+    let mut response = Response::new(ResponseBody::from(body));
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// JSON for people: two spaces a level, as Go indents.
+pub fn indent(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    let line = |out: &mut Vec<u8>, depth: usize| {
+        out.push(b'\n');
+        out.extend(std::iter::repeat_n(b' ', depth * 2));
+    };
+    for (i, &byte) in json.iter().enumerate() {
+        if in_string {
+            out.push(byte);
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'{' | b'[' => {
+                out.push(byte);
+                if !matches!(json.get(i + 1), Some(b'}' | b']')) {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            b'}' | b']' => {
+                if !matches!(json.get(i.wrapping_sub(1)), Some(b'{' | b'[')) {
+                    depth = depth.saturating_sub(1);
+                    line(&mut out, depth);
+                }
+                out.push(byte);
+            }
+            b',' => {
+                out.push(byte);
+                line(&mut out, depth);
+            }
+            b':' => out.extend_from_slice(b": "),
+            b'"' => {
+                in_string = true;
+                out.push(byte);
+            }
+            b' ' | b'\n' | b'\t' | b'\r' => {}
+            _ => out.push(byte),
+        }
+    }
+    out
+}

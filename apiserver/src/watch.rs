@@ -1,0 +1,366 @@
+//! Watches: frames of events from a cursor into a resource's window, with what a selector makes of them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use corten_api::status::{Result, Status};
+use corten_object::protobuf::{self, wire::Writer};
+use corten_object::tree::{Tree, View};
+use corten_runtime::clock::Instant;
+use corten_views::meta_v1::ObjectMeta;
+use futures::StreamExt;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::cache::{Event, EventKind, Objects, Scope, TooOld, Watcher};
+use crate::call::Call;
+use crate::http::{ApiResponse, ResponseBody};
+use crate::list::ListOptions;
+use crate::metadata;
+use crate::negotiate::{Encoding, Form, Projection};
+use crate::object::Object;
+use crate::resource::Resource;
+use crate::select::Selection;
+use crate::show;
+use crate::table::Include;
+
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// Watches without a timeout of their own end after half an hour to an hour.
+const TIMEOUT_MIN: u64 = 1800;
+/// How many events are put together into one piece.
+const EVENTS_AT_ONCE: usize = 256;
+const PIECE: usize = 256 * 1024;
+
+pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Result<ApiResponse> {
+    let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
+    let selection = Selection::read(&call.query, resource)?;
+    let options = ListOptions::read(call, true)?;
+    let include = if form.projection == Projection::Table { show::include(call)? } else { Include::None };
+    let scope = scope(call, resource, &selection);
+    let revision = options.revision()?;
+    let initial = options.send_initial_events.unwrap_or(revision.unwrap_or(0) == 0);
+    let mut pending = Vec::new();
+    let mut watcher = None;
+    if initial {
+        match (options.send_initial_events, revision) {
+            (Some(true), None) => call.api.catch_up().await?,
+            (_, Some(revision)) if revision > 0 => call.api.feed.wait_for(revision).await?,
+            _ => {}
+        }
+        let (snapshot, behind) = storage.cache.snapshot_and_watch(scope);
+        pending = initial_objects(call, resource, &selection, snapshot.objects);
+        watcher = Some((behind, snapshot.revision));
+    } else {
+        let from = match revision.unwrap_or(0) {
+            0 => storage.cache.progress(),
+            revision => revision,
+        };
+        match storage.cache.watch(scope, from) {
+            Ok(behind) => watcher = Some((behind, from)),
+            Err(too_old) => return Ok(expired(form, too_old)),
+        }
+    }
+    let Some((watcher, revision)) = watcher else { return Err(Status::internal("no watcher")) };
+    let seconds = options.timeout_seconds.filter(|&seconds| seconds > 0).map_or_else(
+        || TIMEOUT_MIN + call.api.random.below(TIMEOUT_MIN),
+        |seconds| seconds as u64,
+    );
+    let now = call.api.clock.monotonic();
+    let state = State {
+        encoder: Encoder { call: Arc::clone(call), resource: Arc::clone(resource), form, include, columns_sent: false },
+        watcher,
+        selection,
+        initial: pending.into_iter(),
+        mark_initial: options.send_initial_events == Some(true),
+        bookmarks: options.bookmarks,
+        revision,
+        next_bookmark: now + BOOKMARK_EVERY,
+        end: now + Duration::from_secs(seconds),
+        done: false,
+    };
+    let frames = futures::stream::unfold(state, |state| state.next());
+    Ok(streaming(form, ResponseBody::Stream(frames.boxed())))
+}
+
+fn streaming(form: Form, body: ResponseBody) -> ApiResponse {
+    let mut response = show::whole(StatusCode::OK, "application/json", Bytes::new());
+    *response.body_mut() = body;
+    if form.encoding == Encoding::Protobuf {
+        let value = HeaderValue::from_static("application/vnd.kubernetes.protobuf;stream=watch");
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+    } else if form.stream {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;stream=watch"));
+    }
+    response
+}
+
+/// The narrowest scope that covers what is watched.
+fn scope(call: &Call, resource: &Resource, selection: &Selection) -> Scope {
+    let namespace = call.info.namespace.as_str();
+    let name = selection.name().or(Some(call.info.name.as_str()).filter(|name| !name.is_empty()));
+    if let Some(name) = name {
+        if !resource.namespaced {
+            return Scope::Object(name.into());
+        }
+        if !namespace.is_empty() {
+            return Scope::Object(format!("{namespace}/{name}").into());
+        }
+    }
+    if resource.namespaced && !namespace.is_empty() {
+        return Scope::Namespace(namespace.into());
+    }
+    let dispatch = resource.storage.as_ref().and_then(|storage| {
+        let index = storage.selectable.iter().position(|label| &**label == "spec.nodeName")?;
+        selection.field(index)
+    });
+    dispatch.map_or(Scope::All, |value| Scope::Field(value.into()))
+}
+
+fn covers(call: &Call, resource: &Resource, selection: &Selection, object: &Object) -> bool {
+    let namespace = call.info.namespace.as_str();
+    (namespace.is_empty() || !resource.namespaced || object.namespace() == namespace)
+        && (call.info.name.is_empty() || object.name() == call.info.name)
+        && selection.matches(object)
+}
+
+fn initial_objects(call: &Call, resource: &Resource, selection: &Selection, objects: Objects) -> Vec<Arc<Object>> {
+    objects.values().filter(|object| covers(call, resource, selection, object)).cloned().collect()
+}
+
+fn too_old(error: TooOld) -> Status {
+    Status::resource_expired(format!("too old resource version: {} ({})", error.requested, error.oldest))
+}
+
+/// A watch that begins too far back: one event says so.
+fn expired(form: Form, error: TooOld) -> ApiResponse {
+    let mut out = Vec::new();
+    write_error(form, &too_old(error), &mut out);
+    streaming(form, ResponseBody::from(out))
+}
+
+struct State {
+    encoder: Encoder,
+    watcher: Watcher,
+    selection: Selection,
+    initial: std::vec::IntoIter<Arc<Object>>,
+    /// Whether the end of the initial objects is marked by a bookmark.
+    mark_initial: bool,
+    bookmarks: bool,
+    /// Up to which everything has been sent.
+    revision: u64,
+    next_bookmark: Instant,
+    end: Instant,
+    done: bool,
+}
+
+impl State {
+    async fn next(mut self) -> Option<(io::Result<Bytes>, State)> {
+        if self.done {
+            return None;
+        }
+        let mut out = Vec::new();
+        loop {
+            self.write_initial(&mut out);
+            if out.len() < PIECE && self.initial.len() == 0 {
+                self.write_events(&mut out);
+            }
+            if !out.is_empty() {
+                return Some((Ok(out.into()), self));
+            }
+            if self.done || !self.wait().await {
+                return None;
+            }
+            self.write_bookmark(&mut out);
+        }
+    }
+
+    fn write_initial(&mut self, out: &mut Vec<u8>) {
+        while out.len() < PIECE {
+            let Some(object) = self.initial.next() else { break };
+            self.encoder.event("ADDED", &object, out);
+        }
+        if self.initial.len() == 0 && std::mem::take(&mut self.mark_initial) {
+            self.encoder.bookmark(self.revision, true, out);
+        }
+    }
+
+    fn write_events(&mut self, out: &mut Vec<u8>) {
+        match self.watcher.take(EVENTS_AT_ONCE) {
+            Ok((events, revision)) => {
+                for event in &events {
+                    if event.revision > self.revision {
+                        self.write_event(event, out);
+                    }
+                }
+                self.revision = self.revision.max(revision);
+            }
+            Err(error) => {
+                write_error(self.encoder.form, &too_old(TooOld { requested: self.revision, ..error }), out);
+                self.done = true;
+            }
+        }
+    }
+
+    /// An object that comes into a selection is added to it, one that leaves it is deleted, in its former shape.
+    fn write_event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let (call, resource) = (&self.encoder.call, &self.encoder.resource);
+        let sees = |object: &Object| covers(call, resource, &self.selection, object);
+        let before = event.previous.as_deref().is_some_and(sees);
+        let after = event.kind != EventKind::Deleted && sees(&event.object);
+        match (before, after) {
+            (false, true) => self.encoder.event("ADDED", &event.object, out),
+            (true, true) => self.encoder.event("MODIFIED", &event.object, out),
+            (true, false) if event.kind == EventKind::Deleted => self.encoder.event("DELETED", &event.object, out),
+            (true, false) => {
+                if let Some(previous) = &event.previous {
+                    let last = Arc::new(previous.at_revision(event.revision));
+                    self.encoder.event("DELETED", &last, out);
+                }
+            }
+            (false, false) => {}
+        }
+    }
+
+    /// Until something may have come. False at the end of the watch.
+    async fn wait(&mut self) -> bool {
+        let clock = &self.encoder.call.api.clock;
+        let wake = if self.bookmarks { self.next_bookmark.min(self.end) } else { self.end };
+        tokio::select! {
+            () = self.watcher.changed() => true,
+            () = clock.sleep_until(wake) => clock.monotonic() < self.end,
+            () = self.encoder.call.api.stopping.cancelled() => false,
+        }
+    }
+
+    fn write_bookmark(&mut self, out: &mut Vec<u8>) {
+        let now = self.encoder.call.api.clock.monotonic();
+        if self.bookmarks && now >= self.next_bookmark {
+            self.next_bookmark = now + BOOKMARK_EVERY;
+            self.write_events(out);
+            self.encoder.bookmark(self.revision, false, out);
+        }
+    }
+}
+
+struct Encoder {
+    call: Arc<Call>,
+    resource: Arc<Resource>,
+    form: Form,
+    include: Include,
+    /// Tables tell their columns once.
+    columns_sent: bool,
+}
+
+impl Encoder {
+    fn event(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
+        let resource = &self.resource;
+        match (self.form.encoding, self.form.projection) {
+            (Encoding::Protobuf, Projection::Object) => write_frame(kind, &show::object_protobuf(resource, object), out),
+            (Encoding::Protobuf, _) => {
+                let message = show::metadata_message(object);
+                write_frame(kind, &protobuf::envelope(self.form.meta_version(), "PartialObjectMetadata", &message), out);
+            }
+            (_, projection) => {
+                begin(kind, out);
+                match projection {
+                    Projection::Object => out.extend_from_slice(&show::object_json(resource, object)),
+                    Projection::Metadata => show::metadata_json(object, self.form.meta_version(), out),
+                    Projection::Table => self.table_event(object, out),
+                }
+                out.extend_from_slice(b"}\n");
+            }
+        }
+    }
+
+    fn table_event(&mut self, object: &Arc<Object>, out: &mut Vec<u8>) {
+        let meta = format!("{{\"resourceVersion\":\"{}\"}}", object.revision);
+        let columns = !std::mem::replace(&mut self.columns_sent, true);
+        show::write_table_head(&self.resource, &meta, self.form, columns, out);
+        show::write_table_row(&self.call, &self.resource, object, self.include, self.form, out);
+        out.extend_from_slice(b"]}");
+    }
+
+    fn bookmark(&mut self, revision: u64, end_of_initial: bool, out: &mut Vec<u8>) {
+        let tree = self.bookmark_object(revision, end_of_initial);
+        match (self.form.encoding, self.form.projection) {
+            (Encoding::Protobuf, _) => write_frame("BOOKMARK", &protobuf::encode(tree.root()), out),
+            (_, Projection::Table) => {
+                begin("BOOKMARK", out);
+                let mut meta = format!("{{\"resourceVersion\":\"{revision}\"");
+                meta.push('}');
+                let columns = !std::mem::replace(&mut self.columns_sent, true);
+                show::write_table_head(&self.resource, &meta, self.form, columns, out);
+                if end_of_initial {
+                    out.extend_from_slice(b"{\"cells\":[],\"object\":");
+                    corten_object::json::write(tree.root(), out);
+                    out.push(b'}');
+                }
+                out.extend_from_slice(b"]}}\n");
+            }
+            _ => {
+                begin("BOOKMARK", out);
+                show::write_tree(&self.resource, &tree, out);
+                out.extend_from_slice(b"}\n");
+            }
+        }
+    }
+
+    /// An object with nothing in it but how far the watch has come.
+    fn bookmark_object(&self, revision: u64, end_of_initial: bool) -> Tree {
+        use corten_views::meta_v1::PartialObjectMetadata;
+        let (mut tree, version, kind) = match (self.form.projection, self.resource.type_id()) {
+            (Projection::Object, Some(ty)) => (Tree::of(ty), self.resource.api_version(), self.resource.kind.to_string()),
+            (Projection::Object, None) => {
+                let mut tree = Tree::new();
+                let root = tree.map();
+                tree.set_root(root);
+                (tree, self.resource.api_version(), self.resource.kind.to_string())
+            }
+            _ => (
+                Tree::of(PartialObjectMetadata::TYPE),
+                self.form.meta_version().to_owned(),
+                "PartialObjectMetadata".to_owned(),
+            ),
+        };
+        metadata::set_kind(&mut tree, &version, &kind);
+        let mut meta = metadata::edit(&mut tree);
+        meta.set(ObjectMeta::RESOURCE_VERSION, revision.to_string().as_str());
+        if end_of_initial {
+            meta.ensure(ObjectMeta::ANNOTATIONS).set_key("k8s.io/initial-events-end", "true");
+        }
+        tree
+    }
+}
+
+fn begin(kind: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+}
+
+/// A protobuf frame: its length in four bytes, then a WatchEvent around the object in its own envelope.
+fn write_frame(kind: &str, object: &[u8], out: &mut Vec<u8>) {
+    let mut writer = Writer::with_capacity(object.len() + 32);
+    let end = writer.len();
+    writer.string(1, object);
+    writer.head_since(2, end);
+    writer.string(1, kind.as_bytes());
+    let message = writer.into_vec();
+    out.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    out.extend_from_slice(&message);
+}
+
+fn write_error(form: Form, status: &Status, out: &mut Vec<u8>) {
+    let json = status.to_json();
+    if form.encoding == Encoding::Protobuf {
+        let ty = corten_views::meta_v1::Status::TYPE;
+        if let Ok(parsed) = corten_object::json::parse(json, corten_object::json::Form::Typed(ty)) {
+            write_frame("ERROR", &protobuf::encode(parsed.tree.root()), out);
+        }
+        return;
+    }
+    begin("ERROR", out);
+    out.extend_from_slice(&json);
+    out.extend_from_slice(b"}\n");
+}

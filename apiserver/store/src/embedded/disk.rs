@@ -1,0 +1,366 @@
+//! The tables on the disk.
+//!
+//! `log` has a row for each revision, `values` the value of each that put one: a start reads only the first. Both are
+//! appended to at their ends, which costs a copy-on-write tree the least. A database that has seen an I/O error
+//! refuses to go on, reads included; it is then opened anew on the same medium, which finds the last commit.
+
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use redb::{
+    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition,
+};
+
+use super::history::Version;
+use super::medium::{Fault, Faults, Medium, Watched};
+use super::record::{self, Record};
+use crate::error::{Applied, Error};
+use crate::store::{Key, Revision};
+
+const LOG: TableDefinition<Revision, &[u8]> = TableDefinition::new("log");
+const VALUES: TableDefinition<Revision, &[u8]> = TableDefinition::new("values");
+/// `reserved`: every revision that anybody may have seen is smaller, or was committed. `compacted`: as in the contract.
+const META: TableDefinition<&str, Revision> = TableDefinition::new("meta");
+/// Blocks of revisions that a crash lost: from the last one that was kept to the first that was given out thereafter.
+const GAPS: TableDefinition<Revision, Revision> = TableDefinition::new("gaps");
+
+pub(super) struct Disk {
+    medium: Arc<dyn Medium>,
+    cache_bytes: usize,
+    /// Held by a commit and while the database is opened anew, so that neither happens during the other.
+    gate: Mutex<()>,
+    opened: RwLock<Opened>,
+}
+
+struct Opened {
+    generation: u64,
+    /// Absent after a close, and when opening it anew failed.
+    database: Option<Arc<Database>>,
+    faults: Arc<Faults>,
+    closed: bool,
+}
+
+/// Everything that is on the disk but the values.
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub(super) rows: Vec<(Key, Version)>,
+    pub(super) marks: Marks,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) reserved: Revision,
+    pub(super) compacted: Revision,
+    pub(super) gaps: Vec<(Revision, Revision)>,
+}
+
+/// What one commit writes; nothing still makes the tables.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) records: Vec<Arc<Record>>,
+    /// Rows to remove.
+    pub(super) forgotten: Vec<Revision>,
+    pub(super) marks: Option<Marks>,
+}
+
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The database has to be opened anew; the generation that was seen.
+    Stale(u64),
+    Failed(Error),
+}
+
+impl Work {
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.forgotten.is_empty() && self.marks.is_none()
+    }
+}
+
+impl Disk {
+    pub(super) fn open(medium: Arc<dyn Medium>, cache_bytes: usize) -> Result<Disk, Error> {
+        let (database, faults) = open_database(&*medium, cache_bytes)?;
+        let opened = Opened { generation: 0, database: Some(Arc::new(database)), faults, closed: false };
+        let disk = Disk { medium, cache_bytes, gate: Mutex::new(()), opened: RwLock::new(opened) };
+        if disk.is_blank().map_err(|error| Error::Corrupt(error.to_string()))? {
+            disk.commit(&Work::default())?;
+        }
+        Ok(disk)
+    }
+
+    fn is_blank(&self) -> Result<bool, redb::Error> {
+        let opened = self.opened.read();
+        let Some(database) = &opened.database else { return Ok(false) };
+        Ok(database.begin_read()?.list_tables()?.next().is_none())
+    }
+
+    pub(super) fn load(&self) -> Result<Loaded, Error> {
+        let (database, _) = self.database().map_err(ReadError::into_error)?;
+        let load = || -> Result<Result<Loaded, Error>, redb::Error> {
+            let transaction = database.begin_read()?;
+            let meta = transaction.open_table(META)?;
+            let mark = |name: &str| Ok::<_, redb::Error>(meta.get(name)?.map_or(0, |mark| mark.value()));
+            let mut marks = Marks { reserved: mark("reserved")?, compacted: mark("compacted")?, gaps: Vec::new() };
+            for gap in transaction.open_table(GAPS)?.iter()? {
+                let (from, to) = gap?;
+                marks.gaps.push((from.value(), to.value()));
+            }
+            let mut rows = Vec::new();
+            for row in transaction.open_table(LOG)?.iter()? {
+                let (revision, row) = row?;
+                let Some((key, version)) = record::decode(revision.value(), row.value()) else {
+                    return Ok(Err(unreadable(revision.value())));
+                };
+                rows.push((Key::from(key), version));
+            }
+            Ok(Ok(Loaded { rows, marks }))
+        };
+        guarded(load).and_then(|loaded| loaded.map_err(|error| Error::Corrupt(error.to_string()))?)
+    }
+
+    /// Durable when it returns. `NoSpace` leaves the store as it was, and reads and later writes may go on; after
+    /// `Broken` nothing may be written any more.
+    pub(super) fn commit(&self, work: &Work) -> Result<(), Error> {
+        let _gate = self.gate.lock();
+        let database = self.database().or_else(|error| match error {
+            ReadError::Stale(generation) => self.reopen_gated(generation).and_then(|()| self.database()),
+            error => Err(error),
+        });
+        let (database, generation) = database.map_err(ReadError::into_error)?;
+        let Err(error) = write(&database, work) else { return Ok(()) };
+        drop(database);
+        let fault = self.opened.read().faults.found();
+        match fault {
+            Some(Fault::Full(text)) => {
+                // Reads are what it is opened anew for now; if even that finds no room, the next one tries again.
+                match self.reopen_gated(generation).and_then(|()| self.holds(work)) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(Error::NoSpace(text)),
+                    Err(error) => {
+                        tracing::warn!(?error, "could not open the store again after the disk ran full");
+                        Err(Error::NoSpace(text))
+                    }
+                }
+            }
+            Some(Fault::Lost(text)) => Err(Error::Broken(text)),
+            None => Err(Error::Broken(error.to_string())),
+        }
+    }
+
+    /// Whether the commit that failed had taken place before it did: the database tidies up after its last sync.
+    fn holds(&self, work: &Work) -> Result<bool, ReadError> {
+        let Some(last) = work.records.last() else { return Ok(false) };
+        let mut found = false;
+        self.reader()?.rows(last.revision(), last.revision(), |_, _| {
+            found = true;
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// The state of the disk as it is now.
+    pub(super) fn reader(&self) -> Result<Reader, ReadError> {
+        let (database, generation) = self.database()?;
+        let transaction = database.begin_read().map_err(|error| read_error(generation, error.into()))?;
+        Ok(Reader { transaction, values: OnceLock::new(), generation })
+    }
+
+    /// Opens the database anew unless somebody has done so since `generation`.
+    pub(super) fn reopen(&self, generation: u64) -> Result<(), Error> {
+        let _gate = self.gate.lock();
+        self.reopen_gated(generation).map_err(ReadError::into_error)
+    }
+
+    fn reopen_gated(&self, generation: u64) -> Result<(), ReadError> {
+        let mut opened = self.opened.write();
+        if opened.generation != generation {
+            return Ok(());
+        }
+        if opened.closed {
+            return Err(ReadError::Failed(Error::Closed));
+        }
+        opened.database = None;
+        let (database, faults) = open_database(&*self.medium, self.cache_bytes).map_err(ReadError::Failed)?;
+        *opened = Opened { generation: generation + 1, database: Some(Arc::new(database)), faults, closed: false };
+        Ok(())
+    }
+
+    pub(super) fn size(&self) -> Result<u64, Error> {
+        let unreadable = |error: std::io::Error| unavailable(error.to_string());
+        self.medium.open().and_then(|storage| storage.len()).map_err(unreadable)
+    }
+
+    pub(super) fn close(&self) {
+        let _gate = self.gate.lock();
+        let mut opened = self.opened.write();
+        opened.closed = true;
+        if let Some(Err(error)) = opened.database.take().and_then(Arc::into_inner).map(Database::close) {
+            tracing::warn!(%error, "the store's database did not close well; the next start will check it");
+        }
+    }
+
+    fn database(&self) -> Result<(Arc<Database>, u64), ReadError> {
+        let opened = self.opened.read();
+        match &opened.database {
+            Some(database) => Ok((Arc::clone(database), opened.generation)),
+            None => Err(ReadError::Stale(opened.generation)),
+        }
+    }
+}
+
+/// One state of the disk, which stays readable whatever is committed meanwhile. It is cheap until something is read.
+pub(super) struct Reader {
+    transaction: ReadTransaction,
+    values: OnceLock<Table>,
+    generation: u64,
+}
+
+type Table = ReadOnlyTable<Revision, &'static [u8]>;
+
+impl Reader {
+    /// None if it was compacted away.
+    pub(super) fn value(&self, revision: Revision) -> Result<Option<Bytes>, ReadError> {
+        guarded(|| self.read_value(revision)).map_err(ReadError::Failed)?
+    }
+
+    fn read_value(&self, revision: Revision) -> Result<Option<Bytes>, ReadError> {
+        let values = match self.values.get() {
+            Some(values) => values,
+            None => {
+                let values = self.table(VALUES)?;
+                self.values.get_or_init(|| values)
+            }
+        };
+        match values.get(revision) {
+            Ok(value) => Ok(value.map(|value| Bytes::copy_from_slice(value.value()))),
+            Err(error) => Err(read_error(self.generation, error.into())),
+        }
+    }
+
+    fn table(&self, table: TableDefinition<Revision, &'static [u8]>) -> Result<Table, ReadError> {
+        self.transaction.open_table(table).map_err(|error| read_error(self.generation, error.into()))
+    }
+
+    /// Calls `visit` with the rows from `start` to `end` until it says stop.
+    pub(super) fn rows(
+        &self,
+        start: Revision,
+        end: Revision,
+        visit: impl FnMut(&str, Version) -> bool,
+    ) -> Result<(), ReadError> {
+        if start > end {
+            return Ok(());
+        }
+        guarded(|| self.visit_rows(start, end, visit)).map_err(ReadError::Failed)?
+    }
+
+    fn visit_rows(
+        &self,
+        start: Revision,
+        end: Revision,
+        mut visit: impl FnMut(&str, Version) -> bool,
+    ) -> Result<(), ReadError> {
+        let fail = |error: StorageError| read_error(self.generation, error.into());
+        for row in self.table(LOG)?.range(start..=end).map_err(fail)? {
+            let (revision, row) = row.map_err(fail)?;
+            let Some((key, version)) = record::decode(revision.value(), row.value()) else {
+                return Err(ReadError::Failed(unreadable(revision.value())));
+            };
+            if !visit(key, version) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ReadError {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            ReadError::Stale(_) => unavailable("its database could not be opened again".to_owned()),
+            ReadError::Failed(error) => error,
+        }
+    }
+}
+
+fn write(database: &Database, work: &Work) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut log = transaction.open_table(LOG)?;
+        let mut values = transaction.open_table(VALUES)?;
+        let mut row = Vec::with_capacity(128);
+        let mut end = log.upper_bound_mut(Bound::<Revision>::Unbounded)?;
+        for record in &work.records {
+            row.clear();
+            record::encode(&record.key, &record.version, &mut row);
+            end.insert_before(record.revision(), row.as_slice()).map_err(appended)?;
+        }
+        end.close().map_err(appended)?;
+        let mut end = values.upper_bound_mut(Bound::<Revision>::Unbounded)?;
+        for record in &work.records {
+            if let Some(value) = &record.value {
+                end.insert_before(record.revision(), &value[..]).map_err(appended)?;
+            }
+        }
+        end.close().map_err(appended)?;
+        for revision in &work.forgotten {
+            log.remove(revision)?;
+            values.remove(revision)?;
+        }
+        let mut meta = transaction.open_table(META)?;
+        let mut gaps = transaction.open_table(GAPS)?;
+        if let Some(marks) = &work.marks {
+            meta.insert("reserved", marks.reserved)?;
+            meta.insert("compacted", marks.compacted)?;
+            gaps.retain(|_, _| false)?;
+            for (from, to) in &marks.gaps {
+                gaps.insert(from, to)?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn appended(error: impl std::fmt::Display) -> redb::Error {
+    redb::Error::Corrupted(format!("append a revision: {error}"))
+}
+
+fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, Arc<Faults>), Error> {
+    let faults = Arc::new(Faults::default());
+    let storage = medium.open().map_err(|error| unavailable(error.to_string()))?;
+    let storage = Watched { storage, faults: Arc::clone(&faults) };
+    let open = || Database::builder().set_cache_size(cache_bytes).create_with_backend(storage);
+    match guarded(open)? {
+        Ok(database) => Ok((database, faults)),
+        Err(error) => Err(match (faults.found(), error) {
+            (Some(Fault::Full(text)), _) => Error::NoSpace(text),
+            (Some(Fault::Lost(text)), _) => unavailable(text),
+            (None, DatabaseError::Storage(StorageError::Io(error))) => Error::Corrupt(error.to_string()),
+            (None, error) => Error::Corrupt(error.to_string()),
+        }),
+    }
+}
+
+/// The database may panic on a file that somebody else has written into, or that its disk has changed.
+fn guarded<T>(access: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(access)).map_err(|_| Error::Corrupt("its pages contradict each other".to_owned()))
+}
+
+fn read_error(generation: u64, error: redb::Error) -> ReadError {
+    match error {
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed | redb::Error::Io(_) => ReadError::Stale(generation),
+        error => ReadError::Failed(Error::Corrupt(error.to_string())),
+    }
+}
+
+fn unreadable(revision: Revision) -> Error {
+    Error::Corrupt(format!("the row of revision {revision} cannot be read"))
+}
+
+fn unavailable(reason: String) -> Error {
+    Error::Unavailable { reason, applied: Applied::No }
+}

@@ -1,0 +1,206 @@
+//! The data folder: who may use it, and which format it has.
+//!
+//! `format` names the format and says whether the folder was ever complete. It is written before anything else and
+//! again when the database exists, so that a start that was cut short can be told from a database that somebody
+//! removed. `lock` is held by flock for as long as the store is open; the kernel drops it with the process, however
+//! that ends, and the process id in it is for the message only.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::OpenError;
+
+const FORMAT: u32 = 1;
+const MAGIC: &str = "corten-store";
+
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Whether the database has yet to be made.
+    pub(super) fresh: bool,
+    _lock: File,
+}
+
+enum Format {
+    Absent,
+    Unfinished,
+    Complete,
+}
+
+impl Folder {
+    pub(super) fn open(path: &Path) -> Result<Folder, OpenError> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create data folder", path))?;
+        let format = read_format(path)?;
+        if let (Format::Absent, Some(stranger)) = (&format, stranger(path)?) {
+            return Err(OpenError::Foreign { folder: path.into(), reason: format!("it holds {stranger}") });
+        }
+        let lock = lock(path)?;
+        // Read again: it may have been made between the first look and the lock.
+        let fresh = !matches!(read_format(path)?, Format::Complete);
+        let folder = Folder { path: path.into(), fresh, _lock: lock };
+        let database = folder.database();
+        if fresh {
+            folder.write_format("new")?;
+            match fs::remove_file(&database) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove the unfinished", &database)(error));
+                }
+                _ => {}
+            }
+        } else if !database.exists() {
+            let reason = format!("{} is missing", database.display());
+            return Err(OpenError::Corrupt { folder: path.into(), reason });
+        }
+        Ok(folder)
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("store.redb")
+    }
+
+    /// To be called once the database is on disk.
+    pub(super) fn complete(&self) -> Result<(), OpenError> {
+        if self.fresh { self.write_format("complete") } else { Ok(()) }
+    }
+
+    fn write_format(&self, state: &str) -> Result<(), OpenError> {
+        let (path, next) = (self.path.join("format"), self.path.join("format.next"));
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&next)?;
+            writeln!(file, "{MAGIC} {FORMAT} {state}")?;
+            file.sync_all()?;
+            fs::rename(&next, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(failed("write", &path))
+    }
+}
+
+fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + use<'a> {
+    move |source| OpenError::Io { action, path: path.into(), source }
+}
+
+/// A file that no store put there.
+fn stranger(folder: &Path) -> Result<Option<String>, OpenError> {
+    for entry in fs::read_dir(folder).map_err(failed("read data folder", folder))? {
+        let name = entry.map_err(failed("read data folder", folder))?.file_name();
+        // The root of a file system has a folder of its own.
+        if name != "lock" && name != "format.next" && name != "lost+found" {
+            return Ok(Some(name.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn read_format(folder: &Path) -> Result<Format, OpenError> {
+    let path = folder.join("format");
+    let mut text = Vec::new();
+    match File::open(&path).and_then(|file| file.take(100).read_to_end(&mut text)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Format::Absent),
+        Err(error) => return Err(failed("read", &path)(error)),
+    }
+    let text = String::from_utf8_lossy(&text);
+    let foreign = || OpenError::Foreign {
+        folder: folder.into(),
+        reason: format!("its file `format` says {:?}", text.trim_end()),
+    };
+    let mut words = text.split_whitespace();
+    if words.next() != Some(MAGIC) {
+        return Err(foreign());
+    }
+    let found: u32 = words.next().and_then(|word| word.parse().ok()).ok_or_else(foreign)?;
+    match (found, words.next()) {
+        (found, _) if found > FORMAT => Err(OpenError::Newer { folder: folder.into(), found, known: FORMAT }),
+        (FORMAT, Some("complete")) => Ok(Format::Complete),
+        (FORMAT, Some("new")) => Ok(Format::Unfinished),
+        _ => Err(foreign()),
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed("open", &path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            let holder = match file.read_to_string(&mut holder) {
+                Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
+                _ => "another process".to_owned(),
+            };
+            return Err(OpenError::InUse { folder: folder.into(), holder });
+        }
+        Err(error) => return Err(failed("lock", &path)(error.into())),
+    }
+    let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    // On a full disk the message of a second process will name no number; that is no reason to refuse the first.
+    if let Err(error) = write {
+        tracing::warn!(path = %path.display(), %error, "could not write the process id");
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(prepare: impl FnOnce(&Path), expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
+        let shown = match Folder::open(folder.path()) {
+            Ok(folder) => format!("fresh: {}", folder.fresh),
+            Err(error) => error.to_string().replace(&folder.path().display().to_string(), "DIR"),
+        };
+        assert!(shown.contains(expected), "{shown}");
+    }
+
+    fn put(name: &'static str, text: &'static str) -> impl FnOnce(&Path) {
+        move |folder| fs::write(folder.join(name), text).unwrap()
+    }
+
+    #[test]
+    fn folders_are_told_apart() {
+        check(|_| {}, "fresh: true");
+        check(put("lock", "12\n"), "fresh: true");
+        check(put("format", "corten-store 1 new\n"), "fresh: true");
+        check(put("notes.txt", "hello"), "folder DIR is not a Corten store: it holds notes.txt");
+        check(put("format", "something else\n"), "its file `format` says \"something else\"");
+        check(put("format", "corten-store x\n"), "is not a Corten store");
+        check(
+            put("format", "corten-store 2 complete\n"),
+            "DIR has format 2, and this version of Corten knows formats up to 1",
+        );
+        check(put("format", "corten-store 1 complete\n"), "DIR/store.redb is missing");
+    }
+
+    #[test]
+    fn a_second_user_is_refused_while_the_first_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Folder::open(folder.path()).unwrap();
+        let refused = Folder::open(folder.path()).err().expect("the lock is held").to_string();
+        assert!(refused.contains(&format!("is in use by process {}", std::process::id())), "{refused}");
+        assert!(refused.contains(&folder.path().display().to_string()), "{refused}");
+        drop(first);
+        assert!(Folder::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_path_that_is_no_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Folder::open(&file).err().expect("it is a file").to_string();
+        assert!(error.starts_with("cannot create data folder"), "{error}");
+    }
+}

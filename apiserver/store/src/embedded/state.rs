@@ -1,0 +1,369 @@
+//! What the engine knows in memory, and the rules by which it changes.
+//!
+//! A change goes through three places. In *flight* it has a revision and the rules for its key hold against it, but
+//! nobody sees it: it waits for the commit that makes it durable. *Visible*, it is in the index and with the watchers.
+//! Lazy changes may become visible before they are on the disk; until they are, they are *unsaved*. Changes become
+//! visible in the order of their revisions, so a lazy one that finds durable ones in flight waits with them.
+//!
+//! When a commit fails, everything in flight fails with it and its revisions are given again: nobody has seen them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::disk::{Marks, Work};
+use super::feed::Feeds;
+use super::history::{Index, Version};
+use super::record::Record;
+use crate::error::Error;
+use crate::store::{Companion, Durability, Expect, Key, Revision};
+use corten_runtime::Instant;
+
+/// How many revisions are reserved ahead. A crash skips at most so many.
+const BLOCK: Revision = 4096;
+/// Unsaved values beyond this are not left to the timer.
+const UNSAVED_BYTES_MAX: usize = 8 << 20;
+/// Rows removed in one commit, so that compaction holds up no writer for long.
+const FORGOTTEN_MAX: usize = 512;
+
+pub(super) type Answer = oneshot::Receiver<Result<(), Error>>;
+
+pub(super) struct State {
+    pub(super) index: Index,
+    /// The revision of the last visible change.
+    pub(super) visible: Revision,
+    /// The last revision given out.
+    assigned: Revision,
+    pub(super) marks: Marks,
+    /// The same, as they are on the disk.
+    saved: Marks,
+    /// Visible but not on the disk yet, oldest first.
+    unsaved: VecDeque<Arc<Record>>,
+    unsaved_bytes: usize,
+    queue: Vec<Flight>,
+    /// The newest change in flight of each key that has one.
+    overlay: HashMap<Key, Arc<Record>>,
+    /// Writers who wait to see what becomes of a change in flight.
+    parked: Vec<oneshot::Sender<()>>,
+    forgotten: VecDeque<Revision>,
+    /// Who waits for everything so far to be on the disk.
+    barriers: Vec<oneshot::Sender<Result<(), Error>>>,
+    pub(super) mode: Mode,
+    pub(super) feeds: Feeds,
+    /// By the end of their time to live, in milliseconds since 1970.
+    pub(super) expiries: BTreeMap<(u64, Revision), Key>,
+    pub(super) timers: Timers,
+    /// The next commit is due even if no writer waits.
+    pub(super) flush: bool,
+    pub(super) closing: bool,
+    /// To be woken once the lock is given back.
+    pub(super) wakers: Vec<Waker>,
+    /// Set when a time to live ends before all others; the timers are to be told.
+    pub(super) expires_sooner: bool,
+}
+
+/// Moments that somebody asked for.
+#[derive(Default)]
+pub(super) struct Timers {
+    pub(super) flush: Option<Instant>,
+    pub(super) compact: Option<(Instant, Revision)>,
+    pub(super) expire_again: Option<Instant>,
+}
+
+pub(super) enum Mode {
+    Writing,
+    /// The last commit failed, and the next may succeed. Nothing becomes visible before it is on the disk.
+    Stuck(String),
+    Broken(String),
+}
+
+/// A change in flight.
+pub(super) struct Flight {
+    record: Arc<Record>,
+    answer: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+/// What a writer wants of a key.
+pub(super) struct Change {
+    pub(super) key: Key,
+    pub(super) expect: Expect,
+    pub(super) durability: Durability,
+    pub(super) value: Option<Bytes>,
+    pub(super) expires: u64,
+    pub(super) companion: Option<Companion>,
+}
+
+pub(super) enum Offer {
+    /// Visible already.
+    Done(Arc<Record>),
+    InFlight(Arc<Record>, Answer),
+    /// The key has changes in flight on which the answer depends. Offer it again then.
+    Parked(oneshot::Receiver<()>, Change),
+    Conflict,
+    /// A deletion of what is not there.
+    Nothing,
+}
+
+/// A commit's work and whom to tell.
+pub(super) struct Batch {
+    pub(super) work: Work,
+    unsaved: usize,
+    fresh: Vec<Flight>,
+    barriers: Vec<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl State {
+    pub(super) fn new(rows: Vec<(Key, Version)>, saved: Marks) -> State {
+        let mut index = Index::default();
+        let mut expiries = BTreeMap::new();
+        let kept = rows.last().map_or(0, |(_, version)| version.revision).max(saved.compacted).max(1);
+        for (key, version) in rows {
+            if version.expires != 0 {
+                expiries.insert((version.expires, version.revision), key.clone());
+            }
+            if let Some(before) = index.apply(&key, version).filter(|before| before.expires != 0) {
+                expiries.remove(&(before.expires, before.revision));
+            }
+        }
+        let forgotten = index.compact(saved.compacted).into();
+        let visible = kept.max(saved.reserved);
+        let mut marks = saved.clone();
+        // After a crash, whoever saw a revision in between may have seen changes that are lost.
+        if visible > kept + 1 && !marks.gaps.contains(&(kept, visible)) {
+            marks.gaps.push((kept, visible));
+        }
+        State {
+            index,
+            visible,
+            assigned: visible,
+            marks,
+            saved,
+            unsaved: VecDeque::new(),
+            unsaved_bytes: 0,
+            queue: Vec::new(),
+            overlay: HashMap::new(),
+            parked: Vec::new(),
+            forgotten,
+            barriers: Vec::new(),
+            mode: Mode::Writing,
+            feeds: Feeds::default(),
+            expiries,
+            timers: Timers::default(),
+            flush: false,
+            closing: false,
+            wakers: Vec::new(),
+            expires_sooner: false,
+        }
+    }
+
+    /// Whether what happened right after `revision` is forgotten or lost.
+    pub(super) fn check_known(&self, revision: Revision) -> Result<(), Error> {
+        let compacted = self.marks.compacted;
+        if revision < compacted {
+            return Err(Error::Compacted { requested: revision, compacted });
+        }
+        match self.marks.gaps.iter().find(|(from, to)| *from < revision && revision < *to) {
+            Some((_, to)) => Err(Error::Compacted { requested: revision, compacted: *to }),
+            None => Ok(()),
+        }
+    }
+
+    /// As it is in memory, if it is.
+    pub(super) fn unsaved(&self, revision: Revision) -> Option<&Arc<Record>> {
+        let at = self.unsaved.partition_point(|record| record.revision() < revision);
+        self.unsaved.get(at).filter(|record| record.revision() == revision)
+    }
+
+    pub(super) fn unsaved_after(&self, revision: Revision) -> impl Iterator<Item = &Arc<Record>> {
+        self.unsaved.iter().skip(self.unsaved.partition_point(|record| record.revision() <= revision))
+    }
+
+    /// Takes a change in, or says why not.
+    pub(super) fn offer(&mut self, change: Change) -> Result<Offer, Error> {
+        if self.closing {
+            return Err(Error::Closed);
+        }
+        if let Mode::Broken(reason) = &self.mode {
+            return Err(Error::Broken(reason.clone()));
+        }
+        let in_flight = self.overlay.get(&change.key);
+        let before = match in_flight {
+            Some(record) => Some(record.version).filter(Version::is_live),
+            None => self.index.newest(&change.key),
+        };
+        let revision_before = before.map_or(0, |version| version.revision);
+        let expected = match change.expect {
+            Expect::Any => true,
+            Expect::Absent => revision_before == 0,
+            Expect::ModRevision(revision) => revision == revision_before,
+        };
+        let nothing = change.value.is_none() && before.is_none();
+        if !expected || nothing {
+            if in_flight.is_some() {
+                let (sender, receiver) = oneshot::channel();
+                self.parked.push(sender);
+                return Ok(Offer::Parked(receiver, change));
+            }
+            return Ok(if expected { Offer::Nothing } else { Offer::Conflict });
+        }
+        Ok(self.take_in(change, before))
+    }
+
+    fn take_in(&mut self, change: Change, before: Option<Version>) -> Offer {
+        let alone = self.assigned == self.visible;
+        self.assigned += 1;
+        let revision = self.assigned;
+        let create_revision = match (&change.value, before) {
+            (None, _) => 0,
+            (Some(_), Some(before)) => before.create_revision,
+            (Some(_), None) => revision,
+        };
+        let record = Arc::new(Record {
+            key: change.key,
+            version: Version { revision, create_revision, expires: change.expires },
+            value: change.value,
+            previous: before.map_or(0, |before| before.revision),
+            companion: change.companion,
+        });
+        let lazy = change.durability == Durability::Lazy
+            && alone
+            && matches!(self.mode, Mode::Writing)
+            && revision < self.saved.reserved
+            && self.unsaved_bytes < UNSAVED_BYTES_MAX;
+        if lazy {
+            self.unsaved_bytes += record.value.as_ref().map_or(0, Bytes::len);
+            self.unsaved.push_back(Arc::clone(&record));
+            self.show(&record);
+            return Offer::Done(record);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.overlay.insert(record.key.clone(), Arc::clone(&record));
+        self.queue.push(Flight { record: Arc::clone(&record), answer: Some(sender) });
+        Offer::InFlight(record, receiver)
+    }
+
+    /// Makes a change visible to readers and watchers.
+    fn show(&mut self, record: &Arc<Record>) {
+        let version = record.version;
+        if let Some(before) = self.index.apply(&record.key, version).filter(|before| before.expires != 0) {
+            self.expiries.remove(&(before.expires, before.revision));
+        }
+        if version.expires != 0 {
+            let expiry = (version.expires, version.revision);
+            self.expires_sooner |= self.expiries.keys().next().is_none_or(|first| expiry < *first);
+            self.expiries.insert(expiry, record.key.clone());
+        }
+        self.visible = version.revision;
+        self.feeds.push(record, &mut self.wakers);
+    }
+
+    /// Forgets in memory at once, and on the disk with the next commits.
+    pub(super) fn compact(&mut self, revision: Revision) -> Result<(), Error> {
+        if revision > self.visible {
+            return Err(Error::FutureRevision { requested: revision, current: self.visible });
+        }
+        if revision <= self.marks.compacted {
+            return Err(Error::Compacted { requested: revision, compacted: self.marks.compacted });
+        }
+        self.marks.compacted = revision;
+        self.marks.gaps.retain(|(_, to)| *to > revision);
+        self.forgotten.extend(self.index.compact(revision));
+        Ok(())
+    }
+
+    /// Resolves once everything so far is on the disk.
+    pub(super) fn barrier(&mut self) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        self.barriers.push(sender);
+        self.flush = true;
+        receiver
+    }
+
+    pub(super) fn has_unsaved(&self) -> bool {
+        !self.unsaved.is_empty()
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        let willing = matches!(self.mode, Mode::Writing);
+        !self.queue.is_empty() || self.flush || self.closing || (willing && !self.forgotten.is_empty())
+    }
+
+    /// What the next commit has to write; it belongs to the committer until `committed` or `failed`.
+    pub(super) fn take_batch(&mut self) -> Batch {
+        self.flush = false;
+        let fresh = std::mem::take(&mut self.queue);
+        let last = fresh.last().map_or(self.visible, |flight| flight.record.revision());
+        if self.closing {
+            self.marks.reserved = last;
+        } else if last + BLOCK / 2 > self.saved.reserved && !(fresh.is_empty() && self.unsaved.is_empty()) {
+            self.marks.reserved = last + BLOCK;
+        }
+        let mut records = Vec::with_capacity(self.unsaved.len() + fresh.len());
+        records.extend(self.unsaved.iter().cloned());
+        records.extend(fresh.iter().map(|flight| Arc::clone(&flight.record)));
+        let rows = self.forgotten.len().min(FORGOTTEN_MAX);
+        let work = Work {
+            records,
+            forgotten: self.forgotten.iter().take(rows).copied().collect(),
+            marks: (self.marks != self.saved).then(|| self.marks.clone()),
+        };
+        Batch { work, unsaved: self.unsaved.len(), fresh, barriers: std::mem::take(&mut self.barriers) }
+    }
+
+    pub(super) fn committed(&mut self, batch: Batch) -> Answers {
+        for record in self.unsaved.drain(..batch.unsaved) {
+            self.unsaved_bytes -= record.value.as_ref().map_or(0, Bytes::len);
+        }
+        self.forgotten.drain(..batch.work.forgotten.len());
+        if let Some(marks) = batch.work.marks {
+            self.saved = marks;
+        }
+        self.mode = Mode::Writing;
+        let mut answers = Answers { result: Ok(()), senders: batch.barriers };
+        for flight in batch.fresh {
+            let revision = flight.record.revision();
+            self.show(&flight.record);
+            if self.overlay.get(&flight.record.key).is_some_and(|newest| newest.revision() == revision) {
+                self.overlay.remove(&flight.record.key);
+            }
+            answers.senders.extend(flight.answer);
+        }
+        self.parked.clear();
+        answers
+    }
+
+    pub(super) fn failed(&mut self, batch: Batch, error: &Error) -> Answers {
+        self.mode = match error {
+            Error::NoSpace(reason) | Error::Unavailable { reason, .. } => Mode::Stuck(reason.clone()),
+            error => Mode::Broken(error.to_string()),
+        };
+        self.marks.reserved = self.saved.reserved;
+        let mut answers = Answers { result: Err(error.clone()), senders: batch.barriers };
+        answers.senders.append(&mut self.barriers);
+        for flight in batch.fresh.into_iter().chain(self.queue.drain(..)) {
+            answers.senders.extend(flight.answer);
+        }
+        self.overlay.clear();
+        self.assigned = self.visible;
+        self.parked.clear();
+        answers
+    }
+}
+
+/// Writers to be answered once the lock is given back.
+pub(super) struct Answers {
+    result: Result<(), Error>,
+    senders: Vec<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Answers {
+    pub(super) fn send(self) {
+        for sender in self.senders {
+            // A writer who left does not hear it.
+            let _ = sender.send(self.result.clone());
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The contract of `Store`, checked against every engine; what only one engine promises; and what they endure.
+
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test may end by a panic, and has memory")]
+
+mod conformance;
+mod crashes;
+mod embedded;
+mod etcd;
+mod full_disk;
+mod history;
+mod sim;
+mod support;
+mod torture;

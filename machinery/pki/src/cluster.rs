@@ -1,0 +1,276 @@
+//! The `pki` folder of the data folder.
+//!
+//! | files | what |
+//! |---|---|
+//! | ca.crt, ca.key | the cluster CA: everybody's client certificates, and the API server's own |
+//! | front-proxy-ca.crt, .key | the CA of whoever may speak for a user to an extension API server |
+//! | sa.key, sa.pub | what service-account tokens are signed with |
+//! | apiserver, admin, controller-manager, scheduler, node-NAME, front-proxy-client (.crt, .key) | leaves |
+//!
+//! A key is written before its certificate, so that a crash between the two leaves a key without a certificate, for
+//! which one is made at the next start. A leaf keeps its key when it is renewed: then one file changes, in one rename,
+//! and no crash can leave a pair that does not fit. Whatever else is odd is an error, and the files stay as they are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use corten_runtime::{CancellationToken, Clock, Random, Wall};
+use parking_lot::Mutex;
+use rcgen::KeyPair;
+
+use crate::authority::{self, Authority, Leaf, Signer};
+use crate::certificate::{self, Pair};
+use crate::files::{self, PUBLIC, SECRET};
+use crate::service_account::SigningKey;
+
+/// The clock may be set while a long sleep goes on, so nobody sleeps longer than this at a time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(12 * 60 * 60);
+const SHORTEST_SLEEP: Duration = Duration::from_secs(60);
+/// How soon a renewal that failed (a full disk) is tried again.
+const RETRY: Duration = Duration::from_secs(5 * 60);
+
+/// The cluster's authorities, its signing key, and the leaves that were asked for.
+pub struct Pki {
+    folder: PathBuf,
+    clock: Clock,
+    random: Random,
+    cluster_ca: Authority,
+    front_proxy_ca: Authority,
+    service_account_key: Arc<SigningKey>,
+    /// By file name; those that are kept valid.
+    leaves: Mutex<BTreeMap<String, (Leaf, Arc<Pair>)>>,
+}
+
+impl Pki {
+    /// Opens the folder, and makes what is missing in it.
+    pub fn open(folder: &Path, clock: &Clock, random: &Random) -> Result<Pki> {
+        files::create_folder(folder)?;
+        Ok(Pki {
+            cluster_ca: open_authority(folder, "ca", "kubernetes", clock.now(), random)?,
+            front_proxy_ca: open_authority(folder, "front-proxy-ca", "front-proxy-ca", clock.now(), random)?,
+            service_account_key: Arc::new(open_signing_key(folder)?),
+            folder: folder.to_owned(),
+            clock: clock.clone(),
+            random: random.clone(),
+            leaves: Mutex::default(),
+        })
+    }
+
+    pub fn cluster_ca(&self) -> &Authority {
+        &self.cluster_ca
+    }
+
+    pub fn front_proxy_ca(&self) -> &Authority {
+        &self.front_proxy_ca
+    }
+
+    pub fn service_account_key(&self) -> &Arc<SigningKey> {
+        &self.service_account_key
+    }
+
+    /// The leaf's certificate and key: from its files if they are there, made otherwise, renewed if that is due or if
+    /// it lacks a name. From now on `renew` keeps it valid.
+    pub fn leaf(&self, leaf: Leaf) -> Result<Arc<Pair>> {
+        if leaf.file.contains(['/', '\0']) || leaf.file.starts_with('.') {
+            bail!("{:?} cannot be the name of a file", leaf.file);
+        }
+        let pair = Arc::new(self.open_leaf(&leaf)?);
+        self.leaves.lock().insert(leaf.file.clone(), (leaf, Arc::clone(&pair)));
+        Ok(pair)
+    }
+
+    /// When the next leaf must be renewed; that may be in the past.
+    pub fn next_due(&self) -> Option<Wall> {
+        self.leaves.lock().values().map(|(_, pair)| pair.certificate.renew_at()).min()
+    }
+
+    /// Renews what is due now, and tells of each by its file name. After an error the rest is still due.
+    pub fn renew(&self, mut renewed: impl FnMut(&str, &Arc<Pair>)) -> Result<()> {
+        let now = self.clock.now();
+        let mut leaves = self.leaves.lock();
+        for (file, (leaf, pair)) in leaves.iter_mut().filter(|(_, (_, pair))| pair.certificate.renew_at() <= now) {
+            let key = authority::load_key(pair.key_pem.as_bytes())?;
+            *pair = Arc::new(self.sign(leaf, &key, pair.key_pem.clone())?);
+            renewed(file, pair);
+        }
+        Ok(())
+    }
+
+    /// Renews each leaf when it is due, until cancelled.
+    pub async fn keep_renewed(self: Arc<Self>, token: CancellationToken, mut renewed: impl FnMut(&str, &Arc<Pair>)) {
+        loop {
+            let outcome = self.renew(|file, pair| {
+                tracing::info!(certificate = file, "renewed a certificate");
+                renewed(file, pair);
+            });
+            let wait = match outcome {
+                // A leaf whose CA ends soon is due again at once, so there is a least pause.
+                Ok(()) => self
+                    .next_due()
+                    .map_or(LONGEST_SLEEP, |due| due.since(self.clock.now()).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)),
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), again_after = ?RETRY, "renew certificates");
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                () = token.cancelled() => return,
+            }
+        }
+    }
+
+    fn open_leaf(&self, leaf: &Leaf) -> Result<Pair> {
+        let (certificate_path, key_path) = paths(&self.folder, &leaf.file);
+        let (certificate, key) = (files::read_if_exists(&certificate_path)?, open_key(&key_path)?);
+        match (certificate, key) {
+            (None, None) => {
+                let key = KeyPair::generate().context("make a key")?;
+                let key_pem = key.serialize_pem();
+                files::write_atomically(&key_path, key_pem.as_bytes(), SECRET)?;
+                self.sign(leaf, &key, key_pem)
+            }
+            (None, Some(key_pem)) => {
+                let key = authority::load_key(key_pem.as_bytes()).with_context(|| unusable_leaf(&key_path))?;
+                self.sign(leaf, &key, key_pem)
+            }
+            (Some(_), None) => {
+                let problem = anyhow!("{} is there, but its key is missing", certificate_path.display());
+                Err(problem.context(unusable_leaf(&key_path)))
+            }
+            (Some(certificate_pem), Some(key_pem)) => {
+                self.check_leaf(leaf, &certificate_pem, key_pem).with_context(|| unusable_leaf(&certificate_path))
+            }
+        }
+    }
+
+    /// The pair if it is the leaf's; signed anew where only names or time are lacking.
+    fn check_leaf(&self, leaf: &Leaf, certificate_pem: &[u8], key_pem: String) -> Result<Pair> {
+        let pair = Pair::from_pem(certificate_pem, key_pem.as_bytes())?;
+        let der = certificate::chain(certificate_pem)?;
+        if !pair.certificate.is_signed_by(&der[0], &self.signer(leaf).certificate) {
+            bail!("another CA than {} signed it", self.signer(leaf).certificate.common_name);
+        }
+        let organizations: Vec<_> = leaf.organization.iter().collect();
+        if pair.certificate.common_name != leaf.common_name
+            || !pair.certificate.organizations.iter().eq(organizations.iter().copied())
+        {
+            bail!("it is made out to {:?}, not to {:?}", pair.certificate.common_name, leaf.common_name);
+        }
+        let has_names = leaf.names.dns.iter().all(|name| pair.certificate.dns_names.contains(name))
+            && leaf.names.ips.iter().all(|ip| pair.certificate.ips.contains(ip));
+        let now = self.clock.now();
+        if has_names && pair.certificate.not_before <= now && now < pair.certificate.renew_at() {
+            return Ok(pair);
+        }
+        tracing::info!(certificate = leaf.file, "signing the certificate anew");
+        let key = authority::load_key(key_pem.as_bytes())?;
+        self.sign(leaf, &key, key_pem)
+    }
+
+    fn sign(&self, leaf: &Leaf, key: &KeyPair, key_pem: String) -> Result<Pair> {
+        let certificate_pem = self.signer(leaf).issue(leaf, key, self.clock.now(), &self.random)?;
+        let pair = Pair::from_pem(certificate_pem.as_bytes(), key_pem.as_bytes())?;
+        files::write_atomically(&paths(&self.folder, &leaf.file).0, certificate_pem.as_bytes(), PUBLIC)?;
+        Ok(pair)
+    }
+
+    fn signer(&self, leaf: &Leaf) -> &Authority {
+        match leaf.signer {
+            Signer::Cluster => &self.cluster_ca,
+            Signer::FrontProxy => &self.front_proxy_ca,
+        }
+    }
+}
+
+fn open_authority(folder: &Path, file: &str, common_name: &str, now: Wall, random: &Random) -> Result<Authority> {
+    let (certificate_path, key_path) = paths(folder, file);
+    let create = |key: KeyPair| {
+        let authority = Authority::create(common_name, key, now, random)?;
+        files::write_atomically(&certificate_path, authority.certificate_pem.as_bytes(), PUBLIC)?;
+        Ok(authority)
+    };
+    match (files::read_if_exists(&certificate_path)?, open_key(&key_path)?) {
+        (None, None) => {
+            let key = KeyPair::generate().context("make a key")?;
+            files::write_atomically(&key_path, key.serialize_pem().as_bytes(), SECRET)?;
+            create(key)
+        }
+        (None, Some(key_pem)) => {
+            let key = authority::load_key(key_pem.as_bytes()).with_context(|| unusable_authority(&key_path))?;
+            create(key)
+        }
+        (Some(_), None) => {
+            let problem = anyhow!("{} is there, but its key is missing", certificate_path.display());
+            Err(problem.context(unusable_authority(&key_path)))
+        }
+        (Some(certificate_pem), Some(key_pem)) => Authority::load(&certificate_pem, key_pem.as_bytes(), now)
+            .with_context(|| unusable_authority(&certificate_path)),
+    }
+}
+
+fn open_signing_key(folder: &Path) -> Result<SigningKey> {
+    let (path, public_path) = (folder.join("sa.key"), folder.join("sa.pub"));
+    let key = match open_key(&path)? {
+        Some(pem) => SigningKey::from_pem(pem.as_bytes()).with_context(|| unusable_signing_key(&path))?,
+        None if public_path.exists() => {
+            let problem = anyhow!("{} is there, but its key is missing", public_path.display());
+            return Err(problem.context(unusable_signing_key(&path)));
+        }
+        None => {
+            let pem = KeyPair::generate().context("make a key")?.serialize_pem();
+            files::write_atomically(&path, pem.as_bytes(), SECRET)?;
+            SigningKey::from_pem(pem.as_bytes())?
+        }
+    };
+    match files::read_if_exists(&public_path)? {
+        None => files::write_atomically(&public_path, key.verifying_key().to_pem().as_bytes(), PUBLIC)?,
+        Some(pem) => {
+            let known = crate::service_account::verifying_keys(&pem);
+            let known = known.with_context(|| unusable_signing_key(&public_path))?;
+            if known.iter().all(|known| known.id() != key.verifying_key().id()) {
+                let problem = anyhow!("it is not the public half of {}", path.display());
+                return Err(problem.context(unusable_signing_key(&public_path)));
+            }
+        }
+    }
+    Ok(key)
+}
+
+fn open_key(path: &Path) -> Result<Option<String>> {
+    let Some(bytes) = files::read_if_exists(path)? else { return Ok(None) };
+    files::make_private(path)?;
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{} is no text, so it holds no PEM", path.display()))?;
+    Ok(Some(text))
+}
+
+fn paths(folder: &Path, file: &str) -> (PathBuf, PathBuf) {
+    (folder.join(format!("{file}.crt")), folder.join(format!("{file}.key")))
+}
+
+fn unusable_leaf(path: &Path) -> String {
+    let pattern = path.with_extension("{crt,key}");
+    format!("cannot use {} (to have the certificate made anew, remove {})", path.display(), pattern.display())
+}
+
+fn unusable_authority(path: &Path) -> String {
+    let folder = path.parent().unwrap_or(path).display();
+    format!(
+        "cannot use {} (restore it from a backup; or remove the folder {folder}, after which every certificate and \
+         kubeconfig of this cluster is made anew and those handed out no longer count)",
+        path.display()
+    )
+}
+
+fn unusable_signing_key(path: &Path) -> String {
+    let pattern = path.with_file_name("sa.{key,pub}");
+    format!(
+        "cannot use {} (restore it from a backup; or remove {}, after which service-account tokens handed out no \
+         longer count)",
+        path.display(),
+        pattern.display()
+    )
+}

@@ -1,0 +1,157 @@
+//! Putting a context into a kubeconfig that belongs to a user.
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use corten_config::yaml::{Node, Value};
+
+use super::{Access, Credential};
+use crate::files::{self, SECRET};
+
+/// The file that kubectl would write to: of $KUBECONFIG the first that exists, or else its last; without it
+/// ~/.kube/config. None if there is no home either.
+pub fn users_file(kubeconfig: Option<&OsStr>, home: Option<&Path>) -> Option<PathBuf> {
+    let listed: Vec<_> =
+        std::env::split_paths(kubeconfig.unwrap_or_default()).filter(|path| !path.as_os_str().is_empty()).collect();
+    let existing = listed.iter().find(|path| path.exists());
+    existing.or(listed.last()).cloned().or_else(|| home.map(|home| home.join(".kube/config")))
+}
+
+/// Puts the context, and a cluster and a user of the same name, into the file and makes it the current one. Everything
+/// else in the file stays, a namespace that the user chose for the context too. Returns whether the file changed.
+pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
+    // A link is followed, or else renaming would put a file in its place.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        files::create_folder(folder)?;
+    }
+    let _lock = Lock::take(&path)?;
+    let old = files::read_if_exists(&path)?.unwrap_or_default();
+    let changed = parse(&old).and_then(|mut document| {
+        let before = document.to_yaml();
+        put(&mut document, context, access)?;
+        let after = document.to_yaml();
+        Ok((before != after || old.is_empty()).then_some(after))
+    });
+    let changed = changed.with_context(|| {
+        format!("{} is no kubeconfig, and stays as it is; mend or move it, or name another file", path.display())
+    })?;
+    let Some(text) = changed else { return Ok(false) };
+    let owner = fs::metadata(&path).ok();
+    let mode = owner.as_ref().map_or(SECRET, |owner| owner.permissions().mode() & 0o777);
+    files::write_atomically(&path, text.as_bytes(), mode)?;
+    if let Some(owner) = owner {
+        // Root may write the file of another user, who wants to read it afterwards.
+        let kept = std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid()));
+        kept.with_context(|| format!("give {} back to its owner", path.display()))?;
+    }
+    Ok(true)
+}
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Node> {
+    let document = Node::parse(bytes).map_err(|error| anyhow!(error))?;
+    if document.is_null() {
+        return Ok(Node::map());
+    }
+    let entries = document.entries().context("it does not hold an object")?;
+    for (at, entry) in entries.iter().enumerate() {
+        // kubectl refuses such a file too, and changing one of the two would be a guess.
+        if entries[..at].iter().any(|earlier| earlier.key.text == entry.key.text) {
+            bail!("it has {:?} twice", entry.key.text);
+        }
+    }
+    for (field, expected) in [("kind", "Config"), ("apiVersion", "v1")] {
+        match document.get(field) {
+            Some(value) if !value.is_null() && value.as_str() != Some(expected) => {
+                bail!("its {field} is not {expected}");
+            }
+            _ => {}
+        }
+    }
+    for list in ["clusters", "contexts", "users"] {
+        let Some(value) = document.get(list).filter(|value| !value.is_null()) else { continue };
+        if !value.items().is_some_and(|items| items.iter().all(|item| item.entries().is_some())) {
+            bail!("its {list} are no list of objects");
+        }
+    }
+    Ok(document)
+}
+
+pub(super) fn put(document: &mut Node, name: &str, access: &Access) -> Result<()> {
+    document.set("apiVersion", Node::string("v1"));
+    let cluster = named(document, "clusters", name, "cluster")?;
+    *cluster = Node::map();
+    cluster.set("certificate-authority-data", Node::string(STANDARD.encode(&access.authority_pem)));
+    cluster.set("server", Node::string(&access.server));
+    let context = named(document, "contexts", name, "context")?;
+    context.set("cluster", Node::string(name));
+    context.set("user", Node::string(name));
+    document.set("current-context", Node::string(name));
+    document.set("kind", Node::string("Config"));
+    let user = named(document, "users", name, "user")?;
+    *user = Node::map();
+    match &access.credential {
+        Credential::Certificate { certificate_pem, key_pem } => {
+            user.set("client-certificate-data", Node::string(STANDARD.encode(certificate_pem)));
+            user.set("client-key-data", Node::string(STANDARD.encode(key_pem)));
+        }
+        Credential::Token(token) => user.set("token", Node::string(token)),
+    }
+    Ok(())
+}
+
+/// The object under `key` in the item of that name, both made where they are missing.
+fn named<'d>(document: &'d mut Node, list: &str, name: &str, key: &str) -> Result<&'d mut Node> {
+    let items = document.get_or_insert(list).context("it does not hold an object")?;
+    if items.is_null() {
+        *items = Node::list();
+    }
+    let items = items.items_mut().with_context(|| format!("its {list} are no list"))?;
+    let at = items.iter().position(|item| item.get("name").and_then(Node::as_str) == Some(name));
+    let at = at.unwrap_or_else(|| {
+        let mut item = Node::map();
+        item.set(key, Node::map());
+        item.set("name", Node::string(name));
+        items.push(item);
+        items.len() - 1
+    });
+    let object = items[at].get_or_insert(key).with_context(|| format!("its {list} are no objects"))?;
+    if !matches!(object.value, Value::Map(_)) {
+        *object = Node::map();
+    }
+    Ok(object)
+}
+
+/// kubectl's lock: a file that must not be there yet.
+struct Lock(PathBuf);
+
+impl Lock {
+    fn take(path: &Path) -> Result<Lock> {
+        let mut lock = path.as_os_str().to_owned();
+        lock.push(".lock");
+        let lock = PathBuf::from(lock);
+        match OpenOptions::new().write(true).create_new(true).open(&lock) {
+            Ok(_file) => Ok(Lock(lock)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+                "{} is locked by somebody who changes it; if nobody does, remove {}",
+                path.display(),
+                lock.display()
+            ),
+            Err(error) => Err(error).with_context(|| format!("create {}", lock.display())),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!(file = %self.0.display(), %error, "remove a lock file");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! One file for a command.
+
+pub mod server;
