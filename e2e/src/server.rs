@@ -105,7 +105,8 @@ impl Server {
         self.relaunch().await
     }
 
-    async fn relaunch(&mut self) -> anyhow::Result<()> {
+    /// Starts the killed or stopped server again, on the same data and port.
+    pub async fn relaunch(&mut self) -> anyhow::Result<()> {
         let own = self.own.as_mut().context(NOT_OURS)?;
         own.process = launch(own.folder.path(), own.port, &own.options)?;
         self.ready().await

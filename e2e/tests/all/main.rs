@@ -11,5 +11,6 @@ mod kubectl;
 mod lists;
 mod representations;
 mod support;
+mod torture;
 mod watches;
 mod writes;
