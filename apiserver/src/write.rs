@@ -216,6 +216,11 @@ pub trait Change: Send {
         existing: Option<&Existing>,
     ) -> impl Future<Output = Result<Tree>> + Send;
 
+    /// Whether the change is the server's own, to which the kind's rules for updates do not apply.
+    fn is_internal(&self) -> bool {
+        false
+    }
+
     /// The uid that the change is for, if it names one.
     fn uid(&self) -> Option<&str> {
         None
@@ -331,6 +336,9 @@ async fn attempt(
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
     let mut reservation = call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?;
+    if !change.is_internal() {
+        before_update(call, resource, storage, name, &mut tree, &existing, dry_run)?;
+    }
     let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run).await;
     settle(&mut reservation, result.is_ok()).await;
     result
@@ -384,7 +392,6 @@ async fn store_changed(
     mut tree: Tree,
     dry_run: bool,
 ) -> std::result::Result<Updated, Attempt> {
-    before_update(call, resource, storage, name, &mut tree, existing, dry_run)?;
     ignore_new_times(&mut tree, &existing.tree);
     let attributes = Attributes { name, ..Attributes::of(call, resource, Operation::Update, dry_run) };
     call.api.admission.validate(call, &attributes, Some(&tree), Some(&existing.tree)).await?;

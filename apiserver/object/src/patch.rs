@@ -13,8 +13,8 @@ use crate::tree::Tree;
 mod json_patch;
 mod lazy;
 mod merge_patch;
-mod restore;
-mod show;
+pub(crate) mod restore;
+pub(crate) mod show;
 mod strategic;
 
 /// The object that a patch leads to.
@@ -114,4 +114,9 @@ fn invalid(shown: &str, message: &str) -> Status {
 /// What upstream answers to a patch that it understood, but could not apply.
 fn rejected(message: &str) -> Status {
     Status::generic_server_response(422, "", "", "", "", message, 0, false)
+}
+
+/// What Go's decoder calls a value.
+pub(crate) fn json_kind(node: crate::tree::Node<'_>) -> &'static str {
+    lazy::go_kind(&json::to_string(node))
 }

@@ -95,8 +95,18 @@ impl<'s> Keys<'s> {
 
 impl<'s> TypeRef<'s> {
     /// A built-in object.
-    pub fn of(ty: TypeId) -> TypeRef<'static> {
+    pub fn built_in(ty: TypeId) -> TypeRef<'static> {
         TypeRef::Struct { ty, atomic: ty.get().atomic }
+    }
+
+    /// A custom object of a version with a schema.
+    pub fn custom(schema: &'s Structural) -> TypeRef<'s> {
+        TypeRef::CustomRoot { schema, metadata: corten_schema::ids::meta_v1::OBJECT_META }
+    }
+
+    /// A custom object of a version without one.
+    pub fn deduced() -> TypeRef<'static> {
+        TypeRef::Deduced
     }
 
     pub fn of_field(field: &'static Field) -> TypeRef<'static> {
@@ -217,12 +227,12 @@ impl<'s> Map<'s> {
                 Some(TypeRef::of_field(ty.field(field)))
             }
             Fields::Custom { schema, preserve, object } => match name {
-                "metadata" if object => Some(TypeRef::of(corten_schema::ids::meta_v1::OBJECT_META)),
+                "metadata" if object => Some(TypeRef::built_in(corten_schema::ids::meta_v1::OBJECT_META)),
                 "apiVersion" | "kind" if object => Some(TypeRef::Shape { shape: &Shape::String, markers: None }),
                 _ => schema.property(name).map(|schema| TypeRef::Custom { schema, preserve }),
             },
             Fields::CustomRoot { schema, metadata } => match name {
-                "metadata" => Some(TypeRef::of(metadata)),
+                "metadata" => Some(TypeRef::built_in(metadata)),
                 "apiVersion" | "kind" => Some(TypeRef::Shape { shape: &Shape::String, markers: None }),
                 _ => {
                     let preserve = schema.preserve_unknown;
