@@ -73,7 +73,7 @@ impl Options {
                 ));
             }
             if !matches!(policy.as_str(), "Foreground" | "Background" | "Orphan") {
-                errors.push(FieldError::not_supported(&path, policy.as_str(), &["Background", "Foreground", "Orphan"]));
+                errors.push(FieldError::not_supported(&path, policy.as_str(), &["Foreground", "Background", "Orphan", "nil"]));
             }
         }
         check_dry_run(dry_run, &mut errors);

@@ -42,7 +42,8 @@ fn check(ty: corten_schema::TypeId, text: Vec<u8>, bytes: Vec<u8>) -> Result<(),
         if written != compact {
             let at = written.iter().zip(&compact).take_while(|(a, b)| a == b).count();
             let around = |text: &[u8]| {
-                String::from_utf8_lossy(&text[at.saturating_sub(80).min(text.len())..(at + 80).min(text.len())]).into_owned()
+                String::from_utf8_lossy(&text[at.saturating_sub(80).min(text.len())..(at + 80).min(text.len())])
+                    .into_owned()
             };
             return Err(format!("from {what} to JSON: {}\n   instead of {}", around(&written), around(&compact)));
         }

@@ -4,7 +4,6 @@
 mod decode;
 mod encode;
 
-
 pub mod wire;
 
 pub use decode::{DecodeError, decode, decode_message};
@@ -26,7 +25,9 @@ pub struct Envelope {
 /// Opens an envelope; the error says what is wrong with it.
 pub fn open(bytes: &[u8]) -> Result<Envelope, DecodeError> {
     if !bytes.starts_with(MAGIC) {
-        return Err(DecodeError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]".into()));
+        return Err(DecodeError(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]".into(),
+        ));
     }
     let mut envelope = Envelope::default();
     let mut reader = wire::Reader::new(bytes, MAGIC.len()..bytes.len());

@@ -180,6 +180,12 @@ impl Tree {
     pub fn map(&mut self) -> Id {
         self.push(Slot::Map(EMPTY))
     }
+    /// A map of members that are sorted by name.
+    pub fn map_of(&mut self, members: &[(&str, Id)]) -> Id {
+        let links: Vec<Link> = members.iter().map(|&(name, value)| Link { key: self.add_text(name), value }).collect();
+        let span = self.add_links(links.into_iter());
+        self.push(Slot::Map(span))
+    }
     pub fn list(&mut self, items: &[Id]) -> Id {
         let span = self.add_links(items.iter().map(|&value| Link { key: Text { start: 0, len: 0 }, value }));
         self.push(Slot::List(span))

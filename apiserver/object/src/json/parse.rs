@@ -271,10 +271,7 @@ impl Parser {
     }
 
     /// `special` may take a member over: it returns its slot.
-    fn plain_object(
-        &mut self,
-        special: &mut dyn FnMut(&mut Self, Text) -> Result_<Option<Option<Id>>>,
-    ) -> Result_<Id> {
+    fn plain_object(&mut self, special: &mut dyn FnMut(&mut Self, Text) -> Result_<Option<Option<Id>>>) -> Result_<Id> {
         let base = self.pending.len();
         self.object(|parser, key| {
             let value = match special(parser, key)? {
@@ -579,7 +576,8 @@ impl Parser {
                 let base = self.pending.len();
                 self.array(|parser, index| {
                     parser.strict_path.push(StrictStep::Index(index));
-                    let value = if parser.peek() == Some(b'{') { Some(parser.structure(ty)?) } else { parser.plain()? };
+                    let value =
+                        if parser.peek() == Some(b'{') { Some(parser.structure(ty)?) } else { parser.plain()? };
                     parser.strict_path.pop();
                     let value = value.unwrap_or(Id(0));
                     parser.pending.push(Link { key: Text { start: 0, len: 0 }, value });

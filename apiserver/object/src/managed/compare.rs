@@ -278,8 +278,7 @@ fn items(
         let before = run(&old[i..], element);
         let after = run(&new[j..], element);
         (i, j) = (i + before.len(), j + after.len());
-        run_of_items(list, element, before, after, filter, sink)
-            .map_err(|error| format!("{element}{error}"))?;
+        run_of_items(list, element, before, after, filter, sink).map_err(|error| format!("{element}{error}"))?;
     }
 }
 

@@ -120,7 +120,13 @@ impl Decoder<'_> {
         self.tree.slots[map.0 as usize] = Slot::Map(span);
     }
 
-    fn message(&mut self, ty: TypeId, items: &'static [Proto], mut reader: Reader<'_>, out: &mut Pending) -> Result<()> {
+    fn message(
+        &mut self,
+        ty: TypeId,
+        items: &'static [Proto],
+        mut reader: Reader<'_>,
+        out: &mut Pending,
+    ) -> Result<()> {
         while let Some((number, wire_type)) = reader.tag()? {
             let Ok(found) = items.binary_search_by_key(&number, |item| item.number) else {
                 reader.skip(wire_type)?;
@@ -318,5 +324,9 @@ impl Decoder<'_> {
 }
 
 fn expect(wire_type: u8, wanted: u8, name: &str) -> Result<()> {
-    if wire_type == wanted { Ok(()) } else { Err(DecodeError(format!("wrong wireType = {wire_type} for field {name}"))) }
+    if wire_type == wanted {
+        Ok(())
+    } else {
+        Err(DecodeError(format!("wrong wireType = {wire_type} for field {name}")))
+    }
 }

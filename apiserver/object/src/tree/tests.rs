@@ -54,19 +54,20 @@ fn edits_keep_entries_sorted() {
     for i in (0..20).rev() {
         tree.edit_at(metadata).ensure(labels).set_key(&format!("k{i:02}"), "v");
     }
-    let keys: Vec<String> =
-        tree.node(metadata).as_struct().map(labels).iter().map(|(key, _)| key.to_owned()).collect();
+    let keys: Vec<String> = tree.node(metadata).as_struct().map(labels).iter().map(|(key, _)| key.to_owned()).collect();
     assert_eq!(keys, (0..20).map(|i| format!("k{i:02}")).collect::<Vec<_>>());
     assert!(to_string(tree.node(metadata)).starts_with(r#"{"name":"p","namespace":"n","labels":{"k00":"v""#));
 }
 
 #[test]
 fn the_revision_is_spliced_into_canonical_json() {
-    let tree = pod(r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","resourceVersion":"7","uid":"u","generation":1}}"#);
+    let tree = pod(
+        r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","resourceVersion":"7","uid":"u","generation":1}}"#,
+    );
     let canonical = json::canonical(tree.root());
     let spliced = String::from_utf8(canonical.splice(42)).expect("is UTF-8");
     assert!(spliced.contains(r#""uid":"u","resourceVersion":"42","generation":1"#), "{spliced}");
-    assert_eq!(&spliced[1..canonical.prefix as usize], r#""kind":"Pod","apiVersion":"v1""#.to_owned() + "");
+    assert_eq!(&spliced[1..canonical.prefix as usize], r#""kind":"Pod","apiVersion":"v1","#);
     assert!(!String::from_utf8_lossy(&canonical.json).contains("resourceVersion"));
 }
 
@@ -78,7 +79,10 @@ fn error(input: &str) -> String {
 #[test]
 fn mismatches_are_told_in_gos_words() {
     for (input, expected) in [
-        (r#"{"metadata":"x"}"#, "json: cannot unmarshal string into Go struct field Pod.metadata of type v1.ObjectMeta"),
+        (
+            r#"{"metadata":"x"}"#,
+            "json: cannot unmarshal string into Go struct field Pod.metadata of type v1.ObjectMeta",
+        ),
         (
             r#"{"spec":{"containers":[{"ports":[{"containerPort":1.5}]}]}}"#,
             "json: cannot unmarshal number 1.5 into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32",

@@ -3,7 +3,7 @@
 use corten_schema::{FieldId, Shape, TypeId};
 
 use crate::json::{self, Form, is_written};
-use crate::tree::{List, Map, Node, Struct, Tree, Value};
+use crate::tree::{Id, List, Map, Node, Struct, Tree, Value};
 
 #[derive(Clone, Copy)]
 pub enum Val<'t> {
@@ -164,6 +164,32 @@ impl<'t> Iterator for Members<'t> {
                 let (key, node) = map.nth(*place)?;
                 *place += 1;
                 Some((key, Val::of(node)))
+            }
+        }
+    }
+}
+
+impl Tree {
+    /// A deep copy as maps and lists, as JSON shows the value.
+    pub fn import_plain(&mut self, value: Val<'_>) -> Id {
+        match value {
+            Val::Null => self.null(),
+            Val::Bool(value) => self.bool(value),
+            Val::Int(value) => self.int(value),
+            Val::Float(value) => self.float(value),
+            Val::Str(value) => self.string(value),
+            Val::Raw(text) => match parse_raw(text) {
+                Some(tree) => self.import(tree.root()),
+                None => self.null(),
+            },
+            Val::List(list) => {
+                let items: Vec<Id> = list.iter().map(|item| self.import_plain(Val::of(item))).collect();
+                self.list(&items)
+            }
+            Val::Map(_) | Val::Struct(..) => {
+                let members: Vec<(&str, Id)> =
+                    value.members().map(|(name, member)| (name, self.import_plain(member))).collect();
+                self.map_of(&members)
             }
         }
     }

@@ -66,11 +66,18 @@ struct Node {
 }
 
 enum Kind {
-    Scalar { text: String, plain: bool, tag: String },
+    Scalar {
+        text: String,
+        plain: bool,
+        tag: String,
+    },
     Sequence(Vec<usize>),
     /// Keys and values in turn.
     Mapping(Vec<usize>),
-    Alias { name: String, target: usize },
+    Alias {
+        name: String,
+        target: usize,
+    },
 }
 
 impl Document {
@@ -377,7 +384,13 @@ impl<'d> Writer<'d> {
             }
             Resolved::Scalar(Scalar::Float(value)) if value.is_finite() => write_f64(&mut self.out, value),
             Resolved::Scalar(Scalar::Float(value)) => {
-                let shown = if value.is_nan() { "NaN" } else if value > 0.0 { "+Inf" } else { "-Inf" };
+                let shown = if value.is_nan() {
+                    "NaN"
+                } else if value > 0.0 {
+                    "+Inf"
+                } else {
+                    "-Inf"
+                };
                 return Err(Error(format!("json: unsupported value: {shown}")));
             }
             Resolved::Scalar(Scalar::Str) => write_string(&mut self.out, text),
@@ -436,7 +449,9 @@ fn key_text(key: &Key) -> Result<String, Error> {
                 _ => super::encode::format_g32(value as f32),
             }
         }
-        Key::Uint(value) => return Err(Error(format!("unsupported map key of type: uint64, key: {value:#x}, value: "))),
+        Key::Uint(value) => {
+            return Err(Error(format!("unsupported map key of type: uint64, key: {value:#x}, value: ")));
+        }
         Key::Null => {
             return Err(Error("unsupported map key of type: %!s(<nil>), key: <nil>, value: ".into()));
         }

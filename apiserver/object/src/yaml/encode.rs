@@ -132,7 +132,11 @@ impl Writer<'_> {
         let allowed = Allowed::of(text);
         let plain = matches!(resolve::resolve(text), Scalar::Str) && !is_base60(text) && !resolve::is_timestamp(text);
         if text.contains('\n') {
-            if allowed.block && !key { self.literal(text, indent) } else { self.double_quoted(text, (!key).then_some(indent)) }
+            if allowed.block && !key {
+                self.literal(text, indent)
+            } else {
+                self.double_quoted(text, (!key).then_some(indent))
+            }
         } else if plain && (allowed.plain || allowed.single) {
             self.folded(text, if allowed.plain { "" } else { "'" }, (!key).then_some(indent));
         } else {
@@ -316,7 +320,8 @@ fn is_base60(text: &str) -> bool {
     let rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut parts = rest.split(':');
     let head = parts.next().unwrap_or_default();
-    let is_head = head.starts_with(|c: char| c.is_ascii_digit()) && head.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let is_head =
+        head.starts_with(|c: char| c.is_ascii_digit()) && head.bytes().all(|b| b.is_ascii_digit() || b == b'_');
     let tail: Vec<&str> = parts.collect();
     let Some((last, middle)) = tail.split_last() else { return false };
     let (last, fraction) = last.split_once('.').unwrap_or((last, ""));
@@ -325,7 +330,10 @@ fn is_base60(text: &str) -> bool {
         [b'0'..=b'5', b] => b.is_ascii_digit(),
         _ => false,
     };
-    is_head && middle.iter().all(|part| sixty(part)) && sixty(last) && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+    is_head
+        && middle.iter().all(|part| sixty(part))
+        && sixty(last)
+        && fraction.bytes().all(|b| b.is_ascii_digit() || b == b'_')
 }
 
 /// What JSON shows as an integer that only an unsigned one holds is read as one.
@@ -334,7 +342,7 @@ fn is_unsigned(value: f64) -> bool {
 }
 
 /// Go's shortest `%g`.
-pub(super) fn format_g(value: f64) -> String {
+pub(crate) fn format_g(value: f64) -> String {
     shortest(&format!("{value:e}"))
 }
 

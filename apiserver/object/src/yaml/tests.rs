@@ -73,9 +73,7 @@ fn duplicates_are_told() {
     assert_eq!(String::from_utf8_lossy(&converted.json), r#"{"a":2,"b":{"c":2}}"#);
     assert_eq!(
         converted.strict.as_deref(),
-        Some(
-            "yaml: unmarshal errors:\n  line 4: key \"c\" already set in map\n  line 5: key \"a\" already set in map"
-        )
+        Some("yaml: unmarshal errors:\n  line 4: key \"c\" already set in map\n  line 5: key \"a\" already set in map")
     );
 }
 

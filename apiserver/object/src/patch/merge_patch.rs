@@ -1,0 +1,78 @@
+//! RFC 7386.
+
+use std::collections::BTreeMap;
+
+use corten_api::status::Status;
+
+use super::lazy::{Lazy, Slot, checked, go_kind};
+use crate::json::{self, Form};
+
+/// Strict decoding: the patch must be an object, repeated fields are notes.
+pub fn check(patch: &[u8]) -> Result<Vec<String>, Status> {
+    let bad = |message: String| Status::bad_request(format!("error decoding patch: {message}"));
+    let parsed = json::parse(patch.to_vec(), Form::Plain).map_err(|error| bad(error.to_string()))?;
+    match go_kind(&String::from_utf8_lossy(patch)) {
+        "object" | "null" => Ok(parsed.strict),
+        what => Err(bad(format!("json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"))),
+    }
+}
+
+pub fn apply(document: &[u8], patch: &[u8]) -> Result<Vec<u8>, Status> {
+    let bad = || Status::bad_request("Invalid JSON Patch");
+    let patch = checked(patch).map_err(|_| bad())?;
+    let mut patch = Lazy::of_text(&patch).ok_or_else(bad)?;
+    let mut document = Lazy::of_text(&String::from_utf8_lossy(document)).unwrap_or(Lazy::Null);
+    let mut out = Vec::with_capacity(1024);
+    match (document.object(), patch.object()) {
+        (Some(members), Some(changes)) => {
+            merge_members(members, std::mem::take(changes));
+            document.write(&mut out);
+        }
+        _ => {
+            // A list replaces everything; upstream finds out later that it is no object.
+            if patch.array().is_none() && patch.object().is_none() {
+                return Err(bad());
+            }
+            prune(&mut patch);
+            patch.write(&mut out);
+        }
+    }
+    Ok(out)
+}
+
+fn merge_members(members: &mut BTreeMap<String, Slot>, changes: BTreeMap<String, Slot>) {
+    for (key, change) in changes {
+        let Some(mut change) = change else {
+            members.remove(&key);
+            continue;
+        };
+        match members.get_mut(&key) {
+            Some(Some(current)) => merge(current, change),
+            _ => {
+                prune(&mut change);
+                members.insert(key, Some(change));
+            }
+        }
+    }
+}
+
+fn merge(current: &mut Lazy, mut change: Lazy) {
+    match (current.object(), change.object()) {
+        (None, _) => {
+            prune(&mut change);
+            *current = change;
+        }
+        (_, None) => *current = change,
+        (Some(members), Some(changes)) => merge_members(members, std::mem::take(changes)),
+    }
+}
+
+/// Takes nulls out of objects; lists keep theirs.
+fn prune(value: &mut Lazy) {
+    if let Some(members) = value.object() {
+        members.retain(|_, member| member.is_some());
+        members.values_mut().flatten().for_each(prune);
+    } else if let Some(items) = value.array() {
+        items.iter_mut().flatten().for_each(prune);
+    }
+}
