@@ -27,6 +27,7 @@ pub fn to_json(text: &str) -> Result<Converted, Error> {
     if text.chars().any(is_control) {
         return Err(Error("yaml: control characters are not allowed".into()));
     }
+    check_leading_tabs(text)?;
     let document = Document::parse(text)?;
     let mut writer = Writer::new(&document);
     match document.root {
@@ -43,6 +44,21 @@ pub fn to_json(text: &str) -> Result<Converted, Error> {
         })
     });
     Ok(Converted { json: writer.out, strict })
+}
+
+/// The parser lets a tab stand before the first token, libyaml does not.
+fn check_leading_tabs(text: &str) -> Result<(), Error> {
+    for (i, line) in text.lines().enumerate() {
+        let rest = line.trim_start_matches([' ', '\t']);
+        if line[..line.len() - rest.len()].contains('\t') {
+            let line = if i == 0 { String::new() } else { format!("line {}: ", i + 1) };
+            return Err(Error(format!("yaml: {line}found character that cannot start any token")));
+        }
+        if !rest.is_empty() && !rest.starts_with('#') {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn is_control(c: char) -> bool {
@@ -174,7 +190,9 @@ fn describe(error: &ScanError, text: &str) -> Error {
         }
         _ => problem,
     };
-    let line = error.marker().line() - 1;
+    // At the end of the text a line that was begun counts as ended.
+    let unended = error.marker().index() >= text.chars().count() && !text.ends_with('\n') && error.marker().col() > 0;
+    let line = error.marker().line() - 1 + usize::from(unended);
     match line {
         0 => Error(format!("yaml: {problem}")),
         line if of_parser => Error(format!("yaml: line {line}: {problem}")),
