@@ -28,6 +28,7 @@ pub fn to_json(text: &str) -> Result<Converted, Error> {
         return Err(Error("yaml: control characters are not allowed".into()));
     }
     check_leading_tabs(text)?;
+    check_version(text)?;
     let document = Document::parse(text)?;
     let mut writer = Writer::new(&document);
     match document.root {
@@ -59,6 +60,15 @@ fn check_leading_tabs(text: &str) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn check_version(text: &str) -> Result<(), Error> {
+    let mut directives = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let version = directives.next().and_then(|line| line.strip_prefix("%YAML "));
+    match version.map(|version| version.split('#').next().unwrap_or_default().trim()) {
+        None | Some("1.1") => Ok(()),
+        Some(_) => Err(Error("yaml: found incompatible YAML document".into())),
+    }
 }
 
 fn is_control(c: char) -> bool {
@@ -112,9 +122,15 @@ impl Document {
                     }
                     continue;
                 }
-                Event::Scalar(text, style, anchor, tag) => {
+                Event::Scalar(value, style, anchor, tag) => {
                     let plain = style == ScalarStyle::Plain;
-                    (Kind::Scalar { text: text.into_owned(), plain, tag: tag_name(tag.as_deref()) }, anchor)
+                    let mut value = value.into_owned();
+                    // A block at the very end has no line break that the text does not have.
+                    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    if block && !text.ends_with('\n') && value.ends_with('\n') && is_at_end(text, span) {
+                        value.pop();
+                    }
+                    (Kind::Scalar { text: value, plain, tag: tag_name(tag.as_deref()) }, anchor)
                 }
                 Event::SequenceStart(anchor, _) => (Kind::Sequence(Vec::new()), anchor),
                 Event::MappingStart(anchor, _) => (Kind::Mapping(Vec::new()), anchor),
@@ -151,6 +167,10 @@ impl Document {
     }
 }
 
+fn is_at_end(text: &str, span: Span) -> bool {
+    span.end.index() >= text.chars().count()
+}
+
 fn tag_name(tag: Option<&Tag>) -> String {
     match tag {
         None => String::new(),
@@ -179,7 +199,9 @@ fn describe(error: &ScanError, text: &str) -> Error {
         let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect();
         return Error(format!("yaml: unknown anchor '{name}' referenced"));
     }
-    let of_parser = info.starts_with("while parsing a ") || problem.starts_with("did not find expected <");
+    let scanned = ["while parsing a quoted scalar", "while parsing a tag"].iter().any(|start| info.starts_with(start));
+    let parsed = info.starts_with("while parsing a ") || problem.starts_with("did not find expected <");
+    let of_parser = parsed && !scanned;
     let problem = match problem {
         "expected ',' or ']'" => "did not find expected ',' or ']'",
         "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
