@@ -31,6 +31,7 @@ impl Storage {
         };
         self.to_hub(&mut tree);
         self.default_hub(&mut tree);
+        self.strategy().default_on_read(&mut tree.edit());
         Ok(tree)
     }
 

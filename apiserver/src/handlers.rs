@@ -24,6 +24,7 @@ use crate::resource::{Resource, Subresource};
 /// Answers a request for a known resource.
 pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBody) -> Result<ApiResponse> {
     let offers = Offers { protobuf: !resource.is_custom(), projections: true };
+    check_router(call, resource)?;
     let form = call.form(offers)?;
     if !call.info.subresource.is_empty() {
         let Some(row) = resource.subresource(&call.info.subresource) else { return Err(no_such_path()) };
@@ -32,7 +33,13 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
         }
         return subresource::handle(call, resource, row, form, body).await;
     }
-    if !resource.has_verb(&call.info.verb) {
+    let named = !call.info.name.is_empty();
+    let misplaced = match call.info.verb.as_str() {
+        "create" => named,
+        "update" | "patch" => !named,
+        _ => false,
+    };
+    if misplaced || !resource.has_verb(&call.info.verb) {
         return Err(method_not_allowed());
     }
     match call.info.verb.as_str() {
@@ -49,17 +56,46 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
     }
 }
 
+/// Built-in resources stand behind a router that looks at media types first, custom ones do not.
+fn check_router(call: &Call, resource: &Resource) -> Result<()> {
+    if resource.is_custom() {
+        return Ok(());
+    }
+    const JSON: &str = "application/json";
+    let produced = [JSON, "application/yaml", "application/vnd.kubernetes.protobuf"];
+    if !crate::negotiate::accepts_any(&call.headers, &produced) {
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
+        return Err(refused(406, corten_api::status::Reason::NotAcceptable, message));
+    }
+    let patches = [
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+        "application/apply-patch+yaml",
+    ];
+    if call.info.verb == "patch" && !patches.contains(&crate::negotiate::content_type(&call.headers)) {
+        let reason = corten_api::status::Reason::UnsupportedMediaType;
+        return Err(refused(415, reason, "415: Unsupported Media Type"));
+    }
+    Ok(())
+}
+
 pub fn no_such_path() -> Status {
     Status::generic_server_response(404, "", "", "", "", "", 0, false)
         .with_message("the server could not find the requested resource")
 }
 
 pub fn method_not_allowed() -> Status {
-    Status::failure(
+    refused(
         405,
         corten_api::status::Reason::MethodNotAllowed,
         "the server does not allow this method on the requested resource",
     )
+}
+
+/// What upstream's router refuses before a handler sees it: its answers have details with nothing in them.
+pub fn refused(code: u16, reason: corten_api::status::Reason, message: impl Into<String>) -> Status {
+    Status::failure(code, reason, message).with_details(corten_api::status::Details::default())
 }
 
 /// What a body sent to a resource must be.
@@ -74,9 +110,9 @@ pub fn expected_below<'e>(resource: &'e Resource, row: &Subresource) -> Result<E
     }
     let own: (&'e str, &'e str) = (&resource.group, &resource.version);
     let (group, version) = row.group_version.map_or(own, |(group, version)| (group, version));
-    let kind = schema::kind(group, version, row.kind)
+    let kind = schema::kind(group, version, &row.kind)
         .ok_or_else(|| Status::internal(format!("the kind {} is not known", row.kind)))?;
-    Ok(Expected { group, version, kind: row.kind, form: JsonForm::Typed(kind.ty) })
+    Ok(Expected { group, version, kind: kind.kind, form: JsonForm::Typed(kind.ty) })
 }
 
 pub fn code(created: bool) -> StatusCode {
@@ -86,7 +122,7 @@ pub fn code(created: bool) -> StatusCode {
 /// What the fields of an object are, for managedFields.
 pub fn typing(resource: &Resource) -> corten_object::typing::TypeRef<'_> {
     match (&resource.custom, resource.form) {
-        (Some(custom), _) => custom.typing(),
+        (Some(_), _) => corten_object::typing::TypeRef::deduced(),
         (None, JsonForm::Typed(ty)) => corten_object::typing::TypeRef::built_in(ty),
         (None, _) => corten_object::typing::TypeRef::deduced(),
     }

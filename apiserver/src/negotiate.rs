@@ -101,7 +101,7 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
         clauses.iter().find_map(|clause| form_of(clause, offers))
     };
     let Some(mut form) = found else {
-        return Err(Status::not_acceptable(format!("only the following media types are accepted: {}", acceptable(offers).join(", "))));
+        return Err(Status::not_acceptable(acceptable(offers).join(", ")));
     };
     let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
@@ -137,6 +137,21 @@ fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
         _ => return None,
     };
     Some(Form { encoding, projection, beta, stream })
+}
+
+/// Whether a request would take one of these media types, whatever their parameters.
+pub fn accepts_any(headers: &HeaderMap, produced: &[&str]) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.is_empty()
+        || accept.split(',').map(|clause| clause.split(';').next().unwrap_or_default().trim()).any(|media| {
+            media == "*/*" || media == "application/*" || produced.contains(&media)
+        })
+}
+
+/// A body's media type without its parameters.
+pub fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
 }
 
 /// How a body is encoded.

@@ -27,6 +27,7 @@ use corten_store::{Store, embedded, etcd};
 use crate::admission;
 use crate::api::Api;
 use crate::bootstrap::{self, Facts};
+use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
@@ -39,7 +40,8 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 #[derive(Debug, Clone)]
 pub enum Datastore {
     Embedded,
-    Etcd(etcd::Options),
+    /// URLs.
+    Etcd(Vec<String>),
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +58,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub pki: Arc<Pki>,
     store: Arc<dyn Store>,
+    store_scope: Scope,
 }
 
 const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::Readyz];
@@ -63,7 +66,9 @@ const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::
 /// Starts the server; returns when it is ready to answer.
 pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
-    let store = open_store(config).await?;
+    // Its scope is its own, and ends last: everything else writes to it until it has left.
+    let store_scope = Scope::root("store");
+    let store = open_store(config, &store_scope).await?;
     let pki = Pki::open(&config.data_dir.join("pki"), &clock, &random).context("the cluster's certificates")?;
     let pki = Arc::new(pki);
     // Bound early, so that a port that is taken is told before anything else is done.
@@ -73,7 +78,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let address = bound.address;
 
     let feed = Arc::new(Feed::new(Arc::clone(&store), clock.clone()));
-    let resources = built_in(corten_kinds::rows::ROWS, &|dispatch| feed.cache(dispatch));
+    let resources = built_in(&rows(), &|dispatch| feed.cache(dispatch));
     let registry = Registry::new(resources);
     let rbac = Arc::new(Rbac::default());
     observe_rbac(&registry, &rbac);
@@ -132,8 +137,11 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         today: today[..10].to_owned(),
     };
     bootstrap::run(&api, &facts).await?;
+    let mut definitions = Definitions::new(&api)?;
+    definitions.begin().await?;
+    scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
     drop(ready);
-    Ok(Running { api, address, pki, store })
+    Ok(Running { api, address, pki, store, store_scope })
 }
 
 impl Running {
@@ -150,21 +158,35 @@ impl Running {
 
     /// After everything else has left: makes sure that all that was written is kept.
     pub async fn close(self) -> Result<()> {
-        self.store.close().await.map_err(|error| anyhow!("close the store: {error}"))
+        let closed = self.store.close().await.map_err(|error| anyhow!("close the store: {error}"));
+        if let Err(remaining) = self.store_scope.shutdown(Duration::from_secs(10)).await {
+            tracing::warn!(tasks = ?remaining.0, "the store has not left in time");
+        }
+        closed
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
     match &config.datastore {
         Datastore::Embedded => {
             let folder = config.data_dir.join("store");
             std::fs::create_dir_all(&config.data_dir)
                 .with_context(|| format!("make the data folder {}", config.data_dir.display()))?;
-            let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::default()));
+            let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::new(scope.clone())));
             Ok(Arc::new(opened?))
         }
-        Datastore::Etcd(options) => Ok(Arc::new(etcd::Etcd::open(options.clone()).await?)),
+        Datastore::Etcd(endpoints) => {
+            let options = etcd::Options::new(endpoints.iter().cloned(), scope.clone());
+            Ok(Arc::new(etcd::Etcd::open(options).await?))
+        }
     }
+}
+
+/// The rules of every built-in kind.
+fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
+    let mut rows = corten_kinds::rows::ROWS.to_vec();
+    rows.push(corten_custom::custom_resource_definition::ROWS);
+    rows
 }
 
 fn observe_rbac(registry: &Registry, rbac: &Arc<Rbac>) {

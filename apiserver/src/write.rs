@@ -105,10 +105,8 @@ async fn store_new(
     let context = call.context(resource, dry_run);
     ensure_namespace(resource, tree, &call.info.namespace)?;
     strategy.prepare_create(&mut tree.edit(), &context);
-    let mut errors = strategy.validate(tree.root(), &context);
-    if errors.is_empty() {
-        check_metadata(resource, storage, tree, &mut errors);
-    }
+    let mut errors = object_meta::on_create(strategy, metadata::read(tree), resource.namespaced);
+    errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
         return Err(Status::invalid(&resource.group, &resource.kind, &name, &errors));
@@ -175,12 +173,6 @@ pub fn ensure_request_namespace(resource: &Resource, tree: &mut Tree, namespace:
     ensure_namespace(resource, tree, namespace)
 }
 
-fn check_metadata(resource: &Resource, storage: &Storage, tree: &Tree, errors: &mut Errors) {
-    let strategy = storage.strategy();
-    let names = |name: &str, prefix: bool| strategy.name_errors(name, prefix);
-    object_meta::validate(metadata::read(tree), resource.namespaced, &names, &Path::new("metadata"), errors);
-}
-
 /// Gives an object to the store. On success the object is in the cache before anybody reads a later revision.
 async fn put(
     call: &Call,
@@ -201,6 +193,7 @@ async fn put(
         _ => {}
     }
     let revision = store.put(put).await?;
+    call.api.applied(revision).await;
     Ok(draft.object(revision))
 }
 
@@ -223,6 +216,11 @@ pub trait Change: Send {
         &mut self,
         existing: Option<&Existing>,
     ) -> impl Future<Output = Result<Tree>> + Send;
+
+    /// Whether the change is the server's own, to which the kind's rules for updates do not apply.
+    fn is_internal(&self) -> bool {
+        false
+    }
 
     /// The uid that the change is for, if it names one.
     fn uid(&self) -> Option<&str> {
@@ -339,6 +337,9 @@ async fn attempt(
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
     let mut reservation = call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?;
+    if !change.is_internal() {
+        before_update(call, resource, storage, name, &mut tree, &existing, dry_run)?;
+    }
     let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run).await;
     settle(&mut reservation, result.is_ok()).await;
     result
@@ -392,7 +393,6 @@ async fn store_changed(
     mut tree: Tree,
     dry_run: bool,
 ) -> std::result::Result<Updated, Attempt> {
-    before_update(call, resource, storage, name, &mut tree, existing, dry_run)?;
     ignore_new_times(&mut tree, &existing.tree);
     let attributes = Attributes { name, ..Attributes::of(call, resource, Operation::Update, dry_run) };
     call.api.admission.validate(call, &attributes, Some(&tree), Some(&existing.tree)).await?;
@@ -463,9 +463,7 @@ fn before_update(
     if let Some(seconds) = old_meta.deletion_grace_period_seconds() {
         meta.default(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, seconds);
     }
-    let mut errors = Errors::default();
-    check_metadata(resource, storage, tree, &mut errors);
-    object_meta::validate_update(metadata::read(tree), old_meta, &Path::new("metadata"), &mut errors);
+    let mut errors = object_meta::on_update(strategy, metadata::read(tree), old_meta, resource.namespaced);
     errors.append(strategy.validate_update(tree.root(), old.root(), &context));
     if !errors.is_empty() {
         return Err(Status::invalid(&resource.group, &resource.kind, name, &errors));
@@ -528,7 +526,8 @@ async fn end(
         return Ok(Updated { object, created: false });
     }
     match call.api.store.delete(storage.store_key(key), Expect::ModRevision(existing.object.revision)).await {
-        Ok(_) => {
+        Ok(deleted) => {
+            call.api.applied(deleted.revision).await;
             call.api.released(storage, tree).await;
             Ok(Updated { object, created: false })
         }

@@ -135,7 +135,7 @@ fn config(flags: &Flags) -> Result<Config> {
     let datastore = match flags.string("datastore") {
         "embedded" => Datastore::Embedded,
         urls if urls.starts_with("http://") || urls.starts_with("https://") => {
-            Datastore::Etcd(corten_store::etcd::Options::new(urls.split(',')))
+            Datastore::Etcd(urls.split(',').map(str::to_owned).collect())
         }
         other => bail!("--datastore {other:?} is neither \"embedded\" nor a list of http:// or https:// URLs"),
     };

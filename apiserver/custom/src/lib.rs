@@ -1,8 +1,32 @@
-use corten_kinds::table::Row; use corten_object::tree::{Node, Tree}; use corten_object::typing::TypeRef;
-pub struct Version;
-impl Version {
- pub fn serve(&self, t: Tree) -> Tree { t } pub fn to_storage(&self, t: Tree, _: &str) -> Tree { t } pub fn default(&self, _: &mut Tree) {}
- pub fn prune(&self, _: &mut Tree) -> Vec<String> { vec![] } pub fn row(&self, _: Node<'_>) -> Row { Row::default() } pub fn write_columns(&self, _: &mut Vec<u8>) {}
- pub fn typing(&self) -> TypeRef<'_> { TypeRef::deduced() }
- pub fn scale_values(&self, _: Node<'_>) -> Option<(i64, i64, String)> { None } pub fn set_replicas(&self, _: &mut Tree, _: i64) {}
-}
+//! CustomResourceDefinitions, and the objects that they define.
+//!
+//! A definition is compiled once ([`Definition`]) into what its versions ([`Version`]) need to serve objects: pruning,
+//! defaults, validation, columns, subresources. [`CustomStrategy`] puts custom objects through the pipeline of all
+//! kinds; [`custom_resource_definition`] holds the rules of definitions themselves, and [`lifecycle`] what upstream's
+//! controllers write into their status, as pure functions.
+//!
+//! A custom object is a tree of maps and lists, whose metadata is a typed struct.
+
+mod columns;
+pub mod custom_resource_definition;
+mod definition;
+mod embedded;
+mod go_regex;
+pub mod json_path;
+pub mod lifecycle;
+
+mod lists;
+
+pub mod publish;
+pub mod scale;
+pub mod schema;
+mod shape;
+mod strategy;
+#[cfg(test)]
+mod testing;
+mod typing;
+pub mod values;
+
+pub use definition::{Definition, Names, SelectableField, Version};
+pub use scale::Scale;
+pub use strategy::CustomStrategy;

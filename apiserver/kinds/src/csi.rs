@@ -88,10 +88,6 @@ impl Strategy for CsiDrivers {
     fn allows_unconditional_update(&self) -> bool {
         false
     }
-
-    fn returns_deleted(&self) -> bool {
-        true
-    }
 }
 
 impl Strategy for CsiNodes {
@@ -138,10 +134,6 @@ impl Strategy for CsiNodes {
 
     fn allows_unconditional_update(&self) -> bool {
         false
-    }
-
-    fn returns_deleted(&self) -> bool {
-        true
     }
 }
 
@@ -280,10 +272,10 @@ fn validate_capacity(capacity: CSIStorageCapacity<'_>, leniency: Leniency) -> Er
     }
     let class = capacity.storage_class_name();
     invalid_each(names::name_is_dns_subdomain(class, false), class, &Path::new("storageClassName"), &mut errors);
-    if let Some(value) = capacity.capacity() {
-        if Quantity::parse(value).is_ok_and(|quantity| quantity.sign() < 0) {
-            errors.push(Error::invalid(&Path::new("capacity"), value, "must be greater than or equal to 0"));
-        }
+    if let Some(value) = capacity.capacity()
+        && Quantity::parse(value).is_ok_and(|quantity| quantity.sign() < 0)
+    {
+        errors.push(Error::invalid(&Path::new("capacity"), value, "must be greater than or equal to 0"));
     }
     errors
 }

@@ -208,24 +208,28 @@ fn validate_address(address: &str, ty: &str, path: &Path<'_>, at: usize, errors:
 
 fn validate_hints(hints: EndpointHints<'_>, path: &Path<'_>, errors: &mut Errors) {
     let zones: Vec<&str> = hints.for_zones().iter().map(|zone| zone.name()).collect();
-    let nodes: Vec<&str> = hints.for_nodes().iter().map(|node| node.name()).collect();
-    let node_errors = |name: &str| names::name_is_dns_subdomain(name, false);
-    let checks: [(&str, Vec<&str>, &dyn Fn(&str) -> Vec<String>); 2] =
-        [("forZones", zones, &names::is_valid_label_value), ("forNodes", nodes, &node_errors)];
-    for (field, hinted, check) in checks {
-        let path = path.child(field);
-        if hinted.len() > HINTS_MAX {
-            return errors.push(Error::too_many(&path, hinted.len(), HINTS_MAX));
-        }
-        for (i, name) in hinted.iter().enumerate() {
-            let path = path.index(i);
-            let path = path.child("name");
-            if hinted[..i].contains(name) {
-                errors.push(Error::duplicate(&path, *name));
-            }
-            invalid_each(check(name), name, &path, errors);
-        }
+    if validate_hinted(&zones, names::is_valid_label_value, &path.child("forZones"), errors) {
+        let nodes: Vec<&str> = hints.for_nodes().iter().map(|node| node.name()).collect();
+        let check = |name: &str| names::name_is_dns_subdomain(name, false);
+        validate_hinted(&nodes, check, &path.child("forNodes"), errors);
     }
+}
+
+/// Says whether there are few enough to be looked into.
+fn validate_hinted(hinted: &[&str], check: impl Fn(&str) -> Vec<String>, path: &Path<'_>, errors: &mut Errors) -> bool {
+    if hinted.len() > HINTS_MAX {
+        errors.push(Error::too_many(path, hinted.len(), HINTS_MAX));
+        return false;
+    }
+    for (i, name) in hinted.iter().enumerate() {
+        let path = path.index(i);
+        let path = path.child("name");
+        if hinted[..i].contains(name) {
+            errors.push(Error::duplicate(&path, *name));
+        }
+        invalid_each(check(name), name, &path, errors);
+    }
+    true
 }
 
 fn warnings(slice: EndpointSlice<'_>) -> Vec<String> {

@@ -36,12 +36,11 @@ impl Strategy for Ingresses {
         validate_spec(ingress.spec(), Excuses::default(), &Path::new("spec"), &mut errors);
         if let (Some(annotation), Some(class)) =
             (ingress.metadata().annotations().get(CLASS), ingress.spec().ingress_class_name())
+            && annotation != class
         {
-            if annotation != class {
-                let path = Path::new("annotations");
-                let detail = "must match `ingressClassName` when both are specified";
-                errors.push(Error::invalid(&path.child(CLASS), annotation, detail));
-            }
+            let path = Path::new("annotations");
+            let detail = "must match `ingressClassName` when both are specified";
+            errors.push(Error::invalid(&path.child(CLASS), annotation, detail));
         }
         errors
     }

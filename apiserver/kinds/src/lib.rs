@@ -4,7 +4,6 @@
 //! that strategies share (metadata, managedFields, deletion, storage) is the pipeline's.
 
 mod access;
-
 pub mod columns;
 pub mod config_map;
 pub mod csi;
@@ -12,6 +11,7 @@ pub mod deployment;
 pub mod endpoint_slice;
 pub mod endpoints;
 pub mod event;
+pub mod flow_schema;
 pub mod horizontal_pod_autoscaler;
 pub mod ingress;
 pub mod ingress_class;
@@ -26,11 +26,11 @@ pub mod object_meta;
 pub mod persistent_volume_claim;
 pub mod pod;
 pub mod pod_disruption_budget;
+pub mod pod_template;
 pub mod priority_class;
+pub mod priority_level_configuration;
 pub mod rbac;
 pub mod resource_name;
-pub mod pod;
-pub mod pod_template;
 pub mod rows;
 pub mod runtime_class;
 pub mod secret;
@@ -40,6 +40,5 @@ pub mod service_cidr;
 pub mod storage;
 pub mod strategy;
 pub mod table;
-
 #[cfg(test)]
 mod tests;

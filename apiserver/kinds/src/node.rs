@@ -45,12 +45,12 @@ impl Strategy for Nodes {
         let node: Node<'_> = view(object);
         validate_taints(node, &mut errors);
         validate_resources(node, &mut errors);
-        if let Some(capacity) = node.status().node_info().swap().and_then(|swap| swap.capacity()) {
-            if capacity <= 0 {
-                let path = Path::new("metadata");
-                let path = path.child("nodeSwapStatus");
-                errors.push(Error::invalid(&path.child("capacity"), capacity, "must be greater than 0"));
-            }
+        if let Some(capacity) = node.status().node_info().swap().and_then(|swap| swap.capacity())
+            && capacity <= 0
+        {
+            let path = Path::new("metadata");
+            let path = path.child("nodeSwapStatus");
+            errors.push(Error::invalid(&path.child("capacity"), capacity, "must be greater than 0"));
         }
         validate_features(node, &mut errors);
         validate_pod_cidrs(node, &mut errors);

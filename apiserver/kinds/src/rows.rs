@@ -17,4 +17,4 @@ pub struct Row {
 }
 
 /// All rows, by who keeps them.
-pub static ROWS: &[&[Row]] = &[objects::ROWS];
+pub static ROWS: &[&[Row]] = &[objects::ROWS, workloads::ROWS];

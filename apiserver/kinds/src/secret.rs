@@ -95,24 +95,20 @@ fn validate(secret: Secret<'_>, errors: &mut Errors) {
     }
     let mut required = |key: &str| errors.push(Error::required(&path.key(key), ""));
     match secret.type_() {
-        "kubernetes.io/service-account-token" => {
-            if secret.metadata().annotations().get(ACCOUNT_NAME).unwrap_or_default().is_empty() {
-                let path = Path::new("metadata");
-                errors.push(Error::required(&path.child("annotations").key(ACCOUNT_NAME), ""));
-            }
+        "kubernetes.io/service-account-token"
+            if secret.metadata().annotations().get(ACCOUNT_NAME).unwrap_or_default().is_empty() =>
+        {
+            let path = Path::new("metadata");
+            errors.push(Error::required(&path.child("annotations").key(ACCOUNT_NAME), ""));
         }
         "kubernetes.io/dockercfg" => validate_json(secret, ".dockercfg", errors),
         "kubernetes.io/dockerconfigjson" => validate_json(secret, ".dockerconfigjson", errors),
-        "kubernetes.io/basic-auth" => {
-            if !data.contains_key("username") && !data.contains_key("password") {
-                required("username");
-                required("password");
-            }
+        "kubernetes.io/basic-auth" if !data.contains_key("username") && !data.contains_key("password") => {
+            required("username");
+            required("password");
         }
-        "kubernetes.io/ssh-auth" => {
-            if data.get("ssh-privatekey").unwrap_or_default().is_empty() {
-                required("ssh-privatekey");
-            }
+        "kubernetes.io/ssh-auth" if data.get("ssh-privatekey").unwrap_or_default().is_empty() => {
+            required("ssh-privatekey");
         }
         "kubernetes.io/tls" => {
             for key in ["tls.crt", "tls.key"] {

@@ -85,10 +85,6 @@ impl Strategy for Services {
         names::name_is_dns_label(name, prefix)
     }
 
-    fn returns_deleted(&self) -> bool {
-        true
-    }
-
     fn allows_create_on_update(&self) -> bool {
         true
     }
@@ -256,10 +252,8 @@ fn drop_what_the_type_had(object: &mut Edit<'_>, old: Service<'_>) {
             spec.at(port).remove(ServicePort::NODE_PORT);
         }
     }
-    if !balanced {
-        if let Some(mut status) = object.field(Service::STATUS) {
-            status.remove(ServiceStatus::LOAD_BALANCER);
-        }
+    if !balanced && let Some(mut status) = object.field(Service::STATUS) {
+        status.remove(ServiceStatus::LOAD_BALANCER);
     }
 }
 

@@ -86,10 +86,10 @@ fn validate_cidrs(cidrs: Strings<'_>, errors: &mut Errors) {
         errors.append(names::is_valid_cidr(&path.index(i), cidr));
         families.push(names::parse_cidr_sloppy(cidr).map(|(ip, _, _)| ip.is_ipv6()));
     }
-    if let [Some(first), Some(second)] = families[..] {
-        if first == second {
-            let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
-            errors.push(Error::invalid(&path, BadValue::strings(cidrs.iter()), detail));
-        }
+    if let [Some(first), Some(second)] = families[..]
+        && first == second
+    {
+        let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
+        errors.push(Error::invalid(&path, BadValue::strings(cidrs.iter()), detail));
     }
 }

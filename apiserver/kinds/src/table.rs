@@ -28,7 +28,11 @@ pub enum Cell {
     /// As it stands, JSON.
     Json(String),
     /// Text around an age: `3 (5m ago)`.
-    Around { before: String, since: i64, after: String },
+    Around {
+        before: String,
+        since: i64,
+        after: String,
+    },
 }
 
 impl From<&str> for Cell {
@@ -77,14 +81,13 @@ pub struct Row {
 }
 
 /// The name column that nearly every kind begins with.
-pub const NAME: Column = Column { name: "Name", kind: "string", format: "name", description: NAME_DESCRIPTION, priority: 0 };
+pub const NAME: Column =
+    Column { name: "Name", kind: "string", format: "name", description: NAME_DESCRIPTION, priority: 0 };
 
 pub const NAME_DESCRIPTION: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
 
 pub const CREATED_DESCRIPTION: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
 
 /// What a kind shows that says nothing of columns.
-pub static DEFAULT_COLUMNS: [Column; 2] = [
-    NAME,
-    Column { name: "Created At", kind: "date", format: "", description: CREATED_DESCRIPTION, priority: 0 },
-];
+pub static DEFAULT_COLUMNS: [Column; 2] =
+    [NAME, Column { name: "Created At", kind: "date", format: "", description: CREATED_DESCRIPTION, priority: 0 }];

@@ -14,7 +14,7 @@ use super::create::{manager, normalise, warn_of_duplicate_owners};
 use super::{code, expected, typing};
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
-use crate::decode::{decode, note_strict};
+use crate::decode::decode;
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
@@ -206,33 +206,26 @@ impl Change for Patch<'_> {
 
 impl Patch<'_> {
     fn patched(&self, kind: PatchType, current: &Tree) -> Result<Tree> {
-        let patched: Patched = match kind {
-            PatchType::Json => patch::json(current, self.body)?,
-            PatchType::Merge => patch::merge(current, self.body)?,
+        let checked = self.options.validation != FieldValidation::Ignore;
+        let mut patched: Patched = match (kind, checked) {
+            (PatchType::Json, true) => patch::json(current, self.body)?,
+            (PatchType::Json, false) => patch::json_unchecked(current, self.body)?,
+            (PatchType::Merge, true) => patch::merge(current, self.body)?,
+            (PatchType::Merge, false) => patch::merge_unchecked(current, self.body)?,
             _ => patch::strategic(current, self.body)?,
         };
-        let mut tree = patched.tree;
-        let mut strict = patched.strict;
         if let Some(custom) = &self.resource.custom {
-            strict.extend(custom.prune(&mut tree));
+            let unknown = custom.prune(&mut patched.tree);
+            patched.strict.extend(unknown);
         }
-        self.note(strict, &tree)?;
+        match self.options.validation {
+            FieldValidation::Strict => patched.strict_error().map_or(Ok(()), Err)?,
+            FieldValidation::Warn => patched.strict.iter().for_each(|note| self.call.warnings.add(note.as_str())),
+            FieldValidation::Ignore => {}
+        }
+        let mut tree = patched.tree;
         self.resource.default(&mut tree);
         Ok(tree)
-    }
-
-    /// What was unknown or said twice. A strict patch is invalid, as upstream says it.
-    fn note(&self, strict: Vec<String>, tree: &Tree) -> Result<()> {
-        if self.options.validation != FieldValidation::Strict || strict.is_empty() {
-            return note_strict(strict, tree, expected(self.resource), self.options.validation, &self.call.warnings);
-        }
-        use corten_api::field::{Error, Errors, Path};
-        let mut errors = Errors::default();
-        let mut shown = Vec::new();
-        show::write_tree(self.resource, tree, &mut shown);
-        let message = format!("strict decoding error: {}", strict.join(", "));
-        errors.push(Error::invalid(&Path::new("patch"), String::from_utf8_lossy(&shown).into_owned(), message));
-        Err(Status::invalid("", "", "", &errors))
     }
 
     fn apply_configuration(&self, existing: Option<&Existing>) -> Result<Tree> {
@@ -275,3 +268,4 @@ pub fn revision_of(tree: &Tree) -> &str {
     let meta: ObjectMeta<'_> = metadata::read(tree);
     meta.resource_version()
 }
+

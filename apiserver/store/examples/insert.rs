@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use corten_runtime::Scope;
 use corten_store::embedded::Options;
 use corten_store::{Embedded, Expect, Put, Read, Span, Store, WatchFrom};
 
@@ -24,12 +25,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder, Options::default())?);
+        let tasks = Scope::root("insert");
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder, Options::new(tasks.clone()))?);
         measure("new keys", &store, Duration::from_secs(seconds), false).await;
         measure("the same keys", &store, Duration::from_secs(seconds), true).await;
         store.close().await?;
         let begun = Instant::now();
-        let store = Embedded::open(&folder, Options::default())?;
+        let store = Embedded::open(&folder, Options::new(tasks.clone()))?;
         let opened = begun.elapsed();
         let listing = store.range(Read::of(Span::prefix("/registry/"))).await?;
         println!("opened with {} keys in {opened:.1?}, listed in {:.1?}", listing.count, begun.elapsed() - opened);

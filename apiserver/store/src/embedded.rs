@@ -37,22 +37,22 @@ use self::medium::{FileMedium, Medium};
 use self::record::Record;
 use self::source::Source;
 use self::state::{Change, Mode, Offer, State};
-use crate::clock::Clock;
 use crate::error::{Conflict, Error, OpenError, WriteError};
 use crate::span::Span;
-use crate::spawn;
 use crate::store::{
     Deleted, Durability, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read, Revision, Status,
     Store, Want, WatchFrom,
 };
 use crate::watch::Watch;
+use corten_runtime::{Clock, OnFailure, Scope};
 
 /// Values read before others get their turn.
 const VALUES_AT_ONCE: usize = 64;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
-    pub clock: Clock,
+    /// Who owns the store's thread and its task. Cancelling it closes the store. It also has the clock.
+    pub tasks: Scope,
     /// How long a lazy write may wait for the disk.
     pub lazy_delay: Duration,
     /// How often old versions are forgotten, and for how long they are remembered at least. None is never.
@@ -61,10 +61,10 @@ pub struct Options {
     pub cache_bytes: usize,
 }
 
-impl Default for Options {
-    fn default() -> Options {
+impl Options {
+    pub fn new(tasks: Scope) -> Options {
         Options {
-            clock: Clock::system(),
+            tasks,
             lazy_delay: Duration::from_secs(2),
             compaction_interval: Some(Duration::from_secs(300)),
             cache_bytes: 16 << 20,
@@ -75,8 +75,8 @@ impl Default for Options {
 /// The embedded engine. Dropping it without a close is a close that nobody waits for.
 pub struct Embedded {
     shared: Arc<Shared>,
-    /// Turns true when the folder is given back.
-    closed: watch::Receiver<bool>,
+    /// Has the outcome once the folder is given back.
+    closed: watch::Receiver<Option<Result<(), Error>>>,
 }
 
 struct Shared {
@@ -107,27 +107,30 @@ impl Embedded {
                 source: std::io::Error::other(error.to_string()),
             },
         };
-        let shared = Shared::open(medium, options).map_err(damaged)?;
+        let shared = Shared::open(medium, &options).map_err(damaged)?;
         folder.complete()?;
-        Embedded::start(shared, Some(folder)).map_err(damaged)
+        Embedded::start(shared, Some(folder), &options.tasks).map_err(damaged)
     }
 
     /// The same on any medium, which has to be nobody else's.
     pub fn open_on(medium: Arc<dyn Medium>, options: Options) -> Result<Embedded, Error> {
-        Embedded::start(Shared::open(medium, options)?, None)
+        Embedded::start(Shared::open(medium, &options)?, None, &options.tasks)
     }
 
-    fn start(shared: Shared, folder: Option<Folder>) -> Result<Embedded, Error> {
+    fn start(shared: Shared, folder: Option<Folder>, tasks: &Scope) -> Result<Embedded, Error> {
         let shared = Arc::new(shared);
-        let (sender, closed) = watch::channel(false);
+        let (sender, closed) = watch::channel(None);
         let committing = Arc::clone(&shared);
-        let commit = move || {
-            commit::run(&committing);
+        tasks.spawn_blocking("store-commit", OnFailure::FailScope, move |_| {
+            let outcome = commit::run(&committing);
             drop(folder);
-            sender.send_replace(true);
-        };
-        spawn::thread("store-commit", commit).map_err(|error| Error::Refused(format!("start a thread: {error}")))?;
-        spawn::task("store-timers", timers::run(Arc::clone(&shared)));
+            sender.send_replace(Some(outcome));
+        });
+        if closed.has_changed().is_err() {
+            return Err(Error::Refused("its thread could not be started".to_owned()));
+        }
+        let timing = Arc::clone(&shared);
+        tasks.spawn("store-timers", OnFailure::FailScope, |token| timers::run(timing, token));
         Ok(Embedded { shared, closed })
     }
 
@@ -139,7 +142,9 @@ impl Embedded {
     async fn put_one(&self, put: Put) -> Result<Revision, WriteError> {
         let expires = put.ttl.map_or(0, |ttl| {
             let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-            timers::milliseconds(&self.shared.clock).saturating_add(ttl).max(1)
+            let expires = timers::milliseconds(&self.shared.clock).saturating_add(ttl);
+            // Whole seconds, so that what is put at about the same time goes at once.
+            expires.checked_next_multiple_of(1000).unwrap_or(expires).max(1)
         });
         let Put { key, value, expect, durability, companion, .. } = put;
         let change = Change { key, expect, durability, value: Some(value), expires, companion };
@@ -211,7 +216,7 @@ impl Embedded {
 }
 
 impl Shared {
-    fn open(medium: Arc<dyn Medium>, options: Options) -> Result<Shared, Error> {
+    fn open(medium: Arc<dyn Medium>, options: &Options) -> Result<Shared, Error> {
         let disk = Disk::open(medium, options.cache_bytes)?;
         let loaded = disk.load()?;
         let state = State::new(loaded.rows, loaded.marks);
@@ -220,7 +225,7 @@ impl Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
             disk,
-            clock: options.clock,
+            clock: options.tasks.clock().clone(),
             lazy_delay: options.lazy_delay,
             compaction_interval: options.compaction_interval,
             timers: Notify::new(),
@@ -432,9 +437,10 @@ impl Store for Embedded {
         async move {
             self.shared.close();
             let mut closed = self.closed.clone();
-            // An error is the end of the commit thread, too.
-            let _ = closed.wait_for(|closed| *closed).await;
-            Ok(())
+            match closed.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(outcome)) => outcome.clone(),
+                _ => Ok(()),
+            }
         }
         .boxed()
     }

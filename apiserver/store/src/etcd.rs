@@ -23,7 +23,6 @@ use etcd_client::{
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
 
 use self::compactor::Turn;
 use self::connect::Clients;
@@ -32,27 +31,27 @@ use self::leases::Leases;
 use self::requests::Effect;
 use self::version::Versions;
 use self::watching::Watching;
-use crate::clock::Clock;
 use crate::error::{Applied, Conflict, Error, OpenError, WriteError};
 use crate::span::Span;
-use crate::spawn;
 use crate::store::{
     Deleted, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read, Revision, Status, Store, Want,
     WatchFrom,
 };
 use crate::watch::Watch;
+use corten_runtime::{CancellationToken, Clock, OnFailure, Scope};
 
 /// Keys of one answer, where a read wants more: an answer is in memory twice while it is decoded.
 const PAGE: usize = 2000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// URLs, `http://` or `https://`.
     pub endpoints: Vec<String>,
     pub tls: Option<Tls>,
     /// Where the servers' keys begin; only the health check asks for it, as other keys come whole.
     pub prefix: String,
-    pub clock: Clock,
+    /// Who owns the task that compacts. Cancelling it closes the store. It also has the clock.
+    pub tasks: Scope,
     /// How long opening waits for an etcd that answers.
     pub connect_timeout: Duration,
     /// How long a request may take, with its repetitions.
@@ -62,12 +61,12 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn new(endpoints: impl IntoIterator<Item = impl Into<String>>) -> Options {
+    pub fn new(endpoints: impl IntoIterator<Item = impl Into<String>>, tasks: Scope) -> Options {
         Options {
             endpoints: endpoints.into_iter().map(Into::into).collect(),
             tls: None,
             prefix: "/registry".to_owned(),
-            clock: Clock::system(),
+            tasks,
             connect_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(10),
             compaction_interval: Some(Duration::from_secs(300)),
@@ -97,15 +96,15 @@ impl Etcd {
     pub async fn open(options: Options) -> Result<Etcd, OpenError> {
         let clients = Clients::new(&options.endpoints, options.tls.as_ref()).await?;
         let mut shared = Shared {
-            leases: Leases::new(clients.lease.clone(), options.clock.clone()),
+            leases: Leases::new(clients.lease.clone(), options.tasks.clock().clone()),
             versions: Versions::new(&options.endpoints, options.tls.clone()),
             clients,
             health_key: format!("{}/health", options.prefix.trim_end_matches('/')),
-            clock: options.clock,
+            clock: options.tasks.clock().clone(),
             request_timeout: options.connect_timeout,
             compacted: AtomicU64::new(0),
             turn: tokio::sync::Mutex::default(),
-            closed: CancellationToken::new(),
+            closed: options.tasks.token().child_token(),
         };
         let endpoints = || options.endpoints.join(",");
         let failed = |error: Error| OpenError::Etcd { endpoints: endpoints(), reason: error.to_string() };
@@ -114,7 +113,9 @@ impl Etcd {
         shared.request_timeout = options.request_timeout;
         let shared = Arc::new(shared);
         if let Some(interval) = options.compaction_interval {
-            spawn::task("store-compactor", compactor::run(Arc::clone(&shared), interval));
+            let compacting = Arc::clone(&shared);
+            let compact = move |_| compactor::run(compacting, interval);
+            options.tasks.spawn("store-compactor", OnFailure::FailScope, compact);
         }
         Ok(Etcd { shared })
     }

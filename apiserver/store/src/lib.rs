@@ -4,12 +4,10 @@
 //! folder of this machine and belongs to one process; `Etcd` speaks to an etcd that several servers share. Nothing in
 //! here knows what a value means.
 
-pub mod clock;
 pub mod embedded;
 mod error;
 pub mod etcd;
 mod span;
-mod spawn;
 mod store;
 mod watch;
 

@@ -35,7 +35,7 @@ pub fn to_v1(object: &Tree) -> Tree {
         edit.ensure(v1::HorizontalPodAutoscaler::SPEC)
             .set(v1::HorizontalPodAutoscalerSpec::TARGET_CPU_UTILIZATION_PERCENTAGE, cpu);
     }
-    let current = status.current_metrics().iter().filter_map(current_cpu_utilization).last();
+    let current = status.current_metrics().iter().filter_map(current_cpu_utilization).next_back();
     if let Some(current) = current {
         edit.ensure(v1::HorizontalPodAutoscaler::STATUS)
             .set(v1::HorizontalPodAutoscalerStatus::CURRENT_CPU_UTILIZATION_PERCENTAGE, current);
@@ -117,14 +117,14 @@ fn shell(object: &Tree, ty: corten_schema::TypeId, api_version: &str) -> Tree {
     let api_version = out.string(api_version);
     out.set_named(root, "apiVersion", api_version);
     // Lists that only v2 has are set by the caller, from where v1 keeps them.
-    if let Some(metadata) = out.get(root, "metadata") {
-        if let Some(annotations) = out.get(metadata, "annotations") {
-            for key in ROUND_TRIP {
-                out.remove_key(annotations, key);
-            }
-            if out.is_empty(annotations) {
-                out.remove_field(metadata, ObjectMeta::ANNOTATIONS);
-            }
+    if let Some(metadata) = out.get(root, "metadata")
+        && let Some(annotations) = out.get(metadata, "annotations")
+    {
+        for key in ROUND_TRIP {
+            out.remove_key(annotations, key);
+        }
+        if out.is_empty(annotations) {
+            out.remove_field(metadata, ObjectMeta::ANNOTATIONS);
         }
     }
     out

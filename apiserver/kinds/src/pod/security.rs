@@ -2,15 +2,8 @@
 
 use corten_api::field::{Error, Errors, Path};
 use corten_api::names;
-<<<<<<< HEAD
 use corten_object::tree::Node;
-use corten_views::core_v1::{
-    AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Sysctl,
-};
-=======
-use corten_object::tree::{Node, View};
 use corten_views::core_v1::{AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Sysctl};
->>>>>>> main
 
 use super::checks::{int_messages, local_descending_path, not_supported, one_of};
 use super::options::Options;

@@ -3,9 +3,9 @@
 use super::Row;
 use crate::strategy::Strategy;
 use crate::{
-    config_map, csi, endpoint_slice, endpoints, event, horizontal_pod_autoscaler, ingress, ingress_class, ip_address,
-    lease, namespace, network_policy, node, persistent_volume_claim, pod_disruption_budget, priority_class, rbac,
-    runtime_class, secret, service, service_account, service_cidr, storage,
+    config_map, csi, endpoint_slice, endpoints, event, flow_schema, horizontal_pod_autoscaler, ingress, ingress_class,
+    ip_address, lease, namespace, network_policy, node, persistent_volume_claim, pod_disruption_budget, priority_class,
+    priority_level_configuration, rbac, runtime_class, secret, service, service_account, service_cidr, storage,
 };
 
 const fn row(
@@ -29,6 +29,13 @@ pub static ROWS: &[Row] = &[
     row("", "services", &service::Services, &["spec.clusterIP", "spec.type"]),
     row("autoscaling", "horizontalpodautoscalers", &horizontal_pod_autoscaler::HorizontalPodAutoscalers, &[]),
     row("discovery.k8s.io", "endpointslices", &endpoint_slice::EndpointSlices, &[]),
+    row("flowcontrol.apiserver.k8s.io", "flowschemas", &flow_schema::FlowSchemas, &[]),
+    row(
+        "flowcontrol.apiserver.k8s.io",
+        "prioritylevelconfigurations",
+        &priority_level_configuration::PriorityLevelConfigurations,
+        &[],
+    ),
     row("networking.k8s.io", "ingressclasses", &ingress_class::IngressClasses, &[]),
     row("networking.k8s.io", "ingresses", &ingress::Ingresses, &[]),
     row("networking.k8s.io", "ipaddresses", &ip_address::IpAddresses, &[]),

@@ -174,13 +174,13 @@ fn required_one_of(value: &str, supported: &[&str], path: &Path<'_>, errors: &mu
 
 fn validate_topology(service: Service<'_>, errors: &mut Errors) {
     let annotations = service.metadata().annotations();
-    if let (Some(hints), Some(mode)) = (annotations.get(TOPOLOGY_HINTS), annotations.get(TOPOLOGY_MODE)) {
-        if hints != mode {
-            let path = Path::new("metadata");
-            let path = path.child("annotations");
-            let detail = format!("must match annotations[{TOPOLOGY_HINTS}] when both are specified");
-            errors.push(Error::invalid(&path.key(TOPOLOGY_MODE), mode, detail));
-        }
+    if let (Some(hints), Some(mode)) = (annotations.get(TOPOLOGY_HINTS), annotations.get(TOPOLOGY_MODE))
+        && hints != mode
+    {
+        let path = Path::new("metadata");
+        let path = path.child("annotations");
+        let detail = format!("must match annotations[{TOPOLOGY_HINTS}] when both are specified");
+        errors.push(Error::invalid(&path.key(TOPOLOGY_MODE), mode, detail));
     }
 }
 
@@ -189,11 +189,9 @@ fn validate_type(spec: ServiceSpec<'_>, facts: &Facts, path: &Path<'_>, errors: 
         errors.push(Error::required(&path.child("ports"), ""));
     }
     match facts.ty.as_str() {
-        ty @ (LOAD_BALANCER | NODE_PORT) => {
-            if facts.headless() {
-                let detail = format!("may not be set to 'None' for {ty} services");
-                errors.push(Error::invalid(&path.child("clusterIPs").index(0), NONE, detail));
-            }
+        ty @ (LOAD_BALANCER | NODE_PORT) if facts.headless() => {
+            let detail = format!("may not be set to 'None' for {ty} services");
+            errors.push(Error::invalid(&path.child("clusterIPs").index(0), NONE, detail));
         }
         EXTERNAL_NAME => {
             for (field, set) in [

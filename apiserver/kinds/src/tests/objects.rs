@@ -11,11 +11,13 @@ const CLUSTER_SCOPED: &[&str] = &[
     "ClusterRoleBinding",
     "CSIDriver",
     "CSINode",
+    "FlowSchema",
     "IngressClass",
     "IPAddress",
     "Namespace",
     "Node",
     "PriorityClass",
+    "PriorityLevelConfiguration",
     "RuntimeClass",
     "ServiceCIDR",
     "StorageClass",
@@ -488,5 +490,33 @@ fn claims() {
             .contains(r#""dataSourceRef":{"apiGroup":"snapshot.storage.k8s.io","kind":"VolumeSnapshot","name":"s"}"#),
         "{}",
         json(&tree)
+    );
+}
+
+#[test]
+fn flow_control() {
+    let api = "flowcontrol.apiserver.k8s.io/v1";
+    let schema = |body: &str, expected: &str| check(api, "FlowSchema", body, expected);
+    schema(
+        r#""spec":{"priorityLevelConfiguration":{"name":"p"},"rules":[{"subjects":[{"kind":"User","user":{"name":"u"}}],"nonResourceRules":[{"verbs":["get"],"nonResourceURLs":["/a/*"]}]}]}"#,
+        "",
+    );
+    schema(
+        r#""spec":{"matchingPrecedence":1,"rules":[{"subjects":[{"kind":"User","group":{"name":"g"}}],"nonResourceRules":[{"verbs":["odd"],"nonResourceURLs":["/a*"]}]}]}"#,
+        "spec.matchingPrecedence: Invalid value: 1: only the schema named 'exempt' may have matchingPrecedence 1\nspec.priorityLevelConfiguration.name: Required value: must reference a priority level\nspec.rules[0].subjects[0].user: Required value: user is required when subject kind is 'User'\nspec.rules[0].subjects[0].group: Forbidden: group is forbidden when subject kind is not 'Group'\nspec.rules[0].nonResourceRules[0].verbs: Unsupported value: [\"odd\"]: supported values: \"create\", \"delete\", \"deletecollection\", \"get\", \"list\", \"patch\", \"proxy\", \"update\", \"watch\"\nspec.rules[0].nonResourceRules[0].nonResourceURLs[0]: Invalid value: \"/a*\": wildcard can only do suffix matching",
+    );
+    let level = |body: &str, expected: &str| check(api, "PriorityLevelConfiguration", body, expected);
+    level(r#""spec":{"type":"Limited","limited":{"limitResponse":{"type":"Queue","queuing":{}}}}"#, "");
+    level(
+        r#""spec":{"type":"Exempt","limited":{"limitResponse":{"type":"Reject"}}}"#,
+        "spec.type: Invalid value: \"Exempt\": must be 'Exempt' if and only if `name` is 'exempt'\nspec.limited: Forbidden: must be nil if the type is not Limited",
+    );
+    level(
+        r#""spec":{"type":"Limited","limited":{"limitResponse":{"type":"Queue","queuing":{"queues":1024,"handSize":7}}}}"#,
+        "spec.limited.limitResponse.queuing.handSize: Invalid value: 7: required entropy bits of deckSize 1024 and handSize 7 should not be greater than 60",
+    );
+    level(
+        r#""metadata":{"name":"catch-all"},"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":5,"limitResponse":{"type":"Reject"}}}"#,
+        "",
     );
 }

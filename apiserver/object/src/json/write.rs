@@ -11,8 +11,8 @@ pub struct Canonical {
     pub json: Vec<u8>,
     /// Where the resourceVersion belongs.
     pub revision_at: u32,
-    /// How much kind and apiVersion take behind the opening brace, where they come first: the items of a list of
-    /// built-in objects go without them.
+    /// Where metadata begins, behind kind and apiVersion, where they come first: the items of a list of built-in objects
+    /// go without what stands before.
     pub prefix: u32,
     /// The value of `metadata`.
     pub metadata: std::ops::Range<u32>,
@@ -53,11 +53,12 @@ fn canonical_struct(structure: Struct<'_>, out: &mut Canonical) {
         if !is_written(field, node) {
             continue;
         }
-        if field.name == "metadata" && !first {
-            out.prefix = out.json.len() as u32;
-        }
-        if !std::mem::take(&mut first) {
+        let follows = !std::mem::take(&mut first);
+        if follows {
             out.json.push(b',');
+        }
+        if field.name == "metadata" && follows {
+            out.prefix = out.json.len() as u32;
         }
         write_name(field.name, &mut out.json);
         match node {

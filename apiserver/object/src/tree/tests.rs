@@ -67,7 +67,7 @@ fn the_revision_is_spliced_into_canonical_json() {
     let canonical = json::canonical(tree.root());
     let spliced = String::from_utf8(canonical.splice(42)).expect("is UTF-8");
     assert!(spliced.contains(r#""uid":"u","resourceVersion":"42","generation":1"#), "{spliced}");
-    assert_eq!(&spliced[1..canonical.prefix as usize], r#""kind":"Pod","apiVersion":"v1""#.to_owned() + "");
+    assert_eq!(&spliced[1..canonical.prefix as usize], r#""kind":"Pod","apiVersion":"v1","#);
     assert!(!String::from_utf8_lossy(&canonical.json).contains("resourceVersion"));
 }
 

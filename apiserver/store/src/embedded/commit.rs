@@ -7,8 +7,10 @@ use super::Shared;
 use super::state::Batch;
 use crate::error::Error;
 
-pub(super) fn run(shared: &Arc<Shared>) {
-    while let Some((batch, last)) = wait_for_work(shared) {
+/// Until the store is closed; gives back what became of the last commit.
+pub(super) fn run(shared: &Arc<Shared>) -> Result<(), Error> {
+    let outcome = loop {
+        let (batch, last) = wait_for_work(shared);
         let result = if batch.work.is_empty() {
             Ok(())
         } else {
@@ -28,22 +30,23 @@ pub(super) fn run(shared: &Arc<Shared>) {
         });
         answers.send();
         if last {
-            break;
+            break result;
         }
-    }
+    };
     shared.change(|state| {
         let feeds = &state.feeds;
         feeds.end(&Error::Closed, &mut state.wakers);
     });
     shared.disk.close();
+    outcome
 }
 
 /// The next batch, and whether it is the last one.
-fn wait_for_work(shared: &Shared) -> Option<(Batch, bool)> {
+fn wait_for_work(shared: &Shared) -> (Batch, bool) {
     let mut state = shared.state.lock();
     while !state.has_work() {
         shared.work.wait(&mut state);
     }
     let last = state.closing;
-    Some((state.take_batch(), last))
+    (state.take_batch(), last)
 }

@@ -6,11 +6,14 @@
 
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use redb::{
+    Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition,
+};
 
 use super::history::Version;
 use super::medium::{Fault, Faults, Medium, Watched};
@@ -115,7 +118,7 @@ impl Disk {
             }
             Ok(Ok(Loaded { rows, marks }))
         };
-        load().map_err(|error| Error::Corrupt(error.to_string()))?
+        guarded(load).and_then(|loaded| loaded.map_err(|error| Error::Corrupt(error.to_string()))?)
     }
 
     /// Durable when it returns. `NoSpace` leaves the store as it was, and reads and later writes may go on; after
@@ -161,12 +164,8 @@ impl Disk {
     /// The state of the disk as it is now.
     pub(super) fn reader(&self) -> Result<Reader, ReadError> {
         let (database, generation) = self.database()?;
-        let open = || -> Result<Reader, redb::Error> {
-            let transaction = database.begin_read()?;
-            let (log, values) = (transaction.open_table(LOG)?, transaction.open_table(VALUES)?);
-            Ok(Reader { log, values, generation })
-        };
-        open().map_err(|error| read_error(generation, error))
+        let transaction = database.begin_read().map_err(|error| read_error(generation, error.into()))?;
+        Ok(Reader { transaction, values: OnceLock::new(), generation })
     }
 
     /// Opens the database anew unless somebody has done so since `generation`.
@@ -212,20 +211,37 @@ impl Disk {
     }
 }
 
-/// One state of the disk, which stays readable whatever is committed meanwhile.
+/// One state of the disk, which stays readable whatever is committed meanwhile. It is cheap until something is read.
 pub(super) struct Reader {
-    log: ReadOnlyTable<Revision, &'static [u8]>,
-    values: ReadOnlyTable<Revision, &'static [u8]>,
+    transaction: ReadTransaction,
+    values: OnceLock<Table>,
     generation: u64,
 }
+
+type Table = ReadOnlyTable<Revision, &'static [u8]>;
 
 impl Reader {
     /// None if it was compacted away.
     pub(super) fn value(&self, revision: Revision) -> Result<Option<Bytes>, ReadError> {
-        match self.values.get(revision) {
+        guarded(|| self.read_value(revision)).map_err(ReadError::Failed)?
+    }
+
+    fn read_value(&self, revision: Revision) -> Result<Option<Bytes>, ReadError> {
+        let values = match self.values.get() {
+            Some(values) => values,
+            None => {
+                let values = self.table(VALUES)?;
+                self.values.get_or_init(|| values)
+            }
+        };
+        match values.get(revision) {
             Ok(value) => Ok(value.map(|value| Bytes::copy_from_slice(value.value()))),
             Err(error) => Err(read_error(self.generation, error.into())),
         }
+    }
+
+    fn table(&self, table: TableDefinition<Revision, &'static [u8]>) -> Result<Table, ReadError> {
+        self.transaction.open_table(table).map_err(|error| read_error(self.generation, error.into()))
     }
 
     /// Calls `visit` with the rows from `start` to `end` until it says stop.
@@ -233,13 +249,22 @@ impl Reader {
         &self,
         start: Revision,
         end: Revision,
-        mut visit: impl FnMut(&str, Version) -> bool,
+        visit: impl FnMut(&str, Version) -> bool,
     ) -> Result<(), ReadError> {
         if start > end {
             return Ok(());
         }
+        guarded(|| self.visit_rows(start, end, visit)).map_err(ReadError::Failed)?
+    }
+
+    fn visit_rows(
+        &self,
+        start: Revision,
+        end: Revision,
+        mut visit: impl FnMut(&str, Version) -> bool,
+    ) -> Result<(), ReadError> {
         let fail = |error: StorageError| read_error(self.generation, error.into());
-        for row in self.log.range(start..=end).map_err(fail)? {
+        for row in self.table(LOG)?.range(start..=end).map_err(fail)? {
             let (revision, row) = row.map_err(fail)?;
             let Some((key, version)) = record::decode(revision.value(), row.value()) else {
                 return Err(ReadError::Failed(unreadable(revision.value())));
@@ -309,10 +334,7 @@ fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, A
     let storage = medium.open().map_err(|error| unavailable(error.to_string()))?;
     let storage = Watched { storage, faults: Arc::clone(&faults) };
     let open = || Database::builder().set_cache_size(cache_bytes).create_with_backend(storage);
-    // The database may panic on a file that somebody else has written into.
-    let result = catch_unwind(AssertUnwindSafe(open))
-        .unwrap_or_else(|_| Err(StorageError::Corrupted("its pages contradict each other".to_owned()).into()));
-    match result {
+    match guarded(open)? {
         Ok(database) => Ok((database, faults)),
         Err(error) => Err(match (faults.found(), error) {
             (Some(Fault::Full(text)), _) => Error::NoSpace(text),
@@ -321,6 +343,11 @@ fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, A
             (None, error) => Error::Corrupt(error.to_string()),
         }),
     }
+}
+
+/// The database may panic on a file that somebody else has written into, or that its disk has changed.
+fn guarded<T>(access: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(access)).map_err(|_| Error::Corrupt("its pages contradict each other".to_owned()))
 }
 
 fn read_error(generation: u64, error: redb::Error) -> ReadError {

@@ -87,7 +87,8 @@ fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) ->
 fn stranger(folder: &Path) -> Result<Option<String>, OpenError> {
     for entry in fs::read_dir(folder).map_err(failed("read data folder", folder))? {
         let name = entry.map_err(failed("read data folder", folder))?.file_name();
-        if name != "lock" && name != "format.next" {
+        // The root of a file system has a folder of its own.
+        if name != "lock" && name != "format.next" && name != "lost+found" {
             return Ok(Some(name.to_string_lossy().into_owned()));
         }
     }

@@ -157,7 +157,7 @@ impl Source {
         Ok(Some(Previous { value, mod_revision: before.revision }))
     }
 
-    fn from_feed(&mut self, records: &VecDeque<Arc<Record>>, visible: Revision) -> Result<Batch, ReadError> {
+    fn take_from_feed(&mut self, records: &VecDeque<Arc<Record>>, visible: Revision) -> Result<Batch, ReadError> {
         let mut batch = Batch { events: Vec::with_capacity(records.len()), revision: 0 };
         for record in records {
             // A watch from a revision to come is live before it.
@@ -197,7 +197,7 @@ impl Source {
                 let asked = inbox.progress;
                 let records = inbox.drain();
                 drop(inbox);
-                let batch = match self.from_feed(&records, visible) {
+                let batch = match self.take_from_feed(&records, visible) {
                     Ok(batch) => batch,
                     Err(error) => {
                         // The disk has them still.

@@ -18,9 +18,9 @@ use super::disk::{Marks, Work};
 use super::feed::Feeds;
 use super::history::{Index, Version};
 use super::record::Record;
-use crate::clock::Instant;
 use crate::error::Error;
 use crate::store::{Companion, Durability, Expect, Key, Revision};
+use corten_runtime::Instant;
 
 /// How many revisions are reserved ahead. A crash skips at most so many.
 const BLOCK: Revision = 4096;
@@ -132,7 +132,7 @@ impl State {
         let visible = kept.max(saved.reserved);
         let mut marks = saved.clone();
         // After a crash, whoever saw a revision in between may have seen changes that are lost.
-        if visible > kept + 1 {
+        if visible > kept + 1 && !marks.gaps.contains(&(kept, visible)) {
             marks.gaps.push((kept, visible));
         }
         State {

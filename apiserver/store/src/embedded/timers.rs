@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use super::Shared;
 use super::state::{Change, Mode, State};
-use crate::clock::{Clock, Instant};
 use crate::store::{Durability, Expect};
+use corten_runtime::{CancellationToken, Clock, Instant};
 
 /// How long after a failure the same is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Deletions made under one lock.
 const EXPIRED_MAX: usize = 256;
 
-pub(super) async fn run(shared: Arc<Shared>) {
+/// Until the store is closed, or closes it when its owner is told to leave.
+pub(super) async fn run(shared: Arc<Shared>, token: CancellationToken) {
     loop {
         let rung = shared.timers.notified();
         let mut rung = std::pin::pin!(rung);
@@ -34,6 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         };
         tokio::select! {
             () = &mut rung => {}
+            () = token.cancelled() => return shared.close(),
             () = sleep => shared.run_due(),
         }
     }

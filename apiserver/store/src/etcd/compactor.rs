@@ -19,6 +19,9 @@ use crate::span::Span;
 use crate::store::Revision;
 use crate::watch::{Batch, Watch};
 
+/// After something that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
 pub(super) const COMPACT_KEY: &str = "compact_rev_key";
 
 /// What one server remembers between two turns.
@@ -30,12 +33,10 @@ pub(super) struct Turn {
 
 pub(super) async fn run(shared: Arc<Shared>, interval: Duration) {
     let closed = shared.closed.clone();
-    let work = async {
-        futures::future::join(take_turns(&shared, interval), learn(&shared)).await;
-    };
+    let work = Box::pin(futures::future::join(take_turns(&shared, interval), learn(&shared)));
     tokio::select! {
         () = closed.cancelled() => {}
-        () = work => {}
+        _ = work => {}
     }
 }
 
@@ -89,7 +90,7 @@ async fn learn(shared: &Arc<Shared>) {
             }
             Err(error) => {
                 tracing::info!(%error, "read what etcd was compacted to");
-                shared.clock.sleep(Duration::from_secs(1)).await;
+                shared.clock.sleep(PAUSE).await;
                 continue;
             }
         };
@@ -98,6 +99,7 @@ async fn learn(shared: &Arc<Shared>) {
         while let Ok(Batch { events, .. }) = watch.next().await {
             note(shared, events.last().and_then(|event| event.value.as_deref()));
         }
+        shared.clock.sleep(PAUSE).await;
     }
 }
 

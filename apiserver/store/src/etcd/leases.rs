@@ -7,7 +7,7 @@ use std::time::Duration;
 use etcd_client::LeaseClient;
 use tokio::sync::Mutex;
 
-use crate::clock::{Clock, Instant};
+use corten_runtime::{Clock, Instant};
 
 const REUSE_MAX: Duration = Duration::from_secs(60);
 const KEYS_MAX: u32 = 1000;
@@ -68,7 +68,7 @@ fn seconds(ttl: Duration) -> (Duration, Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Wall;
+    use corten_runtime::Wall;
 
     #[test]
     fn leases_are_shared_within_limits() {

@@ -32,23 +32,28 @@ impl Shared {
                 () = self.closed.cancelled() => return Err(Error::Closed),
                 answer = send() => match answer {
                     Ok(answer) => return Ok(answer),
-                    Err(error) => meaning(&error),
+                    Err(error) => for_effect(effect, meaning(&error)),
                 },
                 () = self.clock.sleep_until(deadline) => {
-                    let applied = if effect == Effect::Read { Applied::No } else { Applied::Unknown };
-                    return Err(unavailable(format!("etcd did not answer in {:?}", self.request_timeout), applied));
+                    let late = format!("etcd did not answer in {:?}", self.request_timeout);
+                    return Err(for_effect(effect, unavailable(late, Applied::Unknown)));
                 }
             };
-            let again = match &error {
-                Error::Unavailable { applied, .. } => effect == Effect::Read || *applied == Applied::No,
-                _ => false,
-            };
+            let again = matches!(error, Error::Unavailable { applied: Applied::No, .. });
             if !again || self.clock.monotonic() + pause >= deadline {
                 return Err(error);
             }
             self.clock.sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+}
+
+/// A read has nothing to apply.
+fn for_effect(effect: Effect, error: Error) -> Error {
+    match error {
+        Error::Unavailable { reason, .. } if effect == Effect::Read => unavailable(reason, Applied::No),
+        error => error,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::connect::{Tls, client};
-use crate::clock::Clock;
+use corten_runtime::Clock;
 
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -27,10 +27,10 @@ impl Versions {
         let unknown: Vec<_> =
             self.endpoints.lock().iter().filter(|(_, known)| known.is_none()).map(|(name, _)| name.clone()).collect();
         for endpoint in unknown {
-            let ask = async {
+            let ask = Box::pin(async {
                 let mut client = client(std::slice::from_ref(&endpoint), self.tls.as_ref()).await?;
                 client.status().await.map(|status| status.version().to_owned())
-            };
+            });
             let version = match clock.timeout(ASK_TIMEOUT, ask).await {
                 Ok(Ok(version)) => version,
                 Ok(Err(error)) => {

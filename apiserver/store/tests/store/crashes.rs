@@ -123,7 +123,8 @@ async fn power_cuts_lose_nothing_that_was_promised() {
             fixture.disk.cut(&mut dice);
         };
         within("writers", futures::future::join(futures::future::join_all(writers), cut)).await;
-        within("close", store.close()).await.unwrap();
+        // It cannot say anything but that the disk is gone.
+        let _ = within("close", store.close()).await;
         drop(store);
         fixture.reopen();
         let mut taken = std::mem::take(&mut *ledger.lock());

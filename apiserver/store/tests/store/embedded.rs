@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corten_store::clock::{Clock, ManualClock, Wall};
+use corten_runtime::clock::ManualClock;
+use corten_runtime::{Clock, Scope, Wall};
 use corten_store::embedded::Options;
-use corten_store::{Embedded, Encoding, Error, Expect, OpenError, Progress, Put, Store, WatchFrom};
+use corten_store::{Embedded, Encoding, Error, Expect, OpenError, Progress, Put, Read, Span, Store, WatchFrom};
 use tempfile::TempDir;
 
 use crate::conformance::Fixture;
+use crate::crashes::rounds;
 use crate::history::History;
 use crate::sim::SimDisk;
-use crate::support::{compacted, create, delete, events, get, put, revision, short, watch, within};
+use crate::support::{Dice, compacted, create, delete, events, get, put, revision, short, watch, within};
 
 /// The engine in a folder, with a clock that stands.
 pub struct Folder {
@@ -30,7 +32,7 @@ impl Folder {
 }
 
 pub fn options(clock: &Clock) -> Options {
-    Options { clock: clock.clone(), ..Options::default() }
+    Options::new(Scope::root_with("test", clock.clone()))
 }
 
 impl Fixture for Folder {
@@ -144,6 +146,45 @@ async fn damaged_files_are_refused() {
     store.close().await.unwrap();
 }
 
+/// Whatever stands in the file, it is read or refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_anywhere_is_no_panic() {
+    let seed = Dice::seed();
+    println!("CORTEN_SEED={seed}");
+    let mut dice = Dice::new(seed);
+    let fixture = Folder::start().await;
+    for turn in 0..300 {
+        let value = "x".repeat(turn * 20);
+        put(&*fixture.store, &format!("/registry/{}", turn % 200), &value, Expect::Any).await;
+    }
+    fixture.store.close().await.unwrap();
+    let path = fixture.folder.path().join("store.redb");
+    let whole = std::fs::read(&path).unwrap();
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..rounds(50) {
+        let mut bytes = whole.clone();
+        let at = dice.roll(bytes.len() as u64) as usize;
+        let length = 1 + dice.roll(300) as usize;
+        bytes.iter_mut().skip(at).take(length).for_each(|byte| *byte = dice.roll(256) as u8);
+        std::fs::write(&path, &bytes).unwrap();
+        let outcome = match fixture.open() {
+            Ok(store) => {
+                let outcome = within("range", store.range(Read::of(Span::prefix("")))).await.map(drop);
+                let _ = within("close", store.close()).await;
+                outcome
+            }
+            Err(OpenError::Corrupt { reason, .. }) => Err(Error::Corrupt(reason)),
+            Err(error) => panic!("{error}"),
+        };
+        match outcome {
+            Ok(()) => read += 1,
+            Err(Error::Corrupt(_)) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    println!("{read} read, {refused} refused");
+}
+
 #[tokio::test]
 async fn events_share_the_writers_bytes_and_companion() {
     let fixture = Folder::start().await;
@@ -203,7 +244,7 @@ async fn a_lost_block_is_never_given_again() {
     let now = revision(store).await;
     assert!(now > lost[1]);
     for after in lost {
-        compacted(within("watch", store.watch(corten_store::Span::prefix("/"), WatchFrom::after(after))).await);
+        compacted(within("watch", store.watch(Span::prefix("/"), WatchFrom::after(after))).await);
         compacted(within("get", store.get("/registry/a", Some(after))).await);
     }
     let mut before = watch(store, "/registry/", WatchFrom::after(kept)).await;
@@ -216,7 +257,7 @@ async fn a_lost_block_is_never_given_again() {
     fixture.disk.cut_hard();
     fixture.reopen();
     for after in lost {
-        compacted(within("watch", fixture.store.watch(corten_store::Span::prefix("/"), WatchFrom::after(after))).await);
+        compacted(within("watch", fixture.store.watch(Span::prefix("/"), WatchFrom::after(after))).await);
     }
 }
 
@@ -316,4 +357,44 @@ async fn after_a_failed_sync_nothing_is_written_any_more() {
     fixture.disk.cut_hard();
     fixture.reopen();
     assert_eq!(get(&*fixture.store, "/registry/a").await.unwrap().value, "kept");
+}
+
+#[tokio::test]
+async fn its_owner_can_close_it() {
+    let (clock, _) = Clock::manual(Wall::from_seconds(1_800_000_000));
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = Scope::root_with("test", clock);
+    let store = Embedded::open(folder.path(), Options::new(tasks.clone())).unwrap();
+    put_lazily(&store, "/registry/a", "one").await;
+    let mut names = tasks.remaining();
+    names.sort();
+    assert_eq!(names, ["test/store-commit", "test/store-timers"]);
+    tasks.cancel();
+    within("end", tasks.left()).await;
+    assert!(matches!(store.get("/registry/a", None).await, Err(Error::Closed)));
+    let store = Embedded::open(folder.path(), Options::new(Scope::root("test"))).unwrap();
+    assert_eq!(get(&store, "/registry/a").await.unwrap().value, "one");
+}
+
+#[tokio::test]
+async fn a_close_that_cannot_save_says_so() {
+    let fixture = OnSim::new();
+    create(&*fixture.store, "/registry/a", "one").await;
+    fixture.disk.set_room(Some(0));
+    within("put", fixture.store.put(Put::new("/registry/a", vec![7; 2_000_000], Expect::Any).lazy())).await.unwrap();
+    let closed = within("close", fixture.store.close()).await;
+    assert!(matches!(closed, Err(Error::NoSpace(_))), "{closed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lazy_writes_do_not_outrun_the_reserved_block() {
+    let mut fixture = OnSim::new();
+    let store = Arc::clone(&fixture.store);
+    let mut last = 0;
+    for _ in 0..10_000 {
+        last = put_lazily(&*store, "/registry/a", "x").await;
+    }
+    fixture.disk.cut_hard();
+    fixture.reopen();
+    assert!(revision(&*fixture.store).await > last);
 }

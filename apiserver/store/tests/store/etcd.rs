@@ -1,12 +1,12 @@
-//! What the etcd engine promises beyond the contract, on a real etcd.
+//! What the etcd engine promises beyond the contract, on a real etcd: the one on the PATH, or CORTEN_ETCD.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use corten_store::clock::{Clock, Wall};
-use corten_store::etcd::Options;
+use corten_runtime::{Clock, Scope, Wall};
+use corten_store::etcd::{Options, Tls};
 use corten_store::{
     Applied, Encoding, Error, Etcd, Expect, KeyValue, OpenError, Put, Read, Span, Store, WatchFrom, WriteError,
 };
@@ -75,7 +75,12 @@ impl Daemon {
 
     pub fn options(&self) -> Options {
         let (connect_timeout, request_timeout) = (PATIENCE, PATIENCE);
-        Options { connect_timeout, request_timeout, compaction_interval: None, ..Options::new([self.url()]) }
+        Options {
+            connect_timeout,
+            request_timeout,
+            compaction_interval: None,
+            ..Options::new([self.url()], Scope::root("test"))
+        }
     }
 
     pub async fn open(&self, options: Options) -> Etcd {
@@ -135,7 +140,7 @@ async fn says_what_it_is() {
 async fn an_absent_etcd_is_named() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
-    let options = Options { connect_timeout: Duration::from_millis(200), ..Options::new([&url]) };
+    let options = Options { connect_timeout: Duration::from_millis(200), ..Options::new([&url], Scope::root("test")) };
     let error = within("open", Etcd::open(options)).await.err().expect("nobody is there");
     assert!(matches!(error, OpenError::Etcd { .. }));
     let shown = error.to_string();
@@ -273,9 +278,11 @@ async fn compaction_by_others_is_learnt() {
     let store = &*server.store;
     let (clock, hand) = Clock::manual(Wall::default());
     let interval = Duration::from_secs(300);
-    let listener =
-        server.daemon.open(Options { clock, compaction_interval: Some(interval), ..server.daemon.options() });
-    let listener = listener.await;
+    // Requests do not go by this clock, or they would time out when it leaps.
+    let request_timeout = Duration::from_secs(u64::MAX / 2);
+    let tasks = Scope::root_with("test", clock);
+    let options = Options { tasks, request_timeout, compaction_interval: Some(interval), ..server.daemon.options() };
+    let listener = server.daemon.open(options).await;
     within("turn", store.take_compaction_turn()).await.unwrap();
     let noted = revision(store).await;
     within("turn", store.take_compaction_turn()).await.unwrap();
@@ -293,11 +300,60 @@ async fn compaction_by_others_is_learnt() {
     let now = create(store, "/registry/a", "one").await;
     within("turns", async {
         while listener.compacted_revision() < now {
-            hand.advance_to_next();
+            hand.advance(interval);
             tokio::task::yield_now().await;
         }
     })
     .await;
+}
+
+/// Servers that share an etcd see one history, whoever writes and whoever goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_share_one_history() {
+    let server = Server::start().await;
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        stores.push(Arc::new(server.daemon.open(server.daemon.options()).await));
+    }
+    let start = revision(&*server.store).await;
+    let mut watches = Vec::new();
+    for store in &stores {
+        watches.push(watch(&**store, "/registry/", WatchFrom::after(start).with_previous()).await);
+    }
+    let write = async |writer: usize| {
+        for turn in 0..100 {
+            let store = &stores[writer % stores.len()];
+            // The first one goes halfway.
+            if turn == 50 && writer == 0 {
+                within("close", store.close()).await.unwrap();
+            }
+            let key = format!("/registry/{}", (writer + turn) % 5);
+            match try_put(&**store, &key, &format!("{writer} {turn}"), Expect::Any).await {
+                Ok(_) => {}
+                Err(WriteError::Failed(Error::Closed)) => break,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    };
+    futures::future::join_all((0..9).map(write)).await;
+    let last = create(&*server.store, "/registry/last", "x").await;
+    let mut histories = Vec::new();
+    for mut watch in watches {
+        let mut history = History::after(start);
+        while history.revision() < last {
+            match within("event", watch.next()).await {
+                Ok(batch) => history.take(batch),
+                Err(Error::Closed) => break,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        histories.push(history);
+    }
+    let whole = histories[2].revisions();
+    assert!(whole.len() > 600);
+    assert_eq!(histories[1].revisions(), whole);
+    assert!(whole.starts_with(&histories[0].revisions()));
+    histories[1].check_equals(&*server.store, "/registry/").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -321,4 +377,62 @@ async fn watches_over_restarts_miss_and_repeat_nothing() {
     }
     assert_eq!(history.revisions(), written);
     history.check_equals(&*store, "/registry/").await;
+}
+
+/// A CA, and what it signed for the server and for us; all PEM.
+struct Pki {
+    ca: String,
+    server: (String, String),
+    client: (String, String),
+}
+
+fn pki() -> Pki {
+    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Usage, IsCa, Issuer, KeyPair};
+    let ca_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(params, ca_key);
+    let sign = |usages: Vec<Usage>| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.extended_key_usages = usages;
+        (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+    };
+    // etcd asks itself with the server's certificate.
+    let server = sign(vec![Usage::ServerAuth, Usage::ClientAuth]);
+    Pki { ca, server, client: sign(vec![Usage::ClientAuth]) }
+}
+
+#[tokio::test]
+async fn tls_with_certificates_of_both() {
+    let pki = pki();
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["--client-cert-auth".to_owned()];
+    for (flag, name, text) in [
+        ("--trusted-ca-file", "ca.pem", &pki.ca),
+        ("--cert-file", "server.pem", &pki.server.0),
+        ("--key-file", "server.key", &pki.server.1),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        arguments.extend([flag.to_owned(), path.display().to_string()]);
+    }
+    let daemon = Daemon::start_with("https", folder, arguments);
+    let ours =
+        Tls { ca: Some(pki.ca.clone().into()), certificate: Some(pki.client.0.into()), key: Some(pki.client.1.into()) };
+    let store = daemon.open(Options { tls: Some(ours.clone()), ..daemon.options() }).await;
+    let mut live = watch(&store, "/registry/", WatchFrom::now()).await;
+    create(&store, "/registry/a", "one").await;
+    assert_eq!(short(&events(&mut live, 1).await), ["+/registry/a=one"]);
+
+    let short_of = async |tls: Tls| {
+        let connect_timeout = Duration::from_secs(1);
+        let refused = Etcd::open(Options { tls: Some(tls), connect_timeout, ..daemon.options() });
+        let error = within("open", refused).await.err().expect("it is not trusted");
+        assert!(matches!(error, OpenError::Etcd { .. }), "{error:?}");
+    };
+    short_of(Tls { certificate: None, key: None, ..ours.clone() }).await;
+    short_of(Tls { ca: Some(self::pki().ca.into()), ..ours }).await;
+    assert!(!format!("{:?}", daemon.options().tls).contains("BEGIN"));
 }

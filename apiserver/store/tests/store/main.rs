@@ -1,5 +1,7 @@
 //! The contract of `Store`, checked against every engine; what only one engine promises; and what they endure.
 
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test may end by a panic, and has memory")]
+
 mod conformance;
 mod crashes;
 mod embedded;

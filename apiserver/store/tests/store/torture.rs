@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use corten_runtime::Scope;
 use corten_store::embedded::Options;
 use corten_store::{Durability, Embedded, Error, Expect, Key, Put, Read, Revision, Span, Store, WatchFrom, WriteError};
 use parking_lot::Mutex;
@@ -26,7 +27,7 @@ const CHILD: &str = "CORTEN_STORE_CHILD";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Ok(folder) = std::env::var(CHILD) else { return };
-    let store = Embedded::open(folder, Options::default()).unwrap();
+    let store = Embedded::open(folder, Options::new(Scope::root("test"))).unwrap();
     let round = revision(&store).await;
     let write = async |writer: u64| {
         for turn in 0.. {
@@ -84,7 +85,7 @@ async fn kill_9_loses_nothing_that_was_promised() {
                 durable.insert(revision, key);
             }
         }
-        let store = Embedded::open(folder.path(), Options::default()).unwrap();
+        let store = Embedded::open(folder.path(), Options::new(Scope::root("test"))).unwrap();
         let listing = within("range", store.range(Read::of(Span::prefix("/registry/w/")))).await.unwrap();
         let there: BTreeMap<_, _> = listing.kvs.iter().map(|kv| (kv.mod_revision, kv.key.clone())).collect();
         for (revision, key) in &durable {

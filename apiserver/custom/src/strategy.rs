@@ -1,0 +1,327 @@
+//! Custom objects in the pipeline of all kinds.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use corten_api::field::{Error, Errors, Path, quote};
+use corten_api::names;
+use corten_kinds::strategy::{Context, Strategy};
+use corten_object::tree::{Edit, Id, Node, Tree, Value, View};
+use corten_views::meta_v1::ObjectMeta;
+
+use crate::definition::{self, Definition, Version};
+use crate::scale::{self, Scale};
+use crate::values::{self, Correlated};
+use crate::{embedded, lists};
+
+/// The rules of one definition's objects. What it is given is of the storage version; what is checked is checked as the
+/// version of the request shows it.
+pub struct CustomStrategy {
+    definition: Arc<Definition>,
+    status: StatusStrategy,
+}
+
+/// The rules for writes of the status.
+struct StatusStrategy {
+    definition: Arc<Definition>,
+}
+
+impl CustomStrategy {
+    pub fn new(definition: Arc<Definition>) -> CustomStrategy {
+        CustomStrategy { status: StatusStrategy { definition: Arc::clone(&definition) }, definition }
+    }
+
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+}
+
+impl Definition {
+    /// The version of a request; the one that is kept, where the request names none that is known.
+    fn of_request(&self, context: &Context<'_>) -> &Arc<Version> {
+        self.version(context.version).unwrap_or_else(|| self.storage())
+    }
+}
+
+/// An object as a version shows it.
+fn shown<'t>(version: &Version, object: Node<'t>) -> Option<Tree> {
+    if version.is_storage() {
+        return None;
+    }
+    let mut tree = Tree::new();
+    let root = tree.import(object);
+    tree.set_root(root);
+    Some(version.serve(tree))
+}
+
+impl Strategy for CustomStrategy {
+    /// The defaults of the version that is kept. What an object of another version would need first is done when it is
+    /// read.
+    fn default(&self, _version: &str, object: &mut Edit<'_>) {
+        let stored = object.node().get("apiVersion").map_or("", Node::as_str).to_owned();
+        let storage = self.definition.storage();
+        let version = self.definition.versions().iter().find(|version| **version.api_version() == *stored);
+        let tree = object.tree();
+        if let Some(other) = version.filter(|version| !version.is_storage()) {
+            other.read_stored(tree);
+            *tree = other.to_storage(std::mem::take(tree), storage.api_version());
+            return;
+        }
+        storage.read_stored(tree);
+    }
+
+    fn default_on_read(&self, object: &mut Edit<'_>) {
+        definition::repair_generation(object.tree());
+    }
+
+    fn prepare_create(&self, object: &mut Edit<'_>, context: &Context<'_>) {
+        if self.definition.of_request(context).has_status() {
+            let root = object.id();
+            object.tree().remove_key(root, "status");
+        }
+    }
+
+    fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, context: &Context<'_>) {
+        if self.definition.of_request(context).has_status() {
+            put_back(object, old, "status");
+        }
+    }
+
+    fn validate(&self, object: Node<'_>, context: &Context<'_>) -> Errors {
+        let version = self.definition.of_request(context);
+        let shown = shown(version, object);
+        let object = shown.as_ref().map_or(object, Tree::root);
+        let schema = version.schema();
+        let mut errors = values::validate(object, schema, &Path::root());
+        if let Some(scale) = version.scale() {
+            validate_scale_spec(scale, object, &mut errors);
+            validate_scale_status(scale, object, &mut errors);
+        }
+        embedded::validate(object, schema, &Path::root(), false, &mut errors);
+        lists::validate(object, schema, &Path::root(), &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, object: Node<'_>, old: Node<'_>, context: &Context<'_>) -> Errors {
+        let version = self.definition.of_request(context);
+        let (shown, shown_old) = (shown(version, object), shown(version, old));
+        let object = shown.as_ref().map_or(object, Tree::root);
+        let old = shown_old.as_ref().map_or(old, Tree::root);
+        let schema = version.schema();
+        let mut errors = values::validate_update(Correlated::new(object, old, schema), schema, &Path::root());
+        if let Some(scale) = version.scale() {
+            validate_scale_spec(scale, object, &mut errors);
+            validate_scale_status(scale, object, &mut errors);
+        }
+        embedded::validate(object, schema, &Path::root(), false, &mut errors);
+        let mut old_lists = Errors::default();
+        lists::validate(old, schema, &Path::root(), &mut old_lists);
+        if old_lists.is_empty() {
+            lists::validate(object, schema, &Path::root(), &mut errors);
+        }
+        errors
+    }
+
+    fn warn_create(&self, object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
+        finalizer_warnings(object, None)
+    }
+
+    fn warn_update(&self, object: Node<'_>, old: Node<'_>, _context: &Context<'_>) -> Vec<String> {
+        finalizer_warnings(object, Some(old))
+    }
+
+    fn checks_finalizer_names(&self) -> bool {
+        false
+    }
+
+    /// Everything but metadata counts.
+    fn generation_changes(&self, object: Node<'_>, old: Node<'_>) -> bool {
+        let members = |node: Node<'_>| node.as_map().iter().filter(|(key, _)| *key != "metadata").count();
+        let same = |(key, value): (&str, Node<'_>)| {
+            key == "metadata" || old.get(key).is_some_and(|old| old.equals(value))
+        };
+        members(object) != members(old) || !object.as_map().iter().all(same)
+    }
+
+    fn keeps_generation(&self) -> bool {
+        true
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+
+    fn selectable<'t>(&self, object: Node<'t>, out: &mut Vec<Cow<'t, str>>) {
+        out.extend(self.definition.selectable().iter().map(|field| field.value(object)));
+    }
+
+    fn subresource(&self, name: &str) -> Option<&dyn Strategy> {
+        (name == "status").then_some(&self.status as &dyn Strategy)
+    }
+
+    fn reset_fields(&self) -> &'static [&'static [&'static str]] {
+        if self.definition.storage().has_status() { &[&["status"]] } else { &[] }
+    }
+}
+
+impl Strategy for StatusStrategy {
+    /// Nothing but the status is taken, and what managedFields say of it.
+    fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
+        let root = object.id();
+        let Value::Map(old_members) = old.value() else { return };
+        let names: Vec<String> = object.node().as_map().iter().map(|(key, _)| key.to_owned()).collect();
+        for name in names.iter().filter(|name| !matches!(name.as_str(), "metadata" | "status")) {
+            if old.get(name).is_none() {
+                object.tree().remove_key(root, name);
+            }
+        }
+        for (name, value) in old_members.iter() {
+            match name {
+                "status" => {}
+                "metadata" => keep_metadata(object, value),
+                name => {
+                    let tree = object.tree();
+                    let value = tree.import(value);
+                    tree.set_key(root, name, value);
+                }
+            }
+        }
+    }
+
+    fn validate_update(&self, object: Node<'_>, old: Node<'_>, context: &Context<'_>) -> Errors {
+        let version = self.definition.of_request(context);
+        let (shown, shown_old) = (shown(version, object), shown(version, old));
+        let object = shown.as_ref().map_or(object, Tree::root);
+        let old = shown_old.as_ref().map_or(old, Tree::root);
+        let schema = version.schema();
+        let mut errors = Errors::default();
+        if let (Some(status), Some(below)) = (object.get("status"), schema.property("status")) {
+            let correlated = Correlated { old: old.get("status"), new: Some(status), schema: below };
+            errors = values::validate_update(correlated, below, &Path::new("status"));
+        }
+        if let Some(scale) = version.scale() {
+            validate_scale_status(scale, object, &mut errors);
+        }
+        let mut list_errors = Errors::default();
+        lists::validate(object, schema, &Path::root(), &mut list_errors);
+        if !list_errors.is_empty() {
+            let mut old_lists = Errors::default();
+            lists::validate(old, schema, &Path::root(), &mut old_lists);
+            if old_lists.is_empty() {
+                errors.append(list_errors);
+            }
+        }
+        errors
+    }
+
+    fn checks_finalizer_names(&self) -> bool {
+        false
+    }
+
+    fn keeps_generation(&self) -> bool {
+        true
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+
+    fn reset_fields(&self) -> &'static [&'static [&'static str]] {
+        &[&["metadata"], &["spec"]]
+    }
+}
+
+/// A member as it was in an older object.
+fn put_back(object: &mut Edit<'_>, old: Node<'_>, name: &str) {
+    let root = object.id();
+    let tree = object.tree();
+    match old.get(name) {
+        Some(value) => {
+            let value = tree.import(value);
+            tree.set_key(root, name, value);
+        }
+        None => {
+            tree.remove_key(root, name);
+        }
+    }
+}
+
+/// The old metadata, but for what the request's revision and managedFields say.
+fn keep_metadata(object: &mut Edit<'_>, old: Node<'_>) {
+    let root = object.id();
+    let tree = object.tree();
+    let kept: Vec<_> = match tree.get(root, "metadata") {
+        Some(meta) => {
+            let fields = [ObjectMeta::RESOURCE_VERSION, ObjectMeta::MANAGED_FIELDS];
+            fields.into_iter().map(|field| (field, tree.field(meta, field))).collect()
+        }
+        None => Vec::new(),
+    };
+    let meta: Id = tree.import(old);
+    tree.set_key(root, "metadata", meta);
+    if tree.type_of(meta) != Some(ObjectMeta::TYPE) {
+        return;
+    }
+    for (field, value) in kept {
+        match value {
+            Some(value) => tree.set_field(meta, field, value),
+            None => tree.remove_field(meta, field),
+        }
+    }
+}
+
+fn validate_scale_spec(scale: &Scale, object: Node<'_>, errors: &mut Errors) {
+    validate_replicas(&scale.spec_replicas_path, object, errors);
+}
+
+fn validate_scale_status(scale: &Scale, object: Node<'_>, errors: &mut Errors) {
+    validate_replicas(&scale.status_replicas_path, object, errors);
+    if let Some(path) = &scale.label_selector_path
+        && let Err(message) = scale::string_at(object, path)
+    {
+        errors.push(Error::invalid(&Path::new(path), "", message));
+    }
+}
+
+fn validate_replicas(path: &str, object: Node<'_>, errors: &mut Errors) {
+    let place = Path::new(path);
+    match scale::int_at(object, path) {
+        Err(message) => errors.push(Error::invalid(&place, 0i64, message)),
+        Ok(Some(replicas)) if replicas < 0 => {
+            errors.push(Error::invalid(&place, replicas, "should be a non-negative integer"));
+        }
+        Ok(Some(replicas)) if replicas > i64::from(i32::MAX) => {
+            let detail = format!("should be less than or equal to {}", i32::MAX);
+            errors.push(Error::invalid(&place, replicas, detail));
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Upstream asks for finalizers that name their domain, but only asks.
+fn finalizer_warnings(object: Node<'_>, old: Option<Node<'_>>) -> Vec<String> {
+    let finalizers = |node: Node<'_>| -> Vec<String> {
+        let meta = node.get("metadata").map(|meta| ObjectMeta::from_struct(meta.as_struct()));
+        meta.map_or(Vec::new(), |meta| meta.finalizers().iter().map(str::to_owned).collect())
+    };
+    let known = old.map_or(Vec::new(), finalizers);
+    let mut added: Vec<String> = finalizers(object).into_iter().filter(|name| !known.contains(name)).collect();
+    added.sort();
+    added.dedup();
+    added.iter().flat_map(|name| finalizer_warning(name)).collect()
+}
+
+fn finalizer_warning(name: &str) -> Vec<String> {
+    let quoted = quote(name);
+    let mut warnings: Vec<String> = names::is_qualified_name(name)
+        .into_iter()
+        .map(|wrong| format!("metadata.finalizers: {quoted}: {wrong}"))
+        .collect();
+    if !name.contains('/') && !matches!(name, "orphan" | "foregroundDeletion" | "kubernetes") {
+        let path = if name.contains('.') { " including a path (/)" } else { "" };
+        warnings.push(format!(
+            "metadata.finalizers: {quoted}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other finalizer writers"
+        ));
+    }
+    warnings
+}
