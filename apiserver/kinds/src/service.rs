@@ -53,11 +53,13 @@ impl Strategy for Services {
 
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(Service::STATUS);
+        hide_traffic_policy(object);
     }
 
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
         put_back(object, old.as_struct(), Service::STATUS);
         drop_what_the_type_had(object, view(old));
+        hide_traffic_policy(object);
     }
 
     fn validate(&self, object: Node<'_>, _context: &Context<'_>) -> Errors {
@@ -143,6 +145,13 @@ impl Strategy for Status {
     }
 }
 
+/// Who sets it owns it, but nobody is shown it where it has no meaning.
+fn hide_traffic_policy(object: &mut Edit<'_>) {
+    if object.view::<Service<'_>>().spec().type_() == EXTERNAL_NAME {
+        object.ensure(Service::SPEC).remove(ServiceSpec::INTERNAL_TRAFFIC_POLICY);
+    }
+}
+
 fn default_spec(object: &mut Edit<'_>) {
     let mut spec = object.ensure(Service::SPEC);
     spec.default(ServiceSpec::SESSION_AFFINITY, NONE);
@@ -163,16 +172,12 @@ fn default_spec(object: &mut Edit<'_>) {
     }
     let view: ServiceSpec<'_> = spec.view();
     let balanced = view.type_() == LOAD_BALANCER;
-    let external_name = view.type_() == EXTERNAL_NAME;
     let known = [CLUSTER_IP, NODE_PORT, LOAD_BALANCER].contains(&view.type_());
     if Facts::of(view).externally_accessible() {
         spec.default(ServiceSpec::EXTERNAL_TRAFFIC_POLICY, "Cluster");
     }
     if known {
         spec.default(ServiceSpec::INTERNAL_TRAFFIC_POLICY, "Cluster");
-    } else if external_name {
-        // The default of the tables knows no types; upstream never shows the field here.
-        spec.remove(ServiceSpec::INTERNAL_TRAFFIC_POLICY);
     }
     if balanced {
         spec.default(ServiceSpec::ALLOCATE_LOAD_BALANCER_NODE_PORTS, true);

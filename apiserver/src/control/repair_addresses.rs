@@ -247,8 +247,8 @@ fn judge(address: &Tree, refers_to_service: bool, service: Option<&Tree>, now: T
     if external && let Some(left) = left(WRITE_GRACE) {
         return Verdict::Later(left);
     }
-    let service_created = Timestamp::parse(metadata::read(service).creation_timestamp()).unwrap_or_default();
-    if created.seconds > service_created.seconds && left(ROLLBACK_GRACE).is_some() {
+    let service_created = Timestamp::parse(metadata::read(service).creation_timestamp()).unwrap_or(created);
+    if created.seconds >= service_created.seconds && left(ROLLBACK_GRACE).is_some() {
         return Verdict::Later(ROLLBACK_GRACE);
     }
     Verdict::Wrong
@@ -286,7 +286,8 @@ mod tests {
         check(&start, None, &soon, Verdict::Later(Duration::from_secs(59)));
         check(&start, None, &later, Verdict::Leaked);
         check(&start, Some((&soon, "ClusterIP", "10.96.0.9")), &later, Verdict::Fine);
-        check(&start, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Wrong);
+        check(&start, Some((&soon, "ClusterIP", "10.96.0.8")), &soon, Verdict::Wrong);
+        check(&start, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Later(ROLLBACK_GRACE));
         check(&soon, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Later(ROLLBACK_GRACE));
         check(&soon, Some((&start, "ClusterIP", "10.96.0.8")), &later, Verdict::Wrong);
         check(&start, Some((&start, "ExternalName", "")), &soon, Verdict::Later(Duration::from_secs(58)));
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn addresses_of_others_are_left_alone() {
-        let now = Timestamp::default();
+        let now = Timestamp::from_seconds(0);
         let foreign = tree("networking.k8s.io", "IPAddress", r#"{"metadata":{"name":"10.96.0.9"}}"#);
         assert_eq!(judge(&foreign, false, None, now), Verdict::Fine);
         let ours = format!(r#"{{"metadata":{{"name":"10.96.0.9","labels":{{"{MANAGED_BY_LABEL}":"{MANAGED_BY}"}}}}}}"#);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use corten_object::scalar::{decode_base64, encode_base64};
 use corten_object::tree::{Node, Tree};
 use corten_runtime::random::Random;
-use corten_store::{Encoding, Expect, KeyValue, Put, Revision, Store, WriteError};
+use corten_store::{Expect, KeyValue, Put, Revision, Store, WriteError};
 use tokio::sync::Mutex;
 
 use super::bitmap::Bitmap;
@@ -254,6 +254,8 @@ fn fill(tree: &mut Tree, ports: &Ports) {
 
 #[cfg(test)]
 mod tests {
+    use corten_store::Encoding;
+
     use super::*;
 
     #[test]

@@ -296,7 +296,6 @@ pub static DEFAULTS: &[Default] = &[
     d(["", "v1", "Pod"], "spec.volumes[].secret.defaultMode", "420"),
     d(["", "v1", "ReplicationController"], "spec.replicas", "1"),
     d(["", "v1", "Secret"], "type", "\"Opaque\""),
-    d(["", "v1", "Service"], "spec.internalTrafficPolicy", "\"Cluster\""),
     d(["", "v1", "Service"], "spec.ports[].protocol", "\"TCP\""),
     d(["", "v1", "Service"], "spec.sessionAffinity", "\"None\""),
     d(["", "v1", "Service"], "spec.type", "\"ClusterIP\""),
