@@ -7,7 +7,8 @@ use corten_kinds::table::Row;
 use corten_object::tree::{Node, Tree, Value, View};
 use corten_object::typing::{Structural, TypeRef};
 use corten_views::apiextensions_v1::{
-    CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionVersion, CustomResourceSubresourceScale,
+    CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionVersion,
+    CustomResourceSubresourceScale,
 };
 use corten_views::meta_v1::ObjectMeta;
 

@@ -171,7 +171,9 @@ impl Schema {
             None | Some(Value::Null) => None,
             Some(Value::List(list)) if list.is_empty() => None,
             Some(Value::List(_)) => return Err("OpenAPIV3Schema 'items' must be a schema, but is an array".into()),
-            Some(Value::Struct(props)) => Some(Box::new(Schema::compile_at(JSONSchemaProps::from_struct(props), depth + 1)?)),
+            Some(Value::Struct(props)) => {
+                Some(Box::new(Schema::compile_at(JSONSchemaProps::from_struct(props), depth + 1)?))
+            }
             Some(_) => None,
         };
         schema.properties = properties(props)
@@ -223,7 +225,11 @@ impl Values {
         };
         let typed = !props.type_().is_empty();
         let values = Values {
-            format: Format::enforced(props.format(), if props.x_kubernetes_int_or_string() { Kind::Any } else { kind }, typed),
+            format: Format::enforced(
+                props.format(),
+                if props.x_kubernetes_int_or_string() { Kind::Any } else { kind },
+                typed,
+            ),
             maximum: props.maximum(),
             exclusive_maximum: props.exclusive_maximum(),
             minimum: props.minimum(),

@@ -14,6 +14,9 @@ use crate::scale::{self, Scale};
 use crate::values::{self, Correlated};
 use crate::{embedded, lists};
 
+#[cfg(test)]
+mod tests;
+
 /// The rules of one definition's objects. What it is given is of the storage version; what is checked is checked as the
 /// version of the request shows it.
 pub struct CustomStrategy {
@@ -137,9 +140,8 @@ impl Strategy for CustomStrategy {
     /// Everything but metadata counts.
     fn generation_changes(&self, object: Node<'_>, old: Node<'_>) -> bool {
         let members = |node: Node<'_>| node.as_map().iter().filter(|(key, _)| *key != "metadata").count();
-        let same = |(key, value): (&str, Node<'_>)| {
-            key == "metadata" || old.get(key).is_some_and(|old| old.equals(value))
-        };
+        let same =
+            |(key, value): (&str, Node<'_>)| key == "metadata" || old.get(key).is_some_and(|old| old.equals(value));
         members(object) != members(old) || !object.as_map().iter().all(same)
     }
 

@@ -31,7 +31,16 @@ pub fn widget(rest: &str) -> Tree {
 }
 
 pub fn context<'c>(version: &'c str, subresource: &'c str) -> Context<'c> {
-    Context { subresource, group: "example.com", version, namespace: "default", name: "w", user: "", dry_run: false, now: (0, 0) }
+    Context {
+        subresource,
+        group: "example.com",
+        version,
+        namespace: "default",
+        name: "w",
+        user: "",
+        dry_run: false,
+        now: (0, 0),
+    }
 }
 
 /// Each error as a Status shows its cause, sorted: upstream's order is that of Go's maps.

@@ -45,7 +45,10 @@ enum FaultKind {
     Required,
     NotSupported(Vec<String>),
     TooLong(i64),
-    TooMany { actual: usize, max: i64 },
+    TooMany {
+        actual: usize,
+        max: i64,
+    },
     Type,
     Invalid,
 }
@@ -91,9 +94,7 @@ impl Check {
                 FaultKind::Type => Error::type_invalid(path, fault.value, fault.message),
                 FaultKind::Required => Error::required(path, ""),
                 FaultKind::TooLong(max) => Error::too_long(path, usize::try_from(max).unwrap_or(0)),
-                FaultKind::TooMany { actual, max } => {
-                    Error::too_many(path, actual, usize::try_from(max).unwrap_or(0))
-                }
+                FaultKind::TooMany { actual, max } => Error::too_many(path, actual, usize::try_from(max).unwrap_or(0)),
                 FaultKind::NotSupported(values) => {
                     let values: Vec<&str> = values.iter().map(String::as_str).collect();
                     Error::not_supported(path, fault.value, &values)
@@ -202,7 +203,7 @@ fn value_type(schema: &Schema, value: Node<'_>, place: &str) -> Check {
     let widened = kind == Kind::Integer && accepts(Kind::Number);
     let textual = matches!(kind, Kind::String | Kind::Array);
     if let Some(wanted) = wanted {
-        if !textual && !(accepts(kind) || format == wanted.name() || integral || widened) {
+        if !(textual || accepts(kind) || format == wanted.name() || integral || widened) {
             return type_fault(place, wanted.name(), format);
         }
         // A string of a format is checked by the format; so, upstream, is a list.
@@ -417,10 +418,8 @@ fn junctors(values: &Values, value: Node<'_>, place: &str, correlated: Option<&C
         match (valid, success) {
             (1, Some(success)) => check.merge(success),
             (0, _) => {
-                check.composite(format!(
-                    "{} must validate one and only one schema (oneOf). Found none valid",
-                    quoted()
-                ));
+                check
+                    .composite(format!("{} must validate one and only one schema (oneOf). Found none valid", quoted()));
                 best.into_iter().for_each(|best| check.merge(best));
             }
             _ => check.composite(format!(

@@ -16,7 +16,8 @@ fn says_what_upstream_says() {
         let case = case.root().as_list();
         let (schema, value) = (text(case.get(0).unwrap()), text(case.get(1).unwrap()));
         let expected = strings(case.get(2).unwrap());
-        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let crd =
+            widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
         let definition = Arc::new(Definition::compile(crd.root()).unwrap());
         let mut object = widget(&format!(r#","spec":{value}"#));
         let version = Arc::clone(&definition.versions()[0]);
@@ -45,7 +46,8 @@ fn lets_be_what_upstream_lets_be() {
         let case = case.root().as_list();
         let part = |index: usize| text(case.get(index).unwrap());
         let schema = part(0);
-        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let crd =
+            widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
         let strategy = CustomStrategy::new(Arc::new(Definition::compile(crd.root()).unwrap()));
         let old = widget(&format!(r#","spec":{}"#, part(1)));
         let new = widget(&format!(r#","spec":{}"#, part(2)));
