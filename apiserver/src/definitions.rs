@@ -217,6 +217,7 @@ impl Definitions {
             selectable: definition.selectable().iter().map(|field| Arc::clone(&field.label)).collect(),
             cache: self.api.feed.cache(None),
             lifetime: Lifetime::Durable,
+            returns_deleted: false,
         }
     }
 }

@@ -162,7 +162,12 @@ fn shape_atom(shape: &'static Shape, markers: Option<&'static Markers>) -> Atom<
         Shape::Raw(corten_schema::RawKind::FieldsV1) => Atom { map: TypeRef::Deduced.atom().map, ..Atom::default() },
         Shape::Raw(corten_schema::RawKind::Json) | Shape::SchemaOr(_) => TypeRef::Deduced.atom(),
         Shape::Struct(ty) => {
-            let atomic = ty.get().atomic || markers.is_some_and(|markers| markers.map_atomic);
+            let atomic = match markers {
+                Some(markers) if markers.map_atomic => true,
+                // A field may take an atomic type apart.
+                Some(markers) if markers.other.contains("map-type=granular") => false,
+                _ => ty.get().atomic,
+            };
             Atom { map: Some(struct_map(*ty, atomic)), ..Atom::default() }
         }
         Shape::List(item) | Shape::WrappedList(item) => {

@@ -1,3 +1,5 @@
-//! Recorded answers of kube-apiserver, and cases that they lack.
+//! Recorded answers of kube-apiserver, and what they do not show.
 
+mod defaults;
 mod replay;
+mod updates;

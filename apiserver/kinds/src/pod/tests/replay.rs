@@ -1,12 +1,13 @@
-//! Recorded creates of pods and deployments: a line of `creates.tsv` is apiVersion, kind, body, and the causes of the
-//! answer, none where the object was made.
+//! What kube-apiserver answered to creates of pods and deployments. A line of `rules.tsv` is `pod` or `deployment` and a
+//! spec, or `pod=` or `deployment=` and a whole object, where `{@` begins the usual container; then, sorted, the causes
+//! of the answer without their examples and regular expressions, none where the object was made.
 
 use corten_object::json::{Form, parse};
 use corten_object::tree::Tree;
 
 use crate::rows::workloads::ROWS;
 use crate::strategy::Strategy;
-use crate::tests::{context, create, lines};
+use crate::tests::{context, create};
 
 /// Without the tables' plain defaults: a pod's spec is defaulted by its strategy alone.
 pub fn object(group: &str, version: &str, kind: &str, json: &str) -> Tree {
@@ -21,26 +22,48 @@ pub fn strategy(group: &str, kind: &str) -> &'static dyn Strategy {
     row.unwrap_or_else(|| panic!("no row of {kind}")).strategy
 }
 
-/// Sorted, as the record has them.
-fn causes(api_version: &str, kind: &str, body: &str) -> String {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+/// Without ` (e.g. 'x', regex used for validation is 'y')`.
+fn without_examples(mut message: String) -> String {
+    while let Some(start) = message.find(" (e.g. '") {
+        let Some(regex) = message[start..].find("regex used for validation is '") else { break };
+        let Some(end) = message[start + regex..].find("')") else { break };
+        message.replace_range(start..start + regex + end + 2, "");
+    }
+    message
+}
+
+fn causes(group: &str, version: &str, kind: &str, body: &str) -> String {
     let mut tree = object(group, version, kind, body);
     let errors = create(strategy(group, kind), &mut tree, &context(group, version), true);
-    let lines = lines(&errors);
-    let mut found: Vec<&str> = lines.lines().collect();
-    found.sort_by(|a, b| a.split(": ").cmp(b.split(": ")));
+    let mut found: Vec<String> = errors.iter().map(|error| without_examples(error.to_string())).collect();
+    found.sort();
     found.join(" | ")
 }
 
 #[test]
 fn recorded_creates() {
     let mut wrong = Vec::new();
-    for line in include_str!("creates.tsv").lines() {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let [api_version, kind, body, expected] = columns[..] else { panic!("{line}") };
-        let found = causes(api_version, kind, body);
+    for line in include_str!("rules.tsv").lines() {
+        let (case, expected) = line.split_once('\t').unwrap_or_else(|| panic!("{line}"));
+        let (form, body) = case.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+        let body = body.replace("{@", r#"{"name":"c","image":"i:1""#);
+        let found = match form {
+            "pod" => causes(
+                "",
+                "v1",
+                "Pod",
+                &format!(r#"{{"metadata":{{"name":"p","namespace":"default"}},"spec":{body}}}"#),
+            ),
+            "deployment" => {
+                let body = format!(r#"{{"metadata":{{"name":"d","namespace":"default"}},"spec":{body}}}"#);
+                causes("apps", "v1", "Deployment", &body)
+            }
+            "pod=" => causes("", "v1", "Pod", &body),
+            "deployment=" => causes("apps", "v1", "Deployment", &body),
+            _ => panic!("{line}"),
+        };
         if found != expected {
-            wrong.push(format!("{body}\n  expected {expected}\n  found    {found}"));
+            wrong.push(format!("{case}\n  expected {expected}\n  found    {found}"));
         }
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
