@@ -261,9 +261,17 @@ impl Version {
         if has_api_version(&tree, api_version) {
             return tree;
         }
-        set_api_version(&mut tree, api_version);
-        self.shape(&mut tree, &self.storage_schema);
+        self.convert(&mut tree, api_version);
+        // Upstream stores it without them, and whoever reads it from there finds them.
+        let root = tree.root_id();
+        shape::default(&mut tree, root, &self.storage_schema);
         tree
+    }
+
+    /// Makes an object of this version one of the version that is kept, without defaults.
+    pub(crate) fn convert(&self, tree: &mut Tree, api_version: &str) {
+        set_api_version(tree, api_version);
+        self.shape(tree, &self.storage_schema);
     }
 
     /// Drops what a schema does not know, and normalises embedded metadata, without complaint.

@@ -87,6 +87,8 @@ impl Additional {
 #[derive(Debug, Default)]
 pub struct Schema {
     pub kind: Kind,
+    /// A type that OpenAPI does not know, which no value is of.
+    pub unknown_type: Option<Box<str>>,
     pub nullable: bool,
     /// `x-kubernetes-preserve-unknown-fields`.
     pub preserve: bool,
@@ -152,6 +154,7 @@ impl Schema {
         }
         let mut schema = Schema {
             kind: Kind::named(props.type_()),
+            unknown_type: unknown_type(props.type_()),
             nullable: props.nullable(),
             preserve: props.x_kubernetes_preserve_unknown_fields() == Some(true),
             embedded: props.x_kubernetes_embedded_resource(),
@@ -275,6 +278,10 @@ impl Values {
             && self.one_of.is_empty()
             && self.not.is_none()
     }
+}
+
+fn unknown_type(name: &str) -> Option<Box<str>> {
+    (!name.is_empty() && Kind::named(name) == Kind::Any).then(|| name.into())
 }
 
 /// The properties of a schema, by name, sorted.

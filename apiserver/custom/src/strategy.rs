@@ -46,6 +46,18 @@ impl Definition {
     }
 }
 
+impl Definition {
+    /// An object of another kind is nothing to look at more closely.
+    fn kind_errors(&self, object: Node<'_>) -> Errors {
+        let kind = object.get("kind").map_or("", Node::as_str);
+        let wanted = &*self.names().kind;
+        if kind == wanted {
+            return Errors::default();
+        }
+        Error::invalid(&Path::new("kind"), kind, format!("must be {wanted}")).into()
+    }
+}
+
 /// An object as a version shows it.
 fn shown<'t>(version: &Version, object: Node<'t>) -> Option<Tree> {
     if version.is_storage() {
@@ -67,7 +79,7 @@ impl Strategy for CustomStrategy {
         let tree = object.tree();
         if let Some(other) = version.filter(|version| !version.is_storage()) {
             other.read_stored(tree);
-            *tree = other.to_storage(std::mem::take(tree), storage.api_version());
+            other.convert(tree, storage.api_version());
             return;
         }
         storage.read_stored(tree);
@@ -94,6 +106,10 @@ impl Strategy for CustomStrategy {
         let version = self.definition.of_request(context);
         let shown = shown(version, object);
         let object = shown.as_ref().map_or(object, Tree::root);
+        let kind_errors = self.definition.kind_errors(object);
+        if !kind_errors.is_empty() {
+            return kind_errors;
+        }
         let schema = version.schema();
         let mut errors = values::validate(object, schema, &Path::root());
         if let Some(scale) = version.scale() {
@@ -110,6 +126,10 @@ impl Strategy for CustomStrategy {
         let (shown, shown_old) = (shown(version, object), shown(version, old));
         let object = shown.as_ref().map_or(object, Tree::root);
         let old = shown_old.as_ref().map_or(old, Tree::root);
+        let kind_errors = self.definition.kind_errors(object);
+        if !kind_errors.is_empty() {
+            return kind_errors;
+        }
         let schema = version.schema();
         let mut errors = values::validate_update(Correlated::new(object, old, schema), schema, &Path::root());
         if let Some(scale) = version.scale() {

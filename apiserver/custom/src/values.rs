@@ -4,7 +4,7 @@
 //! order of a Go map, come by name. Each result counts what matched, because of alternatives that all fail the one that
 //! came closest is reported.
 
-use corten_api::field::{BadValue, Error, Errors, Path};
+use corten_api::field::{BadValue, Error, ErrorType, Errors, Path};
 use corten_object::json;
 use corten_object::tree::{Node, Value};
 
@@ -93,8 +93,14 @@ impl Check {
                 FaultKind::Composite | FaultKind::Invalid => Error::invalid(path, fault.value, fault.message),
                 FaultKind::Type => Error::type_invalid(path, fault.value, fault.message),
                 FaultKind::Required => Error::required(path, ""),
-                FaultKind::TooLong(max) => Error::too_long(path, usize::try_from(max).unwrap_or(0)),
-                FaultKind::TooMany { actual, max } => Error::too_many(path, actual, usize::try_from(max).unwrap_or(0)),
+                FaultKind::TooLong(max) => match usize::try_from(max) {
+                    Ok(max) => Error::too_long(path, max),
+                    Err(_) => Error::new(ErrorType::TooLong, path, BadValue::Omit, "value is too long"),
+                },
+                FaultKind::TooMany { actual, max } => match usize::try_from(max) {
+                    Ok(max) => Error::too_many(path, actual, max),
+                    Err(_) => Error::new(ErrorType::TooMany, path, actual, "has too many items"),
+                },
                 FaultKind::NotSupported(values) => {
                     let values: Vec<&str> = values.iter().map(String::as_str).collect();
                     Error::not_supported(path, fault.value, &values)
@@ -165,11 +171,15 @@ impl Check {
 }
 
 fn has_types(schema: &Schema) -> bool {
-    schema.int_or_string || schema.kind != Kind::Any
+    schema.int_or_string || schema.kind != Kind::Any || schema.unknown_type.is_some()
 }
 
-fn type_names(schema: &Schema) -> &'static str {
-    if schema.int_or_string { "integer,string" } else { schema.kind.name() }
+fn type_names(schema: &Schema) -> &str {
+    match &schema.unknown_type {
+        _ if schema.int_or_string => "integer,string",
+        Some(name) => name,
+        None => schema.kind.name(),
+    }
 }
 
 fn type_fault(place: &str, expected: &str, got: &str) -> Check {

@@ -29,7 +29,7 @@ fn items_of(schema: JSONSchemaProps<'_>) -> Option<JSONSchemaProps<'_>> {
 }
 
 fn invariants(schema: JSONSchemaProps<'_>, level: Level, path: &Path<'_>, errors: &mut Errors) {
-    if schema.type_() == "array" && schema.items().is_none() {
+    if schema.type_() == "array" && items_of(schema).is_none() {
         errors.push(Error::required(&path.child("items"), "must be specified"));
     }
     if let Some(items) = items_of(schema) {

@@ -171,7 +171,7 @@ fn versions_differ_in_what_they_know() {
     let kept = beta.to_storage(shown, "example.com/v1");
     assert_eq!(
         text(kept.root()),
-        r#"{"apiVersion":"example.com/v1","c":"long","kind":"Widget","metadata":{"name":"w"}}"#
+        r#"{"apiVersion":"example.com/v1","b":"y","c":"long","kind":"Widget","metadata":{"name":"w"}}"#
     );
     // What was stored in the other version is read by its schema, then kept by today's.
     let mut old = custom(r#"{"apiVersion":"example.com/v1beta1","kind":"Widget","metadata":{"name":"w"},"z":1}"#);
