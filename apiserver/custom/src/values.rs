@@ -83,7 +83,7 @@ impl Check {
         let mut seen = std::collections::HashSet::new();
         let mut errors = Errors::default();
         for fault in self.faults {
-            if !seen.insert((fault.message.clone(), fault.place.clone())) {
+            if !seen.insert(fault.message.clone()) {
                 continue;
             }
             let place = fault.place.strip_prefix('.').unwrap_or(&fault.place);
@@ -265,9 +265,10 @@ fn enumeration(schema: &Schema, value: Option<Node<'_>>, place: &str) -> Check {
         Value::Str(text) => text.to_owned(),
         _ => json::to_string(value),
     });
-    let kind = FaultKind::NotSupported(texts.collect());
+    let texts: Vec<String> = texts.collect();
     let value = value.map_or(BadValue::Null, Node::bad_value);
-    let message = format!("{place} in body should be one of");
+    let message = format!("{place} in body should be one of {texts:?}");
+    let kind = FaultKind::NotSupported(texts);
     check.faults.push(Fault { kind, place: place.to_owned(), value, message });
     check
 }

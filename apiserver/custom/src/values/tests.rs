@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use corten_kinds::strategy::Strategy;
 
-use crate::testing::{causes, context, plain, strings, text, widget, widgets};
+use crate::testing::{causes, context, parts, plain, strings, text, widget, widgets};
 use crate::{CustomStrategy, Definition};
 
 /// What kube-apiserver says of values of `spec`: its schema, the value, and the causes.
@@ -12,10 +12,9 @@ const RECORDED: &str = include_str!("recorded.jsonl");
 fn says_what_upstream_says() {
     let mut wrong = Vec::new();
     for line in RECORDED.lines() {
-        let case = plain(line);
-        let case = case.root().as_list();
-        let (schema, value) = (text(case.get(0).unwrap()), text(case.get(1).unwrap()));
-        let expected = strings(case.get(2).unwrap());
+        let case = parts(line);
+        let (schema, value) = (case[0], case[1]);
+        let expected = strings(plain(case[2]).root());
         let crd =
             widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
         let definition = Arc::new(Definition::compile(crd.root()).unwrap());
