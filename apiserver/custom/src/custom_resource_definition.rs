@@ -20,6 +20,7 @@ pub mod approval;
 mod defaults;
 mod field_path;
 mod internal;
+mod raw;
 mod schema_rules;
 pub(crate) mod structural;
 #[cfg(test)]
@@ -56,11 +57,13 @@ impl Strategy for DefinitionStrategy {
 
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(CustomResourceDefinition::STATUS);
+        raw::canonicalize(object);
         store_version(object, false);
     }
 
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
         put_back(object, old, CustomResourceDefinition::STATUS);
+        raw::canonicalize(object);
         store_version(object, false);
     }
 

@@ -291,7 +291,13 @@ pub fn properties<'t>(props: JSONSchemaProps<'t>) -> impl Iterator<Item = (&'t s
 
 /// A JSON value that a schema keeps as text.
 pub fn parse_json(text: &str) -> Option<Tree> {
-    json::parse(text.as_bytes().to_vec(), Form::Plain).ok().map(|parsed| parsed.tree)
+    let tree = json::parse(text.as_bytes().to_vec(), Form::Plain).ok()?.tree;
+    // Upstream has written it once before it reads it here, so that 1.0 is the whole number 1.
+    let written = json::to_vec(tree.root());
+    if written == text.as_bytes() {
+        return Some(tree);
+    }
+    json::parse(written, Form::Plain).ok().map(|parsed| parsed.tree)
 }
 
 fn enumeration(props: JSONSchemaProps<'_>) -> Option<Tree> {

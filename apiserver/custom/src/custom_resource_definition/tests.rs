@@ -171,3 +171,18 @@ fn formats_that_mean_nothing_are_warned_of() {
     assert!(warned("date-time").is_empty());
     assert!(DefinitionStrategy.warn_update(with("foo").root(), with("foo").root(), &context("v1", "")).is_empty());
 }
+
+#[test]
+fn values_in_schemas_are_written_as_upstream_writes_them() {
+    let body = SMALL.replace(
+        r#"{"type":"object"}"#,
+        r#"{"type":"object","properties":{"a":{"type":"object","default":{"b":1.0,"a":[2, 3]},"example":null,"enum":[2.50,null]}}}"#,
+    );
+    let tree = created(&body);
+    let path = ["spec", "versions"];
+    let version = tree.root().at(&path).unwrap().as_list().get(0).unwrap();
+    assert_eq!(
+        text(version.at(&["schema", "openAPIV3Schema", "properties", "a"]).unwrap()),
+        r#"{"type":"object","default":{"a":[2,3],"b":1},"enum":[2.5,null]}"#
+    );
+}
