@@ -17,7 +17,6 @@ pub mod lifecycle;
 
 mod lists;
 
-pub mod publish;
 pub mod scale;
 pub mod schema;
 mod shape;

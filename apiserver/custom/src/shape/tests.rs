@@ -6,7 +6,7 @@ use crate::testing::{causes, context, plain, text, widget, widgets};
 use crate::{CustomStrategy, Definition};
 
 /// What kube-apiserver makes of values of `spec`: its schema, the value, what strict decoding says, and what is made.
-const RECORDED: &str = include_str!("../recorded_shapes.jsonl");
+const RECORDED: &str = include_str!("recorded.jsonl");
 
 #[test]
 fn deep_nesting_is_walked() {
