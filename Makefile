@@ -39,7 +39,7 @@ torture: packages test-packages
 
 bench: packages test-packages
 	$(CARGO) build --release --bin corten
-	$(CARGO) run --release --package corten-e2e --bin corten-bench
+	$(CARGO) run --release --package corten-bench -- $(BENCH_FLAGS)
 
 FUZZ_SECONDS ?= 60
 fuzz: packages
