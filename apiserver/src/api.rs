@@ -42,6 +42,7 @@ pub struct Api {
     pub health: Health,
     pub metrics: Metrics,
     pub discovery: crate::discovery::Discovery,
+    pub openapi: corten_openapi::Documents,
     pub reservers: HashMap<(&'static str, &'static str), Arc<dyn Reserver>>,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,

@@ -13,6 +13,7 @@ use corten_custom::lifecycle::{self, Cleanup, Deleted};
 use corten_custom::{CustomStrategy, Definition, Version};
 use corten_object::json;
 use corten_object::tree::Tree;
+use corten_openapi::CustomKind;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use http::Method;
@@ -22,6 +23,7 @@ use crate::api::Api;
 use crate::bootstrap::ask;
 use crate::cache::{Scope, Watcher};
 use crate::object::Object;
+use crate::openapi;
 use crate::resource::{Hub, Lifetime, Registry, Resource, Rules, Storage, Subresource};
 
 const GROUP: &str = "apiextensions.k8s.io";
@@ -36,6 +38,7 @@ struct Served {
     shape: Vec<u8>,
     prefix: Arc<str>,
     resources: Vec<Arc<Resource>>,
+    documented: Vec<CustomKind>,
 }
 
 pub struct Definitions {
@@ -160,6 +163,8 @@ impl Definitions {
             resources.extend(self.served.values().flat_map(|served| served.resources.iter().cloned()));
             let registry = Registry::new(resources);
             self.api.discovery.update(&registry);
+            let documented = self.served.values().flat_map(|served| served.documented.iter().cloned());
+            self.api.openapi.set_custom(documented.collect());
             self.api.registry.store(Arc::new(registry));
         }
         Ok(())
@@ -192,7 +197,9 @@ impl Definitions {
         added.map_err(|error| anyhow!("read the objects of {}: {error}", object.name()))?;
         let resources = resources_of(&definition, &storage);
         let prefix = Arc::clone(&storage.prefix);
-        let served = Served { revision: object.revision, shape, prefix, resources };
+        let documented =
+            resources.iter().filter_map(|resource| openapi::custom_kind(tree.root(), resource)).collect();
+        let served = Served { revision: object.revision, shape, prefix, resources, documented };
         self.served.insert(object.name().to_owned(), served);
         Ok(true)
     }

@@ -91,6 +91,8 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let authorizers = Arc::new(Chain::standard(node, Arc::clone(&rbac)));
     let discovery = Discovery::default();
     discovery.update(&registry);
+    let served: Vec<_> = corten_schema::RESOURCES.iter().filter(|row| row.served_by_default).collect();
+    let openapi = corten_openapi::Documents::new(&served, Vec::new());
     let watch = {
         let mut storages: HashMap<Arc<str>, _> = HashMap::new();
         for resource in registry.all() {
@@ -114,6 +116,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         health,
         metrics: Metrics::new(),
         discovery,
+        openapi,
         reservers: HashMap::new(),
         stopping: scope.token().clone(),
         issuer: identity.issuer,
