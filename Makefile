@@ -3,7 +3,7 @@
 CARGO ?= cargo
 RUN_FLAGS ?= --data-dir target/run/data --write-kubeconfig target/run/admin.kubeconfig
 
-.PHONY: help run build test e2e fuzz torture lint clean packages test-packages
+.PHONY: help run build test e2e bench fuzz torture lint clean packages test-packages
 
 help:
 	@echo 'make run       build and start a server in the foreground; its data lies in target/run'
@@ -11,6 +11,7 @@ help:
 	@echo 'make test      all tests: of the crates, of both stores, end to end by kube and kubectl'
 	@echo 'make e2e       the tests end to end alone'
 	@echo 'make torture   hundreds of kills and power cuts under load'
+	@echo 'make bench     measure the release build beside its budgets'
 	@echo 'make fuzz      fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain'
 	@echo 'make lint      formatting, clippy, dependencies, generated code, house rules'
 	@echo 'make clean     remove what was built'
@@ -37,6 +38,10 @@ torture: packages test-packages
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
+
+bench: packages test-packages
+	$(CARGO) build --release --bin corten
+	$(CARGO) run --release --package corten-bench -- $(BENCH_FLAGS)
 
 FUZZ_SECONDS ?= 60
 fuzz: packages

@@ -61,6 +61,12 @@ impl Api {
         self.feed.wait_for(revision).await
     }
 
+    /// Returns when the caches show a write that the store has taken: whoever is answered after that can rely on it,
+    /// admission of the next request included. A feed that has lost its place is not waited for long.
+    pub async fn applied(&self, revision: u64) {
+        let _ = self.feed.wait_for(revision).await;
+    }
+
     pub fn storage(&self, group: &str, plural: &str) -> Option<Arc<Storage>> {
         self.registry.load().storage(group, plural).cloned()
     }

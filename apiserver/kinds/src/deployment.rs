@@ -3,7 +3,9 @@
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_object::tree::{Edit, IntOrStr, Node, View};
-use corten_views::apps_v1::{Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment};
+use corten_views::apps_v1::{
+    Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment,
+};
 use corten_views::meta_v1::ObjectMeta;
 
 use crate::access::{bad_field, put_back, same, view};

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use corten_api::field::{Error, Errors, Path};
+use corten_api::time::Timestamp;
 use corten_object::tree::{Edit, Node};
 use corten_views::core_v1::Pod;
 
@@ -56,8 +57,8 @@ impl Strategy for Pods {
         defaults::pod(object);
     }
 
-    fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
-        prepare::create(object);
+    fn prepare_create(&self, object: &mut Edit<'_>, context: &Context<'_>) {
+        prepare::create(object, Timestamp::from_seconds(context.now.0));
     }
 
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {

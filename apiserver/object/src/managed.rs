@@ -9,14 +9,21 @@ use corten_api::status::Status;
 use crate::tree::Tree;
 use crate::typing::TypeRef;
 
+mod apply;
 pub mod compare;
+mod conflicts;
 pub mod element;
 mod entries;
+mod fields;
+mod merge;
 mod reconcile;
+mod remove;
 pub mod set;
 mod update;
+mod validate;
 
-pub use update::update;
+pub use apply::{apply, decode_config};
+pub use update::{update, update_within};
 
 /// Who writes, and what.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,8 +34,6 @@ pub struct Manager<'m> {
     pub subresource: &'m str,
     /// Now, as RFC 3339 in seconds.
     pub time: &'m str,
-    /// If not empty, the write can own nothing but what lies below these paths; `*` stands for any name or item.
-    pub only: &'m [&'m [&'m str]],
 }
 
 /// An object in another version of its kind.
@@ -54,3 +59,6 @@ impl Versions for OneVersion {
 
 /// Paths that a write through this resource never owns, with all below them.
 pub type Reset<'r> = &'r [&'r [&'r str]];
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,8 @@ use crate::tree::Tree;
 mod json_patch;
 mod lazy;
 mod merge_patch;
-mod restore;
-mod show;
+pub(crate) mod restore;
+pub(crate) mod show;
 mod strategic;
 
 /// The object that a patch leads to.
@@ -115,3 +115,11 @@ fn invalid(shown: &str, message: &str) -> Status {
 fn rejected(message: &str) -> Status {
     Status::generic_server_response(422, "", "", "", "", message, 0, false)
 }
+
+/// What Go's decoder calls a value.
+pub(crate) fn json_kind(node: crate::tree::Node<'_>) -> &'static str {
+    lazy::go_kind(&json::to_string(node))
+}
+
+#[cfg(test)]
+mod tests;

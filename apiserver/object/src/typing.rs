@@ -95,8 +95,18 @@ impl<'s> Keys<'s> {
 
 impl<'s> TypeRef<'s> {
     /// A built-in object.
-    pub fn of(ty: TypeId) -> TypeRef<'static> {
+    pub fn built_in(ty: TypeId) -> TypeRef<'static> {
         TypeRef::Struct { ty, atomic: ty.get().atomic }
+    }
+
+    /// A custom object of a version with a schema.
+    pub fn custom(schema: &'s Structural) -> TypeRef<'s> {
+        TypeRef::CustomRoot { schema, metadata: corten_schema::ids::meta_v1::OBJECT_META }
+    }
+
+    /// A custom object of a version without one.
+    pub fn deduced() -> TypeRef<'static> {
+        TypeRef::Deduced
     }
 
     pub fn of_field(field: &'static Field) -> TypeRef<'static> {
@@ -152,7 +162,12 @@ fn shape_atom(shape: &'static Shape, markers: Option<&'static Markers>) -> Atom<
         Shape::Raw(corten_schema::RawKind::FieldsV1) => Atom { map: TypeRef::Deduced.atom().map, ..Atom::default() },
         Shape::Raw(corten_schema::RawKind::Json) | Shape::SchemaOr(_) => TypeRef::Deduced.atom(),
         Shape::Struct(ty) => {
-            let atomic = ty.get().atomic || markers.is_some_and(|markers| markers.map_atomic);
+            let atomic = match markers {
+                Some(markers) if markers.map_atomic => true,
+                // A field may take an atomic type apart.
+                Some(markers) if markers.other.contains("map-type=granular") => false,
+                _ => ty.get().atomic,
+            };
             Atom { map: Some(struct_map(*ty, atomic)), ..Atom::default() }
         }
         Shape::List(item) | Shape::WrappedList(item) => {
@@ -217,12 +232,12 @@ impl<'s> Map<'s> {
                 Some(TypeRef::of_field(ty.field(field)))
             }
             Fields::Custom { schema, preserve, object } => match name {
-                "metadata" if object => Some(TypeRef::of(corten_schema::ids::meta_v1::OBJECT_META)),
+                "metadata" if object => Some(TypeRef::built_in(corten_schema::ids::meta_v1::OBJECT_META)),
                 "apiVersion" | "kind" if object => Some(TypeRef::Shape { shape: &Shape::String, markers: None }),
                 _ => schema.property(name).map(|schema| TypeRef::Custom { schema, preserve }),
             },
             Fields::CustomRoot { schema, metadata } => match name {
-                "metadata" => Some(TypeRef::of(metadata)),
+                "metadata" => Some(TypeRef::built_in(metadata)),
                 "apiVersion" | "kind" => Some(TypeRef::Shape { shape: &Shape::String, markers: None }),
                 _ => {
                     let preserve = schema.preserve_unknown;

@@ -11,4 +11,5 @@ mod resolve;
 mod tests;
 
 pub use decode::{Converted, Error, to_json};
+pub(crate) use encode::format_g;
 pub use encode::from_json;

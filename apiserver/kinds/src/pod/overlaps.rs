@@ -22,7 +22,9 @@ impl Place {
 
     /// One is the other, or lies in it.
     fn overlaps(&self, other: &Place) -> bool {
-        let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         !self.path.is_empty()
             && !other.path.is_empty()
             && (within(&self.path, &other.path) || within(&other.path, &self.path))

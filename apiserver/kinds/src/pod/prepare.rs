@@ -1,5 +1,6 @@
 //! What a write of a pod changes before it is checked.
 
+use corten_api::time::Timestamp;
 use corten_object::tree::{Edit, Id, Node, Struct, View};
 use corten_schema::FieldId;
 use corten_views::core_v1::{
@@ -12,7 +13,8 @@ use corten_views::meta_v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta}
 
 use super::{annotations, containers, totals};
 
-pub fn create(pod: &mut Edit<'_>) {
+/// `now` is the time of the request.
+pub fn create(pod: &mut Edit<'_>, now: Timestamp) {
     let qos = totals::qos_class(pod.view::<Pod<'_>>().spec());
     pod.remove(Pod::STATUS);
     let mut status = pod.ensure(Pod::STATUS);
@@ -23,6 +25,7 @@ pub fn create(pod: &mut Edit<'_>) {
         let mut condition = status.append(PodStatus::CONDITIONS, PodCondition::TYPE);
         condition.set(PodCondition::TYPE_, "PodScheduled");
         condition.set(PodCondition::STATUS, "False");
+        condition.set(PodCondition::LAST_TRANSITION_TIME, &now.format());
         condition.set(PodCondition::REASON, "SchedulingGated");
         condition.set(PodCondition::MESSAGE, "Scheduling is blocked due to non-empty scheduling gates");
     }

@@ -95,7 +95,8 @@ fn merge_resources(pod: &mut Edit<'_>, old: PodSpec<'_>, list: FieldId) -> Vec<I
     }
     let mut merged = Vec::with_capacity(new.len());
     for (&id, old) in new.iter().zip(old.iter()) {
-        let parts = [Container::RESOURCES, Container::RESIZE_POLICY].map(|field| (field, pod.at(id).field(field).map(|part| part.id())));
+        let parts = [Container::RESOURCES, Container::RESIZE_POLICY]
+            .map(|field| (field, pod.at(id).field(field).map(|part| part.id())));
         let Some(node) = old.as_struct().as_node() else { return new };
         let copy = pod.tree().import(node);
         for (field, part) in parts {

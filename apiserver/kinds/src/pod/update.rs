@@ -10,7 +10,7 @@ use corten_views::core_v1::{
     Affinity, Container, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSchedulingGate, PodSpec,
 };
 
-use super::{SPEC, Options, annotations, containers, internal, tolerations};
+use super::{Options, SPEC, annotations, containers, internal, tolerations};
 use crate::access::same;
 
 const CHANGEABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -117,7 +117,8 @@ fn validate_gated(new: PodSpec<'_>, old: PodSpec<'_>, errors: &mut Errors) {
         errors.push(Error::invalid(&SPEC.child("nodeSelector"), value, detail));
     }
     let Some(old_terms) = required_terms(old) else { return };
-    let new_terms = required_terms(new).unwrap_or_else(|| NodeSelector::from_struct(Struct::ABSENT).node_selector_terms());
+    let new_terms =
+        required_terms(new).unwrap_or_else(|| NodeSelector::from_struct(Struct::ABSENT).node_selector_terms());
     let affinity = SPEC.child("affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
     let path = affinity.child("nodeSelectorTerms");
     if !old_terms.is_empty() && old_terms.len() != new_terms.len() {
@@ -202,7 +203,9 @@ fn is_grace_mended(new: PodSpec<'_>, old: PodSpec<'_>) -> bool {
 /// Node affinity has been looked at; where nothing else is in it, affinity may come and go with it.
 fn same_pod_affinity(new: PodSpec<'_>, old: PodSpec<'_>) -> bool {
     let nothing = Affinity::from_struct(Struct::ABSENT);
-    let pods = |affinity: Option<Affinity<'_>>| affinity.is_some_and(|a| a.pod_affinity().is_some() || a.pod_anti_affinity().is_some());
+    let pods = |affinity: Option<Affinity<'_>>| {
+        affinity.is_some_and(|a| a.pod_affinity().is_some() || a.pod_anti_affinity().is_some())
+    };
     match (new.affinity(), old.affinity()) {
         (None, Some(old)) => old.node_affinity().is_some() && !pods(Some(old)),
         (Some(new), None) => new.node_affinity().is_some() && !pods(Some(new)),
@@ -227,17 +230,15 @@ fn munge(new: PodSpec<'_>, old: PodSpec<'_>, gated: bool) -> Tree {
         crate::access::put_back(&mut spec, old.as_struct(), PodSpec::NODE_SELECTOR);
         if same_pod_affinity(new, old) {
             crate::access::put_back(&mut spec, old.as_struct(), PodSpec::AFFINITY);
-        } else if let Some(mut affinity) = spec.field(PodSpec::AFFINITY) {
+        } else if spec.has(PodSpec::AFFINITY) || old.affinity().is_some_and(|old| old.node_affinity().is_some()) {
             let old = old.as_struct().structure(PodSpec::AFFINITY);
-            crate::access::put_back(&mut affinity, old, Affinity::NODE_AFFINITY);
+            crate::access::put_back(&mut spec.ensure(PodSpec::AFFINITY), old, Affinity::NODE_AFFINITY);
         }
     }
     if is_grace_mended(new, old) {
         crate::access::put_back(&mut spec, old.as_struct(), PodSpec::TERMINATION_GRACE_PERIOD_SECONDS);
     }
-    for (list, old) in
-        [(PodSpec::CONTAINERS, old.containers()), (PodSpec::INIT_CONTAINERS, old.init_containers())]
-    {
+    for (list, old) in [(PodSpec::CONTAINERS, old.containers()), (PodSpec::INIT_CONTAINERS, old.init_containers())] {
         for (id, old) in spec.items(list).into_iter().zip(old.iter()) {
             spec.at(id).set(Container::IMAGE, old.image());
         }

@@ -121,9 +121,7 @@ pub fn deprecated_node_label(key: &str) -> Option<&'static str> {
             "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"
         }
         "app.kubernetes.io/created-by" => "deprecated since v1.9",
-        "scheduler.alpha.kubernetes.io/preferAvoidPods" => {
-            "deprecated since v1.22; use Taints and Tolerations instead"
-        }
+        "scheduler.alpha.kubernetes.io/preferAvoidPods" => "deprecated since v1.22; use Taints and Tolerations instead",
         "node-role.kubernetes.io/master" => "use \"node-role.kubernetes.io/control-plane\" instead",
         _ => return None,
     })
@@ -177,7 +175,11 @@ fn for_node_term(term: NodeSelectorTerm<'_>, values: bool, path: &Path<'_>, out:
 
 fn for_volume(volume: Volume<'_>, path: &Path<'_>, out: &mut Vec<String>) {
     let old = [
-        (volume.photon_persistent_disk().is_some(), "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+        (
+            volume.photon_persistent_disk().is_some(),
+            "photonPersistentDisk",
+            "deprecated in v1.11, non-functional in v1.16+",
+        ),
         (volume.git_repo().is_some(), "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
         (volume.scale_io().is_some(), "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
         (volume.flocker().is_some(), "flocker", "deprecated in v1.22, non-functional in v1.25+"),
@@ -196,7 +198,9 @@ fn for_volume(volume: Volume<'_>, path: &Path<'_>, out: &mut Vec<String>) {
         }
     }
     let message = "deprecated in v1.28, non-functional in v1.31+";
-    for (_, field) in [(volume.cephfs().is_some(), "cephfs"), (volume.rbd().is_some(), "rbd")].iter().filter(|(set, _)| *set) {
+    for (_, field) in
+        [(volume.cephfs().is_some(), "cephfs"), (volume.rbd().is_some(), "rbd")].iter().filter(|(set, _)| *set)
+    {
         out.push(format!("{}: {message}", path.child(field)));
     }
 }

@@ -78,7 +78,7 @@ impl Set {
         }
     }
 
-    pub(super) fn has(&self, path: &[Element<'_>]) -> bool {
+    pub(super) fn has(&self, path: &[Element<'static>]) -> bool {
         let Some((first, rest)) = path.split_first() else { return false };
         match self.get(first) {
             Some(entry) if rest.is_empty() => entry.marks != 0,
@@ -180,17 +180,23 @@ impl Set {
         Set { entries: entries.collect() }
     }
 
-    /// Calls `f` with every path of the set: those of a level, then those below it.
-    pub(super) fn each<'s>(&'s self, path: &mut Vec<&'s Element<'static>>, f: &mut dyn FnMut(&[&Element<'static>])) {
+    /// Every path of the set: those of a level, then those below it.
+    pub(super) fn paths(&self) -> Vec<Vec<Element<'static>>> {
+        let mut paths = Vec::new();
+        self.add_paths(&mut Vec::new(), &mut paths);
+        paths
+    }
+
+    fn add_paths(&self, above: &mut Vec<Element<'static>>, paths: &mut Vec<Vec<Element<'static>>>) {
         for entry in self.entries.iter().filter(|entry| entry.marks != 0) {
-            path.push(&entry.element);
-            f(path);
-            path.pop();
+            let mut path = above.clone();
+            path.push(entry.element.clone());
+            paths.push(path);
         }
         for entry in &self.entries {
-            path.push(&entry.element);
-            entry.below.each(path, f);
-            path.pop();
+            above.push(entry.element.clone());
+            entry.below.add_paths(above, paths);
+            above.pop();
         }
     }
 

@@ -38,17 +38,40 @@ pub fn update(
     reset: Reset<'_>,
     versions: &dyn Versions,
 ) {
+    update_filtered(live, new, typing, manager, &Filter::new(reset, &[]), versions);
+}
+
+/// The same for a write that can own nothing but what lies below some paths; `*` stands for any name or item.
+pub fn update_within(
+    live: Option<&Tree>,
+    new: &mut Tree,
+    typing: TypeRef<'_>,
+    manager: &Manager<'_>,
+    only: Reset<'_>,
+    versions: &dyn Versions,
+) {
+    update_filtered(live, new, typing, manager, &Filter::new(&[], only), versions);
+}
+
+fn update_filtered(
+    live: Option<&Tree>,
+    new: &mut Tree,
+    typing: TypeRef<'_>,
+    manager: &Manager<'_>,
+    filter: &Filter<'_>,
+    versions: &dyn Versions,
+) {
     let base = base(live, new, manager.subresource);
     entries::encode(new, &[]);
     let live_has_uid = live.and_then(|live| live.root().at(&["metadata", "uid"])).is_some_and(|uid| !uid.is_zero());
     if base.is_empty() && live_has_uid {
         return;
     }
-    let filter = Filter::new(reset, manager.only);
-    let updated = if base.is_empty() {
-        created(live, new, typing, manager, &filter)
-    } else {
-        updated(base, live, new, typing, manager, &filter, versions)
+    let misfit = typing.is_custom() && super::validate::validate(typing, Val::of(new.root()), true).is_err();
+    let updated = match (misfit, base.is_empty()) {
+        (true, _) => None,
+        (false, true) => created(live, new, typing, manager, filter),
+        (false, false) => updated(base, live, new, typing, manager, filter, versions),
     };
     entries::encode(new, &updated.unwrap_or_default());
 }
@@ -71,7 +94,7 @@ fn base(live: Option<&Tree>, new: &Tree, subresource: &str) -> Vec<Entry> {
 }
 
 /// What an object is before it is created.
-pub(super) fn nothing<'t>(typing: TypeRef<'_>, new: &'t Tree) -> NothingOf<'t> {
+fn nothing<'t>(typing: TypeRef<'_>, new: &'t Tree) -> NothingOf<'t> {
     match typing {
         TypeRef::Struct { ty, .. } => NothingOf::Struct(Val::empty(ty)),
         _ => {
@@ -89,7 +112,7 @@ pub(super) fn nothing<'t>(typing: TypeRef<'_>, new: &'t Tree) -> NothingOf<'t> {
     }
 }
 
-pub(super) enum NothingOf<'t> {
+enum NothingOf<'t> {
     Struct(Val<'t>),
     Map(Tree),
 }
@@ -104,7 +127,7 @@ impl NothingOf<'_> {
 }
 
 /// Nobody owned anything before: the text is written while walking.
-fn created(
+pub(super) fn created(
     live: Option<&Tree>,
     new: &Tree,
     typing: TypeRef<'_>,
@@ -184,7 +207,7 @@ fn take_changed(
 }
 
 /// What changed, seen in another version; an inner None where there is no such version any more.
-pub(super) fn changes_in(
+fn changes_in(
     api_version: &str,
     live: Option<&Tree>,
     new: &Tree,

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 
 use crate::tree::{Node, Value};
+use crate::yaml::format_g;
 
 pub struct Go<'t>(pub Node<'t>);
 
@@ -12,7 +13,7 @@ impl Display for Go<'_> {
             Value::Null => f.write_str("<nil>"),
             Value::Bool(value) => value.fmt(f),
             Value::Int(value) => value.fmt(f),
-            Value::Float(value) => f.write_str(&float(value)),
+            Value::Float(value) => f.write_str(&format_g(value)),
             Value::Str(value) | Value::Raw(value) => f.write_str(value),
             Value::List(list) => {
                 f.write_str("[")?;
@@ -29,20 +30,6 @@ impl Display for Go<'_> {
                 f.write_str("]")
             }
             Value::Struct(_) => f.write_str("map[]"),
-        }
-    }
-}
-
-/// Like `%g`, but an exponent comes only at 21 digits.
-fn float(value: f64) -> String {
-    let scientific = format!("{value:e}");
-    let exponent: i32 = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
-    match exponent {
-        -4..21 => value.to_string(),
-        _ => {
-            let mantissa = scientific.split_once('e').map_or(scientific.as_str(), |(mantissa, _)| mantissa);
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{mantissa}e{sign}{:02}", exponent.abs())
         }
     }
 }
@@ -66,5 +53,33 @@ pub fn go_kind(node: Node<'_>) -> &'static str {
         Value::List(_) => "slice",
         Value::Map(_) | Value::Struct(_) => "map",
         _ => go_type(node),
+    }
+}
+
+/// As Go's `%#v` shows it: `map[string]interface {}{"a":1}`.
+pub struct GoSyntax<'t>(pub Node<'t>);
+
+impl Display for GoSyntax<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.value() {
+            Value::Null => f.write_str("interface {}(nil)"),
+            Value::Str(value) | Value::Raw(value) => f.write_str(&corten_api::field::quote(value)),
+            Value::List(list) => {
+                f.write_str("[]interface {}{")?;
+                for (i, item) in list.iter().enumerate() {
+                    write!(f, "{}{}", if i > 0 { ", " } else { "" }, GoSyntax(item))?;
+                }
+                f.write_str("}")
+            }
+            Value::Map(map) => {
+                f.write_str("map[string]interface {}{")?;
+                for (i, (key, value)) in map.iter().enumerate() {
+                    let key = corten_api::field::quote(key);
+                    write!(f, "{}{key}:{}", if i > 0 { ", " } else { "" }, GoSyntax(value))?;
+                }
+                f.write_str("}")
+            }
+            _ => Go(self.0).fmt(f),
+        }
     }
 }

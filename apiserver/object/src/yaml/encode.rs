@@ -342,7 +342,7 @@ fn is_unsigned(value: f64) -> bool {
 }
 
 /// Go's shortest `%g`.
-pub(super) fn format_g(value: f64) -> String {
+pub(crate) fn format_g(value: f64) -> String {
     shortest(&format!("{value:e}"))
 }
 
