@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 fn recorded(file: &str) -> anyhow::Result<String> {
-    Ok(std::fs::read_to_string(format!("{}/../apiserver/openapi/facts/{file}", env!("CARGO_MANIFEST_DIR")))?)
+    Ok(std::fs::read_to_string(corten_e2e::workspace().join("apiserver/openapi/facts").join(file))?)
 }
 
 /// Types by name, flattened to `path -> value`. Types of custom resources are not upstream's.
