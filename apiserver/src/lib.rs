@@ -12,6 +12,7 @@ mod bootstrap;
 mod cache;
 mod call;
 mod codec;
+mod control;
 mod decode;
 mod definitions;
 mod delete;

@@ -336,7 +336,11 @@ async fn attempt(
     }
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
-    let mut reservation = call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?;
+    // What a subresource changes holds nothing beside the object.
+    let mut reservation = match call.info.subresource.as_str() {
+        "" => call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?,
+        _ => None,
+    };
     if !change.is_internal() {
         before_update(call, resource, storage, name, &mut tree, &existing, dry_run)?;
     }
