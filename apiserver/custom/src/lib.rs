@@ -17,6 +17,7 @@ pub mod lifecycle;
 
 mod lists;
 
+pub mod publish;
 pub mod scale;
 pub mod schema;
 mod shape;

@@ -247,8 +247,8 @@ fn judge(address: &Tree, refers_to_service: bool, service: Option<&Tree>, now: T
     if external && let Some(left) = left(WRITE_GRACE) {
         return Verdict::Later(left);
     }
-    let service_created = Timestamp::parse(metadata::read(service).creation_timestamp()).unwrap_or_default();
-    if created.seconds > service_created.seconds && left(ROLLBACK_GRACE).is_some() {
+    let service_created = Timestamp::parse(metadata::read(service).creation_timestamp()).unwrap_or(created);
+    if created.seconds >= service_created.seconds && left(ROLLBACK_GRACE).is_some() {
         return Verdict::Later(ROLLBACK_GRACE);
     }
     Verdict::Wrong
