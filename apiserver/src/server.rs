@@ -75,6 +75,7 @@ const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::
 /// Starts the server; returns when it is ready to answer.
 pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
+    crate::data_folder::open(&config.data_dir)?;
     // Its scope is its own, and ends last: everything else writes to it until it has left.
     let store_scope = Scope::root("store");
     let store = open_store(config, &store_scope).await?;
@@ -193,8 +194,6 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
     match &config.datastore {
         Datastore::Embedded => {
             let folder = config.data_dir.join("store");
-            std::fs::create_dir_all(&config.data_dir)
-                .with_context(|| format!("make the data folder {}", config.data_dir.display()))?;
             let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::new(scope.clone())));
             Ok(Arc::new(opened?))
         }
