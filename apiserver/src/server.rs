@@ -21,7 +21,7 @@ use corten_runtime::clock::Clock;
 use corten_runtime::health::{Endpoint, Health};
 use corten_runtime::metrics::Registry as Metrics;
 use corten_runtime::random::Random;
-use corten_runtime::tasks::{OnFailure, Scope};
+use corten_runtime::tasks::{CancellationToken, OnFailure, Scope};
 use corten_store::{Store, embedded, etcd};
 
 use crate::admission;
@@ -138,11 +138,28 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     });
     api.metrics.register_process();
     accounts.belong_to(&api);
-    scope.spawn("feed", OnFailure::FailScope, move |token| feed.run(watch, token));
+    // Who answers, and who asks, need the caches until they have left.
+    let (http, controllers) = (scope.child("http"), scope.child("control"));
+    let readers = [http.clone(), controllers.clone()];
+    scope.spawn("feed", OnFailure::FailScope, move |token| async move {
+        let stop = CancellationToken::new();
+        let mut run = std::pin::pin!(feed.run(watch, stop.clone()));
+        tokio::select! {
+            ended = &mut run => return ended,
+            () = token.cancelled() => {}
+        }
+        let left = async {
+            for readers in &readers {
+                readers.left().await;
+            }
+            stop.cancel();
+        };
+        tokio::join!(run, left).0
+    });
 
     let (tls, serving) = tls(&pki, address, control::service_ip(&config.service_ranges)?)?;
-    let listener = Listener::new(bound, Arc::new(tls), Arc::clone(&api) as Arc<dyn crate::http::Endpoint>, scope);
-    scope.spawn("listener", OnFailure::FailScope, move |token| listener.run(token));
+    let listener = Listener::new(bound, Arc::new(tls), Arc::clone(&api) as Arc<dyn crate::http::Endpoint>, &http);
+    http.spawn("listener", OnFailure::FailScope, move |token| listener.run(token));
     keep_certificates(&pki, serving, scope);
 
     let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
@@ -160,7 +177,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     };
     let mut control = Control::new(&api, &settings)?;
     control.begin().await?;
-    control.run(scope);
+    control.run(&controllers);
     let mut definitions = Definitions::new(&api)?;
     definitions.begin().await?;
     scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
