@@ -11,9 +11,9 @@ use anyhow::{Result, anyhow, bail};
 use corten_api::time::Timestamp;
 use corten_custom::lifecycle::{self, Cleanup, Deleted};
 use corten_custom::{CustomStrategy, Definition, Version};
+use corten_openapi::CustomKind;
 use corten_object::json;
 use corten_object::tree::Tree;
-use corten_openapi::CustomKind;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use http::Method;
@@ -38,7 +38,8 @@ struct Served {
     shape: Vec<u8>,
     prefix: Arc<str>,
     resources: Vec<Arc<Resource>>,
-    documented: Vec<CustomKind>,
+    /// The same for OpenAPI.
+    published: Vec<CustomKind>,
 }
 
 pub struct Definitions {
@@ -163,8 +164,7 @@ impl Definitions {
             resources.extend(self.served.values().flat_map(|served| served.resources.iter().cloned()));
             let registry = Registry::new(resources);
             self.api.discovery.update(&registry);
-            let documented = self.served.values().flat_map(|served| served.documented.iter().cloned());
-            self.api.openapi.set_custom(documented.collect());
+            self.api.openapi.set_custom(self.served.values().flat_map(|served| served.published.iter().cloned()).collect());
             self.api.registry.store(Arc::new(registry));
         }
         Ok(())
@@ -197,9 +197,8 @@ impl Definitions {
         added.map_err(|error| anyhow!("read the objects of {}: {error}", object.name()))?;
         let resources = resources_of(&definition, &storage);
         let prefix = Arc::clone(&storage.prefix);
-        let documented =
-            resources.iter().filter_map(|resource| openapi::custom_kind(tree.root(), resource)).collect();
-        let served = Served { revision: object.revision, shape, prefix, resources, documented };
+        let published = resources.iter().filter_map(|resource| openapi::custom_kind(tree.root(), resource)).collect();
+        let served = Served { revision: object.revision, shape, prefix, resources, published };
         self.served.insert(object.name().to_owned(), served);
         Ok(true)
     }

@@ -377,3 +377,91 @@ fn a_client_may_empty_managed_fields_but_not_spoil_them() {
         assert_eq!(managers(&new), expected, "{sent}");
     }
 }
+
+/// What upstream says to configurations of a Deployment; what validation finds is left out.
+#[test]
+fn configurations_that_cannot_be_applied_are_refused_as_upstream_does() {
+    let live = built_in(&plain(
+        r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"p","uid":"u"},"spec":{"replicas":1}}"#,
+    ));
+    let misfit = "failed to create typed patch object (/p; apps/v1, Kind=Deployment): ";
+    let unread = "failed to convert new object (/p; apps/v1, Kind=Deployment) to proper version: unable to convert unstructured object to apps/v1, Kind=Deployment: ";
+    let bad = "error decoding YAML: error converting YAML to JSON: yaml: ";
+    let no_object = "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ";
+    for (spec, before, expected) in [
+        (r#"{"foo":1}"#, misfit, ".spec.foo: field not declared in schema"),
+        (r#"{"replicas":"x"}"#, misfit, ".spec.replicas: expected numeric (int or float), got string"),
+        (r#"{"selector":1}"#, misfit, ".spec.selector: expected map, got &{1}"),
+        (
+            r#"{"template":{"spec":{"containers":{}}}}"#,
+            misfit,
+            ".spec.template.spec.containers: expected list, got &{map[]}",
+        ),
+        (
+            r#"{"template":{"metadata":{"labels":{"a":5}}}}"#,
+            misfit,
+            ".spec.template.metadata.labels.a: expected string, got &value.valueUnstructured{Value:5}",
+        ),
+        (
+            r#"{"template":{"spec":{"dnsPolicy":5,"hostPID":"x","containers":[{"name":"a"},{"name":"a"}]}}}"#,
+            misfit,
+            "errors:\n  .spec.template.spec.containers: duplicate entries for key [name=\"a\"]\n  .spec.template.spec.dnsPolicy: expected string, got &value.valueUnstructured{Value:5}\n  .spec.template.spec.hostPID: expected boolean, got &{x}",
+        ),
+        (
+            r#"{"strategy":{"rollingUpdate":{"maxSurge":{}}}}"#,
+            unread,
+            "json: cannot unmarshal object into Go value of type int32",
+        ),
+        (
+            r#"{"template":{"spec":{"tolerations":[{"key":5}]}}}"#,
+            misfit,
+            ".spec.template.spec.tolerations[0].key: expected string, got &value.valueUnstructured{Value:5}",
+        ),
+        (
+            r#"{"template":{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":{}}}}]}}}"#,
+            misfit,
+            ".spec.template.spec.containers[name=\"a\"].resources.limits.cpu: expected any scalar, got &{map[]}",
+        ),
+        (
+            r#"{"template":{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":"xx"}}}]}}}"#,
+            unread,
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        ),
+        (
+            r#"{"template":{"spec":{"containers":[null]}}}"#,
+            misfit,
+            ".spec.template.spec.containers: element 0: associative list with keys may not have a null element",
+        ),
+        ("", "invalid object type: ", "/, Kind="),
+        (r#"body:{"apiVersion":"v1","kind":"Pod"}"#, "invalid object type: ", "/v1, Kind=Pod"),
+        (
+            r#"body:{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"managedFields":[]}}"#,
+            "",
+            "metadata.managedFields must be nil",
+        ),
+        ("body:[]", no_object, "array into Go value of type map[string]interface {}"),
+        (r#"body:"x""#, no_object, "string into Go value of type map[string]interface {}"),
+        ("body:a: b: c", bad, "mapping values are not allowed in this context"),
+        ("body:a: *x", bad, "unknown anchor 'x' referenced"),
+        ("body:\ta: 1", bad, "found character that cannot start any token"),
+        (r#"body:a: "\q""#, bad, "found unknown escape character"),
+        (r#"body:{"a":1"#, bad, "line 1: did not find expected ',' or '}'"),
+    ] {
+        let body = match spec.strip_prefix("body:") {
+            Some(body) => body.to_owned(),
+            None if spec.is_empty() => String::new(),
+            None => {
+                format!(r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"p"}},"spec":{spec}}}"#)
+            }
+        };
+        let manager = Manager { name: "x", api_version: "apps/v1", subresource: "", time: TIME };
+        let result = decode_config(body.as_bytes())
+            .and_then(|(config, _)| apply(Some(&live.0), &config, live.1, &manager, true, &[], &OneVersion));
+        let error = result.map(|_| ()).expect_err(&body);
+        assert_eq!(error.message(), format!("{before}{expected}"), "{body}");
+        assert_eq!(error.code(), if before.starts_with("failed") { 500 } else { 400 }, "{body}");
+    }
+    let (_, strict) = decode_config(br#"{"a":1,"a":2}"#).expect("decodes");
+    let expected = "error converting YAML to JSON: yaml: unmarshal errors:\n  line 1: key \"a\" already set in map";
+    assert_eq!(strict.as_deref(), Some(expected));
+}

@@ -204,6 +204,18 @@ fn what_strategic_patches_spoil_is_invalid() {
         (r#"{"spec":{"replicas":"x"}}"#, "map[spec:map[replicas:x]]", "unrecognized type: int32"),
         (r#"{"spec":{"replicas":1.5}}"#, "map[spec:map[replicas:1.5]]", "cannot convert float64 to int32"),
         (r#"{"spec":1}"#, "map[spec:1]", "cannot restore struct from: int64"),
+        (
+            r#"{"spec":{"strategy":{"rollingUpdate":{"maxSurge":{}}}}}"#,
+            "map[spec:map[strategy:map[rollingUpdate:map[maxSurge:map[]]]]]",
+            "json: cannot unmarshal object into Go value of type int32",
+        ),
+        (
+            r#"{"spec":{"template":{"spec":{"dnsPolicy":1}}}}"#,
+            "map[spec:map[template:map[spec:map[dnsPolicy:1]]]]",
+            "cannot convert int64 to v1.DNSPolicy",
+        ),
+        (r#"{"metadata":{"labels":{"a":1}}}"#, "map[metadata:map[labels:map[a:1]]]", "cannot convert int64 to string"),
+        (r#"{"spec":{"paused":"x"}}"#, "map[spec:map[paused:x]]", "unrecognized type: bool"),
         (r#"{"metadata":{"labels":[]}}"#, "map[metadata:map[labels:[]]]", "cannot restore map from slice"),
     ] {
         let error = strategic(&live, patch.as_bytes()).expect_err("is invalid");
@@ -213,5 +225,8 @@ fn what_strategic_patches_spoil_is_invalid() {
     let whole = strategic(&live, br#"{"spec":{"replicas":2.0}}"#).expect("applies");
     assert_eq!(part(&whole.tree, &["spec", "replicas"]), "2");
     let noted = strategic(&live, br#"{"spec":{"nope":1,"replicas":2,"replicas":3}}"#).expect("applies");
-    assert_eq!(noted.strict, [r#"duplicate field "spec.replicas""#, r#"unknown field "spec.nope""#]);
+    assert_eq!(
+        noted.strict_error().expect("there is one").message(),
+        r#" "" is invalid: patch: Invalid value: "map[spec:map[nope:1 replicas:3]]": strict decoding error: duplicate field "spec.replicas", unknown field "spec.nope""#
+    );
 }
