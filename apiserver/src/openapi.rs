@@ -6,7 +6,7 @@ use bytes::Bytes;
 use corten_api::status::Result;
 use corten_api::time::Timestamp;
 use corten_object::tree::Node;
-use corten_openapi::{CustomKind, Document, accepts_json, location};
+use corten_openapi::{CustomKind, Document, Form, accepts_json, location};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -18,18 +18,25 @@ use crate::show::whole;
 
 /// Answers a path below `/openapi`.
 pub async fn answer(call: &Arc<Call>, parts: &[&str]) -> Result<ApiResponse> {
-    let ["v3", document @ ..] = parts else { return Ok(not_found()) };
+    let document = match parts {
+        ["v2"] => return Ok(version_2(call)),
+        ["v3", document @ ..] => document,
+        _ => return Ok(not_found()),
+    };
     if document.is_empty() {
         return Ok(whole(StatusCode::OK, "text/plain; charset=utf-8", call.api.openapi.index().json));
     }
     let path = document.join("/");
     let Some(document) = call.api.openapi.document(&path) else { return Ok(not_found()) };
     if !accepts_json(text_of(&call.headers, header::ACCEPT)) {
-        let mut response = empty(StatusCode::NOT_ACCEPTABLE);
-        set(&mut response, header::VARY, "Accept");
-        return Ok(response);
+        return Ok(not_acceptable());
     }
     Ok(tagged(call, &path, &document))
+}
+
+fn version_2(call: &Call) -> ApiResponse {
+    let Some(form) = Form::of_v2(text_of(&call.headers, header::ACCEPT)) else { return not_acceptable() };
+    found(call, &call.api.openapi.v2(form), form.content_type())
 }
 
 /// A custom kind as documents need it; None for what no definition of the tree publishes.
@@ -52,30 +59,46 @@ pub fn custom_kind(definition: Node<'_>, resource: &Resource) -> Option<CustomKi
 
 /// A document that is asked for by its hash may be kept for ever; by another hash, the right one is told.
 fn tagged(call: &Call, path: &str, document: &Document) -> ApiResponse {
-    let etag = format!("\"{}\"", document.etag);
     let hash = call.query.get("hash").filter(|hash| !hash.is_empty());
-    let mut response = if hash.is_some_and(|hash| *hash != *document.etag) {
+    if hash.is_some_and(|hash| *hash != *document.etag) {
         let mut response = whole(StatusCode::MOVED_PERMANENTLY, "application/json", Bytes::new());
         set(&mut response, header::LOCATION, &location(path, &document.etag));
-        response
-    } else if text_of(&call.headers, header::IF_NONE_MATCH).split(',').any(|known| known.trim() == etag) {
-        empty(StatusCode::NOT_MODIFIED)
-    } else if text_of(&call.headers, header::ACCEPT_ENCODING).contains("gzip") {
-        let mut response = whole(StatusCode::OK, "application/json", document.gzip.clone());
-        set(&mut response, header::CONTENT_ENCODING, "gzip");
-        response
-    } else {
-        whole(StatusCode::OK, "application/json", document.json())
-    };
-    set(&mut response, header::ETAG, &etag);
-    set(&mut response, header::VARY, "Accept");
-    if response.headers().contains_key(header::CONTENT_ENCODING) {
-        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        set(&mut response, header::ETAG, &quoted(document));
+        set(&mut response, header::VARY, "Accept");
+        return response;
     }
-    if hash.is_some() && response.status() != StatusCode::MOVED_PERMANENTLY {
+    let mut response = found(call, document, "application/json");
+    if hash.is_some() {
         set(&mut response, header::CACHE_CONTROL, "public, immutable");
         set(&mut response, header::EXPIRES, &in_a_year(&call.now));
     }
+    response
+}
+
+/// A document as the client takes it, or that it has not changed.
+fn found(call: &Call, document: &Document, content_type: &'static str) -> ApiResponse {
+    let etag = quoted(document);
+    let mut response = if text_of(&call.headers, header::IF_NONE_MATCH).split(',').any(|known| known.trim() == etag) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else if text_of(&call.headers, header::ACCEPT_ENCODING).contains("gzip") {
+        let mut response = whole(StatusCode::OK, content_type, document.gzip.clone());
+        set(&mut response, header::CONTENT_ENCODING, "gzip");
+        response
+    } else {
+        whole(StatusCode::OK, content_type, document.plain())
+    };
+    set(&mut response, header::ETAG, &etag);
+    set(&mut response, header::VARY, "Accept, Accept-Encoding");
+    response
+}
+
+fn quoted(document: &Document) -> String {
+    format!("\"{}\"", document.etag)
+}
+
+fn not_acceptable() -> ApiResponse {
+    let mut response = empty(StatusCode::NOT_ACCEPTABLE);
+    set(&mut response, header::VARY, "Accept");
     response
 }
 

@@ -16,20 +16,19 @@ const SPECIAL: &[(&str, &str)] = &[
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray", ""),
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool", ""),
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray", ""),
-    ("io.k8s.apimachinery.pkg.api.resource.Quantity", r#""oneOf":[{"type":"string"},{"type":"number"}]"#),
+    (QUANTITY, r#""oneOf":[{"type":"string"},{"type":"number"}]"#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Duration", r#""type":"string""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", r#""type":"object""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", r#""type":"string","format":"date-time""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Patch", r#""type":"object""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Time", r#""type":"string","format":"date-time""#),
     ("io.k8s.apimachinery.pkg.runtime.RawExtension", r#""type":"object""#),
-    (
-        "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
-        r#""format":"int-or-string","oneOf":[{"type":"integer"},{"type":"string"}]"#,
-    ),
+    (INT_OR_STRING, r#""format":"int-or-string","oneOf":[{"type":"integer"},{"type":"string"}]"#),
     (VERSION_INFO, ""),
 ];
 
+pub(crate) const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+pub(crate) const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 pub(crate) const VERSION_INFO: &str = "io.k8s.apimachinery.pkg.version.Info";
 
 /// The members of `/version`'s answer, in their order; the first nine are always there.
