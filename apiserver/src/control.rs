@@ -83,7 +83,7 @@ impl Control {
         self.service_cidr.look().await?;
         self.node_port_repair.pass().await.context("repair the node ports")?;
         self.address_repair.look().await;
-        self.kubernetes_service.look().await?;
+        self.kubernetes_service.look(true).await?;
         self.api_services.look().await;
         self.identity.begin().await.context("take the identity lease")
     }

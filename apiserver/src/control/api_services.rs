@@ -12,6 +12,7 @@ use corten_runtime::tasks::CancellationToken;
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use corten_views::apiregistration_v1::{APIService, APIServiceSpec};
 
+use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
 use crate::api::Api;
@@ -92,18 +93,20 @@ impl ApiServices {
     }
 
     pub async fn run(mut self, token: CancellationToken) {
+        let mut failed = false;
         loop {
             tokio::select! {
                 () = self.definitions.wait() => {}
+                () = retry(&self.api.clock, failed) => {}
                 () = self.services.wait() => {}
                 () = token.cancelled() => return,
             }
-            self.look().await;
+            failed = !self.look().await;
         }
     }
 
-    /// Looks at all of them: there are few, and they change seldom.
-    pub async fn look(&mut self) {
+    /// Looks at all of them: there are few, and they change seldom. True if all are as they should be.
+    pub async fn look(&mut self) -> bool {
         self.definitions.take();
         self.services.take();
         let desired = self.desired();
@@ -111,14 +114,18 @@ impl ApiServices {
             self.services.storage.cache.snapshot().objects.keys().map(|key| key.to_string()).collect();
         let names: Vec<&String> = kept.iter().chain(desired.keys().filter(|name| !kept.contains(*name))).collect();
         let steps = names.into_iter().map(|name| self.see_to(name, desired.get(name)));
-        let mut synced = Vec::new();
+        let (mut synced, mut well) = (Vec::new(), true);
         for (name, outcome) in futures::future::join_all(steps).await {
             match outcome {
                 Ok(()) => synced.push(name),
-                Err(error) => tracing::warn!(name, %error, "an APIService is not as it should be"),
+                Err(error) => {
+                    tracing::warn!(name, %error, "an APIService is not as it should be");
+                    well = false;
+                }
             }
         }
         self.synced.extend(synced);
+        well
     }
 
     fn desired(&self) -> BTreeMap<String, Desired> {

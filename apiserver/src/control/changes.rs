@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use crate::api::Api;
-use crate::cache::{Scope, Watcher};
+use crate::cache::{EventKind, Scope, Watcher};
+use crate::object::Object;
 use crate::resource::Storage;
 
 pub struct Changes {
@@ -33,11 +34,20 @@ impl Changes {
 
     /// The keys of what changed since the last call.
     pub fn take(&mut self) -> BTreeSet<Arc<str>> {
+        self.take_each(|_| {})
+    }
+
+    /// The same, and shows what is gone as it was last.
+    pub fn take_each(&mut self, mut gone: impl FnMut(&Object)) -> BTreeSet<Arc<str>> {
         let mut keys = BTreeSet::new();
         loop {
             match self.watcher.take(256) {
                 Ok((events, _)) if events.is_empty() => break,
-                Ok((events, _)) => keys.extend(events.iter().map(|event| Arc::clone(&event.object.key))),
+                Ok((events, _)) => {
+                    keys.extend(events.iter().map(|event| Arc::clone(&event.object.key)));
+                    let ends = events.iter().filter(|event| event.kind == EventKind::Deleted);
+                    ends.for_each(|event| gone(&event.object));
+                }
                 Err(_) => {
                     let (_, watcher) = self.storage.cache.snapshot_and_watch(self.scope.clone());
                     self.watcher = watcher;

@@ -16,6 +16,7 @@ use corten_views::core_v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpo
 use corten_views::discovery_v1::EndpointSlice;
 use corten_views::meta_v1::ObjectMeta;
 
+use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
 use super::server_leases::{RENEWED_EVERY, ServerLeases};
@@ -54,24 +55,34 @@ impl KubernetesService {
     }
 
     pub async fn run(mut self, token: CancellationToken) {
+        let clock = self.api.clock.clone();
+        let mut failed = false;
+        let mut renewal = clock.monotonic() + RENEWED_EVERY;
         loop {
             let [services, endpoints, slices] = &self.changes;
-            let renewal = async {
+            let due = async {
                 match &self.leases {
-                    Some(_) => self.api.clock.sleep(RENEWED_EVERY).await,
+                    Some(_) => clock.sleep_until(renewal).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
                 () = token.cancelled() => break,
+                () = due => {}
                 () = services.wait() => {}
                 () = endpoints.wait() => {}
                 () = slices.wait() => {}
-                () = renewal => {}
+                () = retry(&clock, failed) => {}
             }
             self.changes.iter_mut().for_each(|changes| drop(changes.take()));
-            if let Err(error) = self.look().await {
+            let renew = clock.monotonic() >= renewal;
+            if renew {
+                renewal = clock.monotonic() + RENEWED_EVERY;
+            }
+            let outcome = self.look(renew).await;
+            failed = outcome.is_err();
+            if let Err(error) = outcome {
                 tracing::warn!(%error, "the service default/kubernetes is not as it should be");
             }
         }
@@ -81,14 +92,15 @@ impl KubernetesService {
     }
 
     /// Sees to it that the service is there and leads here.
-    pub async fn look(&self) -> Result<()> {
+    pub async fn look(&self, renew: bool) -> Result<()> {
+        // First, and whatever else fails: by this the others know that this server lives.
+        if let Some(leases) = self.leases.as_ref().filter(|_| renew) {
+            leases.renew().await?;
+        }
         self.ensure_service().await?;
         let Some(address) = self.address else { return Ok(()) };
         let alive = match &self.leases {
-            Some(leases) => {
-                leases.renew().await?;
-                leases.alive().await?
-            }
+            Some(leases) => leases.alive().await?,
             None => vec![address.to_string()],
         };
         if alive.is_empty() {

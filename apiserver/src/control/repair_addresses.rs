@@ -68,6 +68,11 @@ impl AddressRepair {
     pub async fn look(&mut self) {
         let mut services = self.services.take();
         services.extend(self.service_agenda.take());
+        let storage = Arc::clone(&self.addresses.storage);
+        let mut addresses = self.addresses.take_each(|gone| services.extend(parent_key(&storage.tree(gone))));
+        addresses.extend(self.address_agenda.take());
+        let kept = addresses.iter().filter_map(|key| storage.cache.get(key));
+        services.extend(kept.filter_map(|object| parent_key(&storage.tree(&object))));
         for key in services {
             match self.see_to_service(&key).await {
                 Ok(()) => self.service_agenda.done(&key),
@@ -77,8 +82,6 @@ impl AddressRepair {
                 }
             }
         }
-        let mut addresses = self.addresses.take();
-        addresses.extend(self.address_agenda.take());
         for key in addresses {
             match self.see_to_address(&key).await {
                 Ok(None) => self.address_agenda.done(&key),
@@ -204,6 +207,12 @@ fn made(outcome: std::result::Result<(), AddressError>) -> Result<()> {
 
 fn is_service(parent: ParentReference<'_>) -> bool {
     parent.group().is_empty() && parent.resource() == "services"
+}
+
+/// The Service that an address refers to.
+fn parent_key(address: &Tree) -> Option<Arc<str>> {
+    let parent = IPAddress::from_struct(address.root().as_struct()).spec().parent_ref()?;
+    is_service(parent).then(|| format!("{}/{}", parent.namespace(), parent.name()).into())
 }
 
 fn has_cluster_ip(service: &Tree, ip: IpAddr) -> bool {

@@ -11,6 +11,7 @@ use corten_runtime::tasks::CancellationToken;
 use corten_views::networking_v1::{ServiceCIDR, ServiceCIDRSpec};
 use ipnet::IpNet;
 
+use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
 use super::recorder::Recorder;
@@ -56,14 +57,17 @@ impl DefaultServiceCidr {
     }
 
     pub async fn run(mut self, token: CancellationToken) {
+        let mut failed = false;
         loop {
             tokio::select! {
                 () = self.changes.wait() => {}
+                () = retry(&self.api.clock, failed) => {}
                 () = token.cancelled() => return,
             }
             self.changes.take();
-            if let Err(error) = self.look().await {
-                // Whoever was quicker announces it, and that brings us here again.
+            let outcome = self.look().await;
+            failed = outcome.is_err();
+            if let Err(error) = outcome {
                 tracing::warn!(%error, "the default ServiceCIDR is not as it should be");
             }
         }
