@@ -83,7 +83,10 @@ impl Control {
         self.service_cidr.look().await?;
         self.node_port_repair.pass().await.context("repair the node ports")?;
         self.address_repair.look().await;
-        self.kubernetes_service.look(true).await?;
+        // What is in the way here (another service has the address, say) is no reason not to start: it is tried again.
+        if let Err(error) = self.kubernetes_service.look(true).await {
+            tracing::warn!(%error, "the service default/kubernetes is not as it should be");
+        }
         self.api_services.look().await;
         self.identity.begin().await.context("take the identity lease")
     }
