@@ -7,8 +7,12 @@ async fn check(version: &str) -> anyhow::Result<()> {
     let mut report = String::new();
     for scenario in scenario::all()? {
         let expected = std::fs::read_to_string(scenario::record_file(&scenario.name, version))?;
-        let got = scenario.run(&Kubectl::new(version, server.kubeconfig())?)?;
-        if let Some(difference) = scenario::difference(&expected, &got) {
+        // A scenario that cannot go on does not hide what the others find.
+        let difference = match scenario.run(&Kubectl::new(version, server.kubeconfig())?) {
+            Ok(got) => scenario::difference(&expected, &got),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        if let Some(difference) = difference {
             report.push_str(&format!("--- {} with kubectl {version}: {difference}\n", scenario.name));
         }
     }
