@@ -122,7 +122,7 @@ pub fn code(created: bool) -> StatusCode {
 /// What the fields of an object are, for managedFields.
 pub fn typing(resource: &Resource) -> corten_object::typing::TypeRef<'_> {
     match (&resource.custom, resource.form) {
-        (Some(_), _) => corten_object::typing::TypeRef::deduced(),
+        (Some(custom), _) => custom.typing(),
         (None, JsonForm::Typed(ty)) => corten_object::typing::TypeRef::built_in(ty),
         (None, _) => corten_object::typing::TypeRef::deduced(),
     }

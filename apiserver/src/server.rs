@@ -114,6 +114,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         health,
         metrics: Metrics::new(),
         discovery,
+        openapi: openapi_documents(),
         reservers: HashMap::new(),
         stopping: scope.token().clone(),
         issuer: identity.issuer,
@@ -187,6 +188,11 @@ fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
     let mut rows = corten_kinds::rows::ROWS.to_vec();
     rows.push(corten_custom::custom_resource_definition::ROWS);
     rows
+}
+
+fn openapi_documents() -> corten_openapi::Documents {
+    let served: Vec<_> = corten_schema::RESOURCES.iter().filter(|row| row.served_by_default).collect();
+    corten_openapi::Documents::new(&served, Vec::new())
 }
 
 fn observe_rbac(registry: &Registry, rbac: &Arc<Rbac>) {

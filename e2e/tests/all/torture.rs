@@ -14,6 +14,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 struct Plan {
     rounds: usize,
@@ -53,8 +54,8 @@ fn counter(object: &ConfigMap) -> anyhow::Result<u64> {
     Ok(object.data.as_ref().and_then(|data| data.get("n")).map(|n| n.parse()).transpose()?.unwrap_or(0))
 }
 
-/// One writer: counts up in an object of its own until the server is gone.
-async fn write(api: &Api<ConfigMap>, name: &str, told: &Mutex<Told>) -> anyhow::Result<()> {
+/// One writer: counts up in an object of its own until the server is gone or the round is over.
+async fn write(api: &Api<ConfigMap>, name: &str, told: &Mutex<Told>, over: &AtomicBool) -> anyhow::Result<()> {
     let mut object = match api.get_opt(name).await {
         Ok(Some(object)) => object,
         Ok(None) => {
@@ -65,7 +66,7 @@ async fn write(api: &Api<ConfigMap>, name: &str, told: &Mutex<Told>) -> anyhow::
         }
         Err(_) => return Ok(()),
     };
-    loop {
+    while !over.load(Ordering::Relaxed) {
         let next = Patch::Merge(json!({
             "metadata": {"resourceVersion": object.resource_version()},
             "data": {"n": (counter(&object)? + 1).to_string()},
@@ -78,6 +79,7 @@ async fn write(api: &Api<ConfigMap>, name: &str, told: &Mutex<Told>) -> anyhow::
         }
         told.lock().expect("the lock").note(&object)?;
     }
+    Ok(())
 }
 
 /// Every acknowledged write is there: the object is at it, or at a later one.
@@ -131,11 +133,11 @@ async fn torture(options: Options, mut victim: Victim, plan: Plan) -> anyhow::Re
     let list = fixture.configmaps().list(&ListParams::default()).await?;
     let mut followed: u64 = list.metadata.resource_version.unwrap_or_default().parse()?;
     for round in 0..plan.rounds {
-        let (api, shared) = (fixture.configmaps(), Mutex::new(std::mem::take(&mut told)));
+        let (api, shared, over) = (fixture.configmaps(), Mutex::new(std::mem::take(&mut told)), AtomicBool::new(false));
         let before = shared.lock().expect("the lock").writes.len();
         let writers = try_join_all((0..plan.writers).map(|n| {
-            let (api, shared) = (&api, &shared);
-            async move { write(api, &format!("writer-{n}"), shared).await }
+            let (api, shared, over) = (&api, &shared, &over);
+            async move { write(api, &format!("writer-{n}"), shared, over).await }
         }));
         // The kill comes at another moment of the writers' work each time.
         let busy = before + plan.writers * 2 + round * 7 % 50;
@@ -143,9 +145,11 @@ async fn torture(options: Options, mut victim: Victim, plan: Plan) -> anyhow::Re
             eventually("writes", async || Ok((shared.lock().expect("the lock").writes.len() >= busy).then_some(())))
                 .await?;
             match &mut victim {
-                Victim::Server => fixture.server.process()?.kill(),
-                Victim::Etcd(etcd) => etcd.crash().await,
+                Victim::Server => fixture.server.process()?.kill()?,
+                Victim::Etcd(etcd) => etcd.crash().await?,
             }
+            over.store(true, Ordering::Relaxed);
+            Ok(())
         };
         tokio::try_join!(async { tokio::time::timeout(DEADLINE * 2, writers).await? }, killer)?;
         told = shared.into_inner().expect("the lock");

@@ -33,3 +33,26 @@ fn says_what_upstream_says() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Updates of objects that were made when less was asked: the schema of `spec` now, the old value, the new one, causes.
+const UPDATES: &str = include_str!("recorded_updates.jsonl");
+
+#[test]
+fn lets_be_what_upstream_lets_be() {
+    let mut wrong = Vec::new();
+    for line in UPDATES.lines() {
+        let case = plain(line);
+        let case = case.root().as_list();
+        let part = |index: usize| text(case.get(index).unwrap());
+        let schema = part(0);
+        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let strategy = CustomStrategy::new(Arc::new(Definition::compile(crd.root()).unwrap()));
+        let old = widget(&format!(r#","spec":{}"#, part(1)));
+        let new = widget(&format!(r#","spec":{}"#, part(2)));
+        let got = causes(&strategy.validate_update(new.root(), old.root(), &context("v1", "")));
+        if got != strings(case.get(3).unwrap()) {
+            wrong.push(format!("{line}\n   got {got:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
