@@ -1,6 +1,7 @@
 //! Watches: frames of events from a cursor into a resource's window, with what a selector makes of them.
 
 use std::io;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,13 +120,21 @@ fn scope(call: &Call, resource: &Resource, selection: &Selection) -> Scope {
 
 fn covers(call: &Call, resource: &Resource, selection: &Selection, object: &Object) -> bool {
     let namespace = call.info.namespace.as_str();
-    (namespace.is_empty() || !resource.namespaced || object.namespace() == namespace)
+    (namespace.is_empty() || !resource.namespaced || object.is_in(namespace))
         && (call.info.name.is_empty() || object.name() == call.info.name)
         && selection.matches(object)
 }
 
 fn initial_objects(call: &Call, resource: &Resource, selection: &Selection, objects: Objects) -> Vec<Arc<Object>> {
-    objects.values().filter(|object| covers(call, resource, selection, object)).cloned().collect()
+    let namespace = call.info.namespace.as_str();
+    let below = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
+    objects
+        .range::<_, str>((Bound::Included(&*below), Bound::Unbounded))
+        .take_while(|(key, _)| key.starts_with(&*below))
+        .map(|(_, object)| object)
+        .filter(|object| covers(call, resource, selection, object))
+        .cloned()
+        .collect()
 }
 
 fn too_old(error: TooOld) -> Status {
