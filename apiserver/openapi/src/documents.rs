@@ -194,7 +194,7 @@ impl Source {
         let paths = self.paths();
         let mut schemas = BTreeMap::new();
         if let Source::Custom(kinds) = self {
-            kinds.iter().for_each(|kind| custom::add_schemas(&mut schemas, kind, descriptions));
+            kinds.iter().for_each(|kind| custom::add_schemas(&mut schemas, kind));
         }
         let mut roots: BTreeSet<String> = paths.components().cloned().collect();
         if !schemas.is_empty() {

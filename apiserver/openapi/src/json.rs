@@ -45,11 +45,6 @@ impl Writer {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    pub fn value(&mut self, value: &serde_json::Value) {
-        self.separate();
-        let _ = serde_json::to_writer(&mut self.out, value);
-    }
-
     pub fn member(&mut self, name: &str, text: &str) {
         self.key(name);
         self.string(text);

@@ -4,8 +4,9 @@
 ///
 /// Clauses that weigh nothing (`q=0`) count as upstream counts them: as the last resort that they are not.
 pub fn accepts_json(accept: &str) -> bool {
-    accept.trim().is_empty() || accept.split(',').any(|clause| {
-        let media = clause.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        matches!(media.as_str(), "application/json" | "application/*" | "*/*" | "*/json" | "*")
-    })
+    accept.trim().is_empty()
+        || accept.split(',').any(|clause| {
+            let media = clause.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            matches!(media.as_str(), "application/json" | "application/*" | "*/*" | "*/json" | "*")
+        })
 }
