@@ -2,7 +2,7 @@
 
 use corten_object::json::{self, Form};
 use corten_object::tree::Tree;
-use corten_schema::{KINDS, Kind};
+use corten_schema::{KINDS, Kind, Shape};
 
 /// The first byte picks the kind, so that every kind is reached by a small change.
 pub fn kind(data: &[u8]) -> Option<(&'static Kind, &[u8])> {
@@ -18,6 +18,12 @@ pub fn pair(data: &[u8]) -> Option<(&[u8], &[u8])> {
 
 pub fn typed(text: &[u8], kind: &Kind) -> Option<Tree> {
     json::parse(text.to_vec(), Form::Typed(kind.ty)).ok().map(|parsed| parsed.tree)
+}
+
+/// Lists and reviews have none of their own, and are never kept.
+pub fn has_metadata(kind: &Kind) -> bool {
+    let metadata = kind.ty.get().field_named("metadata").map(|field| kind.ty.field(field).shape);
+    matches!(metadata, Some(Shape::Struct(corten_schema::ids::meta_v1::OBJECT_META)))
 }
 
 pub fn text(tree: &Tree) -> String {
