@@ -1,6 +1,7 @@
 //! HTTP: connections in, requests to the pipeline, answers out.
 
 pub mod body;
+mod gather;
 mod gzip;
 mod listener;
 mod routes;

@@ -130,6 +130,10 @@ impl Object {
         self.key.split_once('/').map_or("", |(namespace, _)| namespace)
     }
 
+    pub fn is_in(&self, namespace: &str) -> bool {
+        self.key.as_bytes().get(namespace.len()) == Some(&b'/') && self.key.starts_with(namespace)
+    }
+
     pub fn name(&self) -> &str {
         self.key.split_once('/').map_or(&self.key, |(_, name)| name)
     }

@@ -1,6 +1,8 @@
 //! Watches: frames of events from a cursor into a resource's window, with what a selector makes of them.
 
 use std::io;
+use std::ops::Bound;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +12,10 @@ use corten_object::protobuf::{self, wire::Writer};
 use corten_object::tree::{Tree, View};
 use corten_runtime::clock::Instant;
 use corten_views::meta_v1::ObjectMeta;
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use http::{HeaderValue, StatusCode, header};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::cache::{Event, EventKind, Objects, Scope, TooOld, Watcher};
 use crate::call::Call;
@@ -67,6 +71,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         |seconds| seconds as u64,
     );
     let now = call.api.clock.monotonic();
+    let (next_bookmark, end) = (now + BOOKMARK_EVERY, now + Duration::from_secs(seconds));
     let state = State {
         encoder: Encoder { call: Arc::clone(call), resource: Arc::clone(resource), form, include, columns_sent: false },
         watcher,
@@ -75,8 +80,10 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         mark_initial: options.send_initial_events == Some(true),
         bookmarks: options.bookmarks,
         revision,
-        next_bookmark: now + BOOKMARK_EVERY,
-        end: now + Duration::from_secs(seconds),
+        next_bookmark,
+        end,
+        alarm: alarm(call, options.bookmarks, next_bookmark, end),
+        stopping: Box::pin(call.api.stopping.clone().cancelled_owned()),
         done: false,
     };
     let frames = futures::stream::unfold(state, |state| state.next());
@@ -119,13 +126,21 @@ fn scope(call: &Call, resource: &Resource, selection: &Selection) -> Scope {
 
 fn covers(call: &Call, resource: &Resource, selection: &Selection, object: &Object) -> bool {
     let namespace = call.info.namespace.as_str();
-    (namespace.is_empty() || !resource.namespaced || object.namespace() == namespace)
+    (namespace.is_empty() || !resource.namespaced || object.is_in(namespace))
         && (call.info.name.is_empty() || object.name() == call.info.name)
         && selection.matches(object)
 }
 
 fn initial_objects(call: &Call, resource: &Resource, selection: &Selection, objects: Objects) -> Vec<Arc<Object>> {
-    objects.values().filter(|object| covers(call, resource, selection, object)).cloned().collect()
+    let namespace = call.info.namespace.as_str();
+    let below = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
+    objects
+        .range::<_, str>((Bound::Included(&*below), Bound::Unbounded))
+        .take_while(|(key, _)| key.starts_with(&*below))
+        .map(|(_, object)| object)
+        .filter(|object| covers(call, resource, selection, object))
+        .cloned()
+        .collect()
 }
 
 fn too_old(error: TooOld) -> Status {
@@ -151,7 +166,16 @@ struct State {
     revision: u64,
     next_bookmark: Instant,
     end: Instant,
+    /// Rings at the next bookmark or the end. It and `stopping` are kept from one wait to the next: to make them anew for
+    /// each event would cost more than the event.
+    alarm: BoxFuture<'static, ()>,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     done: bool,
+}
+
+fn alarm(call: &Arc<Call>, bookmarks: bool, next_bookmark: Instant, end: Instant) -> BoxFuture<'static, ()> {
+    let clock = call.api.clock.clone();
+    async move { clock.sleep_until(if bookmarks { next_bookmark.min(end) } else { end }).await }.boxed()
 }
 
 impl State {
@@ -238,12 +262,13 @@ impl State {
 
     /// Until something may have come. False at the end of the watch.
     async fn wait(&mut self) -> bool {
-        let clock = &self.encoder.call.api.clock;
-        let wake = if self.bookmarks { self.next_bookmark.min(self.end) } else { self.end };
         tokio::select! {
             () = self.watcher.changed() => true,
-            () = clock.sleep_until(wake) => clock.monotonic() < self.end,
-            () = self.encoder.call.api.stopping.cancelled() => false,
+            () = &mut self.alarm => {
+                self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
+                self.encoder.call.api.clock.monotonic() < self.end
+            }
+            () = self.stopping.as_mut() => false,
         }
     }
 
@@ -251,6 +276,7 @@ impl State {
         let now = self.encoder.call.api.clock.monotonic();
         if self.bookmarks && now >= self.next_bookmark {
             self.next_bookmark = now + BOOKMARK_EVERY;
+            self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
             self.write_events(out);
             self.encoder.bookmark(self.revision, false, out);
         }
@@ -276,6 +302,7 @@ impl Encoder {
                 write_frame(kind, &protobuf::envelope(self.form.meta_version(), "PartialObjectMetadata", &message), out);
             }
             (_, projection) => {
+                out.reserve(object.json.len() + 64);
                 begin(kind, out);
                 match projection {
                     Projection::Object => out.extend_from_slice(&show::object_json(resource, object)),

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tracing::debug;
 use warp::filters::BoxedFilter;
 
 use super::body::{ApiResponse, Passed, Peer};
+use super::gather::{Gather, Turn};
 use super::routes::{Endpoint, Upgrade, routes};
 
 /// A TLS handshake that takes longer is given up.
@@ -96,18 +98,30 @@ async fn connection(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250).initial_stream_window_size(256 * 1024);
+    let turn = Turn::default();
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = Gather::new(stream, turn.clone(), is_http2);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let result = tokio::select! {
-        result = connection.as_mut() => result,
+        result = counted(connection.as_mut(), &turn) => result,
         () = token.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            counted(connection.as_mut(), &turn).await
         }
     };
     if let Err(error) = result {
         debug!(%address, %error, "connection");
     }
+}
+
+/// Each poll of the connection is a turn of it.
+async fn counted<F: Future>(mut connection: Pin<&mut F>, turn: &Turn) -> F::Output {
+    std::future::poll_fn(|context| {
+        turn.next();
+        connection.as_mut().poll(context)
+    })
+    .await
 }
 
 async fn answer(

@@ -88,7 +88,8 @@ async fn watch_all(target: &Target, plan: Plan, run: &'static str, shared: &Arc<
             _ => connection.take(),
         }
         .context("a connection")?;
-        let path = format!("/api/v1/namespaces/{NAMESPACE}/configmaps?watch=1&resourceVersion=0&labelSelector=run%3D{run}");
+        let path =
+            format!("/api/v1/namespaces/{NAMESPACE}/configmaps?watch=1&resourceVersion=0&labelSelector=run%3D{run}");
         let response = own.send(Operation::get(path)).await?;
         ensure!(response.status() == StatusCode::OK, "watch: {}", response.status());
         let (shared, events) = (Arc::clone(shared), plan.events);

@@ -49,7 +49,10 @@ pub fn line(row: &Row) -> String {
     let Budget { what, unit, first, goal } = row.budget;
     let (unit, value, verdict) = (unit.name(), row.value, row.verdict());
     let digits = if value < 10.0 { 2 } else { 1 };
-    format!("{what:<42} {value:>7.digits$} {unit:<3} {first:>6} {unit:<3} {goal:>6} {unit:<3}  {verdict:<5}  {}", row.note)
+    format!(
+        "{what:<42} {value:>7.digits$} {unit:<3} {first:>6} {unit:<3} {goal:>6} {unit:<3}  {verdict:<5}  {}",
+        row.note
+    )
 }
 
 /// The same rows of two builds, and the second's share of the first.

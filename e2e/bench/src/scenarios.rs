@@ -89,7 +89,8 @@ async fn on(server: &Server, target: &Target, size: Size, say: &mut dyn FnMut(Ro
     prepare(target).await?;
 
     let create = |n: usize| Operation::post(config_maps(), objects::config_map(&format!("c-{n}"), "load", "new"));
-    say(wide(server, target, budget::CREATE_CONFIG_MAP, size.config_maps, StatusCode::CREATED, Arc::new(create)).await?);
+    say(wide(server, target, budget::CREATE_CONFIG_MAP, size.config_maps, StatusCode::CREATED, Arc::new(create))
+        .await?);
     let update = |n: usize| {
         let name = format!("c-{n}");
         Operation::put(format!("{}/{name}", config_maps()), objects::config_map(&name, "load", "changed"))

@@ -1,6 +1,7 @@
 //! Randomness as something that is handed in. The system's is fit for keys and tokens; a seeded one gives a test the
 //! same sequence each time, and must be used for nothing else.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,8 +36,8 @@ impl Random {
 
     pub fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
-            // The kernel's source fails only before it exists, at which nothing that needs keys can go on.
-            Source::System(source) => source.fill(bytes).expect("the system has a source of randomness"),
+            Source::System(source) if bytes.len() <= SMALL => fill_small(source, bytes),
+            Source::System(source) => fill_from(source, bytes),
             Source::Seeded(state) => {
                 let mut state = state.lock();
                 for chunk in bytes.chunks_mut(8) {
@@ -94,6 +95,38 @@ impl Random {
         self.fill(&mut drawn);
         drawn.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).map(char::from).collect()
     }
+}
+
+/// Uuids and letters of names are drawn from bytes that a thread has in store, since each request needs some and a
+/// system call costs more than the rest of it. Keys and secrets are longer, and never come out of a store.
+const SMALL: usize = 16;
+const STORE: usize = 1024;
+
+struct Drawn {
+    bytes: [u8; STORE],
+    used: usize,
+}
+
+thread_local! {
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; STORE], used: STORE }) };
+}
+
+fn fill_small(source: &SystemRandom, bytes: &mut [u8]) {
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.used + bytes.len() > STORE {
+            fill_from(source, &mut drawn.bytes);
+            drawn.used = 0;
+        }
+        let taken = &mut drawn.bytes[drawn.used..drawn.used + bytes.len()];
+        bytes.copy_from_slice(taken);
+        taken.fill(0);
+        drawn.used += bytes.len();
+    });
+}
+
+fn fill_from(source: &SystemRandom, bytes: &mut [u8]) {
+    // The kernel's source fails only before it exists, at which nothing that needs keys can go on.
+    source.fill(bytes).expect("the system has a source of randomness");
 }
 
 impl Default for Random {

@@ -262,11 +262,24 @@ impl Parser {
                 let (literal, _) = self.number()?;
                 let slot = match literal.parse::<i64>() {
                     Ok(value) => Slot::Int(value),
-                    Err(_) => Slot::Float(literal.parse().unwrap_or(f64::INFINITY)),
+                    Err(_) => Slot::Float(self.plain_float(&literal)),
                 };
                 Ok(Some(self.tree.push(slot)))
             }
             _ => self.syntax("looking for beginning of value"),
+        }
+    }
+
+    /// What is too large is an error like a mismatch of types: the rest is read on.
+    fn plain_float(&mut self, literal: &str) -> f64 {
+        match literal.parse::<f64>() {
+            Ok(value) if value.is_finite() => value,
+            _ => {
+                if self.mismatch.is_none() {
+                    self.mismatch = Some(self.mismatch_message(&format!("number {literal}"), "float64"));
+                }
+                0.0
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reading: copyable handles into a tree. A handle to what is absent reads as zero, as Go's zero values do.
 
 use corten_api::field::BadValue;
-use corten_schema::{FieldId, TypeId};
+use corten_schema::{FieldId, Shape, TypeId};
 
 use super::{Id, Link, Slot, Span, Tree, zero_is_absent};
 
@@ -311,7 +311,9 @@ fn same_as_absent(structure: Struct<'_>, id: FieldId, node: Node<'_>) -> bool {
     let Some(ty) = structure.ty() else { return false };
     let field = ty.field(id);
     let list = matches!(node.value(), Value::List(_) | Value::Map(_));
-    (list || zero_is_absent(field)) && !(field.pointer && !list) && node.is_zero()
+    // Zero as a quantity has a text; one that is absent is written like it.
+    let zero = node.is_zero() || matches!((field.shape, node.value()), (Shape::Quantity, Value::Str("0")));
+    (list || zero_is_absent(field)) && !(field.pointer && !list) && zero
 }
 
 fn empty_tree() -> &'static Tree {

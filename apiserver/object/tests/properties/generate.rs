@@ -12,10 +12,15 @@ pub enum Fill {
 
 /// The JSON of an object of this kind; the same for the same seed.
 pub fn generate(kind: &Kind, seed: u64, fill: Fill) -> Vec<u8> {
-    let mut generator = Generator { random: Random(seed), fill, ancestors: Vec::new(), out: String::new() };
+    let mut generator = Generator { random: Random(seed), fill, ancestors: Vec::new(), keys: &[], out: String::new() };
     let version = if kind.group.is_empty() { kind.version.into() } else { format!("{}/{}", kind.group, kind.version) };
-    generator.out.push_str(&format!("{{\"kind\":\"{}\",\"apiVersion\":\"{version}\"", kind.kind));
-    generator.fields(kind.ty, false);
+    generator.out.push('{');
+    // A WatchEvent is a kind that does not say so.
+    let says_kind = kind.ty.get().field_named("kind").is_some();
+    if says_kind {
+        generator.out.push_str(&format!("\"kind\":\"{}\",\"apiVersion\":\"{version}\"", kind.kind));
+    }
+    generator.fields(kind.ty, !says_kind);
     generator.out.push('}');
     generator.out.into_bytes()
 }
@@ -46,6 +51,8 @@ struct Generator {
     fill: Fill,
     /// The structs that are being written.
     ancestors: Vec<TypeId>,
+    /// The fields by which the items of the list around are told apart: they are never left out.
+    keys: &'static [&'static str],
     out: String,
 }
 
@@ -84,17 +91,21 @@ const STRINGS: &[&str] = &[
     "a-long-text that has to be folded when somebody writes it as YAML, because it is much longer than eighty columns are",
 ];
 const KEYS: &[&str] = &["a", "app.kubernetes.io/name", "b", "yes", "1", "true", "a b", "x\\ny", "", "é", "key: x", "#"];
-const QUANTITIES: &[&str] = &["1", "100m", "1500m", "128Mi", "3Gi", "2k", "5M", "1u", "7n", "12e6", "9Ei", "-1", "1025"];
-const TIMES: &[&str] = &["2024-01-02T03:04:05Z", "1970-01-01T00:00:01Z", "2038-01-19T03:14:08Z", "1969-12-31T23:59:59Z"];
+const QUANTITIES: &[&str] =
+    &["1", "100m", "1500m", "128Mi", "3Gi", "2k", "5M", "1u", "7n", "12e6", "7Ei", "-1", "1025"];
+const TIMES: &[&str] =
+    &["2024-01-02T03:04:05Z", "1970-01-01T00:00:01Z", "2038-01-19T03:14:08Z", "1969-12-31T23:59:59Z"];
 const MICRO_TIMES: &[&str] =
     &["2024-01-02T03:04:05.000001Z", "2024-01-02T03:04:05.100000Z", "2024-01-02T03:04:05.000000Z"];
-const DURATIONS: &[&str] = &["1s", "1m0s", "1h2m3s", "1.5s", "300ms", "2562047h47m16.854775807s", "-1m30s", "1µs", "7ns"];
+const DURATIONS: &[&str] =
+    &["1s", "1m0s", "1h2m3s", "1.5s", "300ms", "2562047h47m16.854775807s", "-1m30s", "1µs", "7ns"];
 const RAW_OBJECTS: &[&str] = &[
-    "{\"kind\":\"Thing\",\"apiVersion\":\"example.test/v1\",\"spec\":{\"a\":[1,2.5,\"x\",null,true]}}",
-    "{\"b\":1,\"a\":{\"z\":{},\"y\":[]}}",
+    "{\"apiVersion\":\"example.test/v1\",\"kind\":\"Thing\",\"spec\":{\"a\":[1,2.5,\"x\",null,true]}}",
+    "{\"a\":{\"y\":[],\"z\":{}},\"b\":1}",
 ];
 const RAW_VALUES: &[&str] = &["{\"a\":1}", "\"text\"", "5", "-2.5", "[1,\"a\"]", "true", "false"];
-const FIELDS: &[&str] = &["{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:a\":{}}}}", "{\"f:spec\":{\"k:{\\\"name\\\":\\\"x\\\"}\":{}}}"];
+const FIELDS: &[&str] =
+    &["{\"f:metadata\":{\"f:labels\":{\".\":{},\"f:a\":{}}}}", "{\"f:spec\":{\"k:{\\\"name\\\":\\\"x\\\"}\":{}}}"];
 
 impl Generator {
     fn everything(&self) -> bool {
@@ -104,18 +115,21 @@ impl Generator {
     /// The fields of a struct whose brace is open.
     fn fields(&mut self, ty: TypeId, mut first: bool) {
         self.ancestors.push(ty);
+        let keys = std::mem::take(&mut self.keys);
         for (i, field) in ty.get().fields.iter().enumerate() {
             let id = FieldId(i as u16);
             // What protobuf does not carry (kind and apiVersion of an object within another) cannot come back from it.
-            if !in_protobuf(ty.get().proto, id) || !self.is_chosen(ty.get(), field) {
+            if !in_protobuf(ty.get().proto, id) || !(keys.contains(&field.name) || self.is_chosen(ty.get(), field)) {
                 continue;
             }
             if !std::mem::take(&mut first) {
                 self.out.push(',');
             }
             self.out.push_str(&format!("\"{}\":", field.name));
+            self.keys = field.markers.list_map_keys;
             self.value(&field.shape, field.pointer);
         }
+        self.keys = &[];
         self.ancestors.pop();
     }
 
@@ -192,10 +206,12 @@ impl Generator {
 
     fn list(&mut self, item: &'static Shape) {
         self.out.push('[');
+        let keys = self.keys;
         for i in 0..self.count() {
             if i > 0 {
                 self.out.push(',');
             }
+            self.keys = keys;
             self.value(item, true);
         }
         self.out.push(']');

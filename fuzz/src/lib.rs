@@ -1,0 +1,72 @@
+//! What the targets share: how bytes become a kind and an object.
+
+use corten_object::json::{self, Form};
+use corten_object::tree::Tree;
+use corten_schema::{KINDS, Kind, Shape};
+
+/// The first byte picks the kind, so that every kind is reached by a small change.
+pub fn kind(data: &[u8]) -> Option<(&'static Kind, &[u8])> {
+    let (first, rest) = data.split_first()?;
+    Some((&KINDS[usize::from(*first) % KINDS.len()], rest))
+}
+
+/// The two texts around the first zero byte.
+pub fn pair(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let middle = data.iter().position(|byte| *byte == 0)?;
+    Some((&data[..middle], &data[middle + 1..]))
+}
+
+pub fn typed(text: &[u8], kind: &Kind) -> Option<Tree> {
+    json::parse(text.to_vec(), Form::Typed(kind.ty)).ok().map(|parsed| parsed.tree)
+}
+
+/// Lists and reviews have none of their own, and are never kept.
+pub fn has_metadata(kind: &Kind) -> bool {
+    let metadata = kind.ty.get().field_named("metadata").map(|field| kind.ty.field(field).shape);
+    matches!(metadata, Some(Shape::Struct(corten_schema::ids::meta_v1::OBJECT_META)))
+}
+
+pub fn text(tree: &Tree) -> String {
+    json::to_string(tree.root())
+}
+
+/// An object of a kind, or a custom one where the first byte says so.
+pub fn object(data: &[u8]) -> Option<Tree> {
+    let (kind, rest) = kind(data)?;
+    if data[0] < 128 {
+        return typed(rest, kind);
+    }
+    let metadata = corten_schema::ids::meta_v1::OBJECT_META;
+    json::parse(rest.to_vec(), Form::Custom { metadata }).ok().map(|parsed| parsed.tree)
+}
+
+/// What a patch left must be an object like any other: written and read again, it is the same.
+pub fn check_patched(patched: &Tree) {
+    let written = text(patched);
+    let form = match patched.type_of(patched.root_id()) {
+        Some(ty) => Form::Typed(ty),
+        None => Form::Custom { metadata: corten_schema::ids::meta_v1::OBJECT_META },
+    };
+    let again = json::parse(written.clone().into_bytes(), form).expect("what was written is parsed").tree;
+    assert_eq!(text(&again), written);
+}
+
+/// A definition as a create makes it, if its kind's rules let it pass.
+pub fn definition(text: &[u8]) -> Option<Tree> {
+    let kind = corten_schema::kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")?;
+    let strategy = corten_custom::custom_resource_definition::ROWS[0].strategy;
+    let mut tree = typed(text, kind).filter(|tree| !tree.root().is_null())?;
+    let context = corten_kinds::strategy::Context {
+        subresource: "",
+        group: kind.group,
+        version: kind.version,
+        namespace: "",
+        name: "",
+        user: "fuzz",
+        dry_run: false,
+        now: (0, 0),
+    };
+    strategy.default(kind.version, &mut tree.edit());
+    strategy.prepare_create(&mut tree.edit(), &context);
+    strategy.validate(tree.root(), &context).is_empty().then_some(tree)
+}

@@ -1,0 +1,18 @@
+//! Any text as a configuration that is applied to nothing, then again: the second time nothing changes.
+#![no_main]
+
+use corten_object::managed::{self, Manager, OneVersion};
+use corten_object::typing::TypeRef;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Some((kind, body)) = corten_fuzz::kind(data) else { return };
+    let Ok((config, _)) = managed::decode_config(body) else { return };
+    let version =
+        if kind.group.is_empty() { kind.version.to_owned() } else { format!("{}/{}", kind.group, kind.version) };
+    let manager = Manager { name: "fuzz", api_version: &version, time: "2024-01-02T03:04:05Z", ..Manager::default() };
+    let typing = TypeRef::built_in(kind.ty);
+    let Ok(first) = managed::apply(None, &config, typing, &manager, false, &[], &OneVersion) else { return };
+    let again = managed::apply(Some(&first), &config, typing, &manager, false, &[], &OneVersion);
+    let again = again.unwrap_or_else(|status| panic!("applied once, not twice: {}", status.message()));
+    assert_eq!(corten_fuzz::text(&again), corten_fuzz::text(&first));
+});

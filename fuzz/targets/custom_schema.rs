@@ -1,0 +1,10 @@
+//! Any text as a CustomResourceDefinition, checked, and compiled if it passes.
+#![no_main]
+
+use corten_custom::Definition;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if let Some(definition) = corten_fuzz::definition(data) {
+        Definition::compile(definition.root()).expect("what is valid compiles");
+    }
+});

@@ -1,0 +1,19 @@
+//! Any text as JSON: what serde_json takes is taken, and what was parsed is written and parsed again.
+#![no_main]
+
+use corten_object::json::{self, Form};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let parsed = json::parse(data.to_vec(), Form::Plain);
+    let by_serde = serde_json::from_slice::<serde_json::Value>(data);
+    let Ok(parsed) = parsed else {
+        assert!(by_serde.is_err(), "serde_json takes it");
+        return;
+    };
+    json::check_syntax(data).expect("what parses has no wrong syntax");
+    let written = corten_fuzz::text(&parsed.tree);
+    let again = json::parse(written.clone().into_bytes(), Form::Plain).expect("what was written is parsed").tree;
+    assert!(again.root().equals(parsed.tree.root()), "{written}");
+    assert_eq!(corten_fuzz::text(&again), written);
+    let _ = json::to_vec(parsed.tree.root());
+});
