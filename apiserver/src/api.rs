@@ -42,6 +42,7 @@ pub struct Api {
     pub health: Health,
     pub metrics: Metrics,
     pub discovery: crate::discovery::Discovery,
+    pub openapi: corten_openapi::Documents,
     pub reservers: HashMap<(&'static str, &'static str), Arc<dyn Reserver>>,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,
@@ -59,6 +60,12 @@ impl Api {
     pub async fn catch_up(&self) -> Result<()> {
         let revision = self.store.current_revision().await.map_err(|error| Status::internal(error))?;
         self.feed.wait_for(revision).await
+    }
+
+    /// Returns when the caches show a write that the store has taken: whoever is answered after that can rely on it,
+    /// admission of the next request included. A feed that has lost its place is not waited for long.
+    pub async fn applied(&self, revision: u64) {
+        let _ = self.feed.wait_for(revision).await;
     }
 
     pub fn storage(&self, group: &str, plural: &str) -> Option<Arc<Storage>> {

@@ -6,7 +6,6 @@ use corten_api::field::{Error, Errors, Path};
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
 use corten_object::json;
-use corten_object::managed;
 use corten_object::tree::{Tree, View};
 use corten_views::core_v1::{Binding, Pod, PodCondition, PodSpec, PodStatus};
 use corten_views::meta_v1::ObjectMeta;
@@ -15,8 +14,6 @@ use http::StatusCode;
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
 use crate::decode::{Expected, decode};
-use crate::handlers::create::manager;
-use crate::handlers::typing;
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
@@ -108,9 +105,6 @@ impl Change for Bind<'_> {
         }
         self.set_scheduled(&mut tree);
         metadata::edit(&mut tree).remove(ObjectMeta::RESOURCE_VERSION);
-        let (api_version, time) = ("v1".to_owned(), Timestamp::from_seconds(self.call.now.seconds).format());
-        let manager = manager(self.call, self.options, &api_version, &time);
-        managed::update(Some(&existing.tree), &mut tree, typing(self.pods), &manager, &[], &managed::OneVersion);
         let attributes = Attributes::of(self.call, self.pods, Operation::Create, self.options.dry_run);
         self.call.api.admission.precheck(self.call, &attributes)?;
         Ok(tree)

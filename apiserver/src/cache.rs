@@ -57,7 +57,7 @@ struct State {
 impl Cache {
     /// A cache that holds `objects`, which were read at `revision`.
     pub fn new(objects: Objects, revision: u64, applied: Arc<AtomicU64>, dispatch_field: Option<usize>) -> Cache {
-        let state = State { ring: Ring::new(revision, objects.clone()), objects, revision };
+        let state = State { ring: Ring::new(revision), objects, revision };
         Cache { state: RwLock::new(state), watchers: Watchers::default(), applied, dispatch_field, observer: OnceLock::new() }
     }
 
@@ -90,7 +90,7 @@ impl Cache {
     /// All objects as they were at a revision; None if that is forgotten here.
     pub fn snapshot_at(&self, revision: u64) -> Option<Snapshot> {
         let state = self.state.read();
-        state.ring.objects_at(revision).map(|objects| Snapshot { objects: objects.clone(), revision })
+        state.ring.objects_at(revision, &state.objects).map(|objects| Snapshot { objects, revision })
     }
 
     /// Every event after `revision` that a scope may care for.
@@ -122,6 +122,7 @@ impl Cache {
                 return;
             }
             state.revision = state.revision.max(revision);
+            let mark = state.ring.wants_mark().then(|| state.objects.clone());
             let event = match object {
                 Some(object) => {
                     let previous = state.objects.insert(Arc::clone(&object.key), Arc::clone(&object));
@@ -137,8 +138,7 @@ impl Cache {
                 },
             };
             let event = Arc::new(event);
-            let objects = state.objects.clone();
-            state.ring.push(Arc::clone(&event), objects);
+            state.ring.push(Arc::clone(&event), mark);
             if let Some(observer) = self.observer.get() {
                 observer.changed(&event);
             }
@@ -158,7 +158,7 @@ impl Cache {
         if let Some(observer) = self.observer.get() {
             observer.reset(&objects);
         }
-        *state = State { ring: Ring::new(revision, objects.clone()), objects, revision };
+        *state = State { ring: Ring::new(revision), objects, revision };
         drop(state);
         self.watchers.close();
     }

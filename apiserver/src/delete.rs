@@ -73,7 +73,7 @@ impl Options {
                 ));
             }
             if !matches!(policy.as_str(), "Foreground" | "Background" | "Orphan") {
-                errors.push(FieldError::not_supported(&path, policy.as_str(), &["Background", "Foreground", "Orphan"]));
+                errors.push(FieldError::not_supported(&path, policy.as_str(), &["Foreground", "Background", "Orphan", "nil"]));
             }
         }
         check_dry_run(dry_run, &mut errors);
@@ -336,6 +336,7 @@ async fn take_step(
                 Err(WriteError::Conflict(_)) => return Ok(None),
                 Err(WriteError::Failed(error)) => return Err(write::store_error(resource, "delete", error)),
             };
+            call.api.applied(revision).await;
             let object = draft.object(revision);
             if !then_remove {
                 return Ok(Some(Deleted { object, gone: false }));
@@ -355,6 +356,7 @@ async fn remove(
 ) -> Result<Option<Deleted>> {
     match call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await {
         Ok(deleted) => {
+            call.api.applied(deleted.revision).await;
             call.api.released(storage, tree).await;
             let object = storage.draft(tree, key).object(deleted.revision);
             Ok(Some(Deleted { object, gone: true }))

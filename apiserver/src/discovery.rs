@@ -272,7 +272,7 @@ fn write_aggregated(resource: &Resource, out: &mut Vec<u8>) {
         out.extend_from_slice(if i == 0 { b",\"subresources\":[" } else { b"," });
         let (group, version) = row.group_version.unwrap_or((group, version));
         out.extend_from_slice(
-            format!("{{\"subresource\":\"{}\",\"responseKind\":{}", row.name, kind(group, version, row.kind)).as_bytes(),
+            format!("{{\"subresource\":\"{}\",\"responseKind\":{}", row.name, kind(group, version, &row.kind)).as_bytes(),
         );
         write_strings("verbs", row.verbs.iter(), out);
         out.push(b'}');

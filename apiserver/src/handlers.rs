@@ -110,9 +110,9 @@ pub fn expected_below<'e>(resource: &'e Resource, row: &Subresource) -> Result<E
     }
     let own: (&'e str, &'e str) = (&resource.group, &resource.version);
     let (group, version) = row.group_version.map_or(own, |(group, version)| (group, version));
-    let kind = schema::kind(group, version, row.kind)
+    let kind = schema::kind(group, version, &row.kind)
         .ok_or_else(|| Status::internal(format!("the kind {} is not known", row.kind)))?;
-    Ok(Expected { group, version, kind: row.kind, form: JsonForm::Typed(kind.ty) })
+    Ok(Expected { group, version, kind: kind.kind, form: JsonForm::Typed(kind.ty) })
 }
 
 pub fn code(created: bool) -> StatusCode {
@@ -123,8 +123,8 @@ pub fn code(created: bool) -> StatusCode {
 pub fn typing(resource: &Resource) -> corten_object::typing::TypeRef<'_> {
     match (&resource.custom, resource.form) {
         (Some(custom), _) => custom.typing(),
-        (None, JsonForm::Typed(ty)) => corten_object::typing::TypeRef::of(ty),
-        (None, _) => corten_object::typing::TypeRef::Deduced,
+        (None, JsonForm::Typed(ty)) => corten_object::typing::TypeRef::built_in(ty),
+        (None, _) => corten_object::typing::TypeRef::deduced(),
     }
 }
 

@@ -13,6 +13,7 @@ mod cache;
 mod call;
 mod codec;
 mod decode;
+mod definitions;
 mod delete;
 mod discovery;
 mod dispatch;

@@ -41,7 +41,7 @@ pub struct Resource {
 #[derive(Debug, Clone)]
 pub struct Subresource {
     pub name: &'static str,
-    pub kind: &'static str,
+    pub kind: Arc<str>,
     /// Group and version of its kind, where they are not the resource's.
     pub group_version: Option<(&'static str, &'static str)>,
     pub verbs: Box<[&'static str]>,
@@ -63,7 +63,38 @@ pub struct Storage {
     pub selectable: Box<[Arc<str>]>,
     pub cache: Arc<Cache>,
     pub lifetime: Lifetime,
+    /// Whether the answer to a delete that is done shows the object, not only a success.
+    pub returns_deleted: bool,
 }
+
+/// The groups and resources of which upstream's answer to a delete shows the object.
+const RETURN_DELETED: [(&str, &[&str]); 3] = [
+    (
+        "",
+        &[
+            "namespaces",
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "pods",
+            "podtemplates",
+            "resourcequotas",
+            "serviceaccounts",
+            "services",
+        ],
+    ),
+    (
+        "storage.k8s.io",
+        &[
+            "csidrivers",
+            "csinodes",
+            "csistoragecapacities",
+            "storageclasses",
+            "volumeattachments",
+            "volumeattributesclasses",
+        ],
+    ),
+    ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
+];
 
 pub struct Hub {
     pub version: Arc<str>,
@@ -193,7 +224,7 @@ impl Registry {
 }
 
 /// The rows of the built-in resources that are served by default. `cache` makes the cache of a storage.
-pub fn built_in(rows: &'static [&'static [Row]], cache: &dyn Fn(Option<usize>) -> Arc<Cache>) -> Vec<Arc<Resource>> {
+pub fn built_in(rows: &[&'static [Row]], cache: &dyn Fn(Option<usize>) -> Arc<Cache>) -> Vec<Arc<Resource>> {
     let mut storages: HashMap<&'static str, Arc<Storage>> = HashMap::new();
     let mut resources = Vec::new();
     for facts in schema::RESOURCES.iter().filter(|facts| facts.served_by_default) {
@@ -226,12 +257,12 @@ pub fn built_in(rows: &'static [&'static [Row]], cache: &dyn Fn(Option<usize>) -
 
 fn subresource_of(facts: &'static schema::Subresource) -> Subresource {
     let group_version = (!facts.version.is_empty()).then_some((facts.group, facts.version));
-    Subresource { name: facts.name, kind: facts.kind, group_version, verbs: facts.verbs.into() }
+    Subresource { name: facts.name, kind: facts.kind.into(), group_version, verbs: facts.verbs.into() }
 }
 
 fn storage_of(
     facts: &'static schema::Resource,
-    rows: &'static [&'static [Row]],
+    rows: &[&'static [Row]],
     cache: &dyn Fn(Option<usize>) -> Arc<Cache>,
 ) -> Storage {
     // Both groups of events are kept as the core group's; what names the storage is the group that is kept.
@@ -244,8 +275,12 @@ fn storage_of(
     let selectable: Box<[Arc<str>]> =
         row.map_or(Box::default(), |row| row.selectable.iter().map(|&label| label.into()).collect());
     let dispatch_field = selectable.iter().position(|label| &**label == "spec.nodeName");
+    let served = schema::RESOURCES.iter().any(|row| {
+        row.served_by_default && row.group == facts.storage_group && row.version == facts.storage_version
+    });
     let kept = schema::kind(facts.storage_group, facts.storage_version, facts.kind)
         // What upstream keeps in a version that is not served is kept in the one that is.
+        .filter(|_| served)
         .or_else(|| schema::kind(facts.group, facts.version, facts.kind))
         .expect("a row that is served names a kind of the tables");
     Storage {
@@ -269,6 +304,9 @@ fn storage_of(
             "/registry/leases/" => Lifetime::Lease,
             _ => Lifetime::Durable,
         },
+        returns_deleted: RETURN_DELETED
+            .iter()
+            .any(|(group, plurals)| *group == facts.storage_group && plurals.contains(&facts.plural)),
     }
 }
 

@@ -82,7 +82,7 @@ impl Change for Rescale<'_> {
         check_scale(self.resource, &scale)?;
         let view: Scale<'_> = scale.view();
         let mut tree = current.clone();
-        set_replicas(self.resource, &mut tree, view.spec().replicas());
+        set_replicas(self.resource, &mut tree, view.spec().replicas())?;
         metadata::edit(&mut tree).set(ObjectMeta::RESOURCE_VERSION, view.metadata().resource_version());
         self.check_uid(view, existing)?;
         let (api_version, time) = (self.resource.api_version(), Timestamp::from_seconds(self.call.now.seconds).format());
@@ -146,7 +146,7 @@ fn scale_of(resource: &Resource, tree: &Tree) -> Result<Tree> {
     own.set(ObjectMeta::RESOURCE_VERSION, meta.resource_version());
     own.set(ObjectMeta::CREATION_TIMESTAMP, meta.creation_timestamp());
     let (replicas, status, selector) = match &resource.custom {
-        Some(custom) => custom.scale_values(tree.root()).ok_or_else(|| Status::internal("no scale subresource"))?,
+        Some(custom) => custom_scale(custom, tree)?,
         None => {
             let int = |path: &[&str]| tree.root().at(path).map_or(0, Node::as_int);
             (int(&["spec", "replicas"]), int(&["status", "replicas"]), selector_of(tree))
@@ -173,15 +173,28 @@ fn selector_of(tree: &Tree) -> String {
         .map_or(String::new(), |selector| selector.to_string())
 }
 
-fn set_replicas(resource: &Resource, tree: &mut Tree, replicas: i64) {
+fn custom_scale(custom: &corten_custom::Version, tree: &Tree) -> Result<(i64, i64, String)> {
+    let scale = custom.scale().ok_or_else(|| Status::internal("no scale subresource"))?;
+    let read = scale.read(tree.root()).map_err(Status::internal)?;
+    let wanted = read.spec_replicas.ok_or_else(|| {
+        Status::internal(format!("the spec replicas field {:?} does not exist", scale.spec_replicas_path))
+    })?;
+    Ok((wanted, read.status_replicas, read.selector))
+}
+
+fn set_replicas(resource: &Resource, tree: &mut Tree, replicas: i64) -> Result<()> {
     if let Some(custom) = &resource.custom {
-        return custom.set_replicas(tree, replicas);
+        if let Some(scale) = custom.scale() {
+            scale.set_replicas(tree, replicas).map_err(Status::bad_request)?;
+        }
+        return Ok(());
     }
     let root = tree.root_id();
-    let Some(spec) = tree.type_of(root).and_then(|ty| ty.get().field_named("spec").map(|field| (ty, field))) else { return };
+    let Some(spec) = tree.type_of(root).and_then(|ty| ty.get().field_named("spec").map(|field| (ty, field))) else { return Ok(()) };
     let (ty, field) = spec;
-    let Shape::Struct(spec_type) = ty.field(field).shape else { return };
-    let Some(replicas_field) = spec_type.get().field_named("replicas") else { return };
+    let Shape::Struct(spec_type) = ty.field(field).shape else { return Ok(()) };
+    let Some(replicas_field) = spec_type.get().field_named("replicas") else { return Ok(()) };
     let spec = tree.ensure_field(root, field);
     tree.edit_at(spec).set(replicas_field, replicas);
+    Ok(())
 }

@@ -27,6 +27,7 @@ use corten_store::{Store, embedded, etcd};
 use crate::admission;
 use crate::api::Api;
 use crate::bootstrap::{self, Facts};
+use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
@@ -77,7 +78,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let address = bound.address;
 
     let feed = Arc::new(Feed::new(Arc::clone(&store), clock.clone()));
-    let resources = built_in(corten_kinds::rows::ROWS, &|dispatch| feed.cache(dispatch));
+    let resources = built_in(&rows(), &|dispatch| feed.cache(dispatch));
     let registry = Registry::new(resources);
     let rbac = Arc::new(Rbac::default());
     observe_rbac(&registry, &rbac);
@@ -113,6 +114,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         health,
         metrics: Metrics::new(),
         discovery,
+        openapi: openapi_documents(),
         reservers: HashMap::new(),
         stopping: scope.token().clone(),
         issuer: identity.issuer,
@@ -136,6 +138,9 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         today: today[..10].to_owned(),
     };
     bootstrap::run(&api, &facts).await?;
+    let mut definitions = Definitions::new(&api)?;
+    definitions.begin().await?;
+    scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
     drop(ready);
     Ok(Running { api, address, pki, store, store_scope })
 }
@@ -176,6 +181,18 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
             Ok(Arc::new(etcd::Etcd::open(options).await?))
         }
     }
+}
+
+/// The rules of every built-in kind.
+fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
+    let mut rows = corten_kinds::rows::ROWS.to_vec();
+    rows.push(corten_custom::custom_resource_definition::ROWS);
+    rows
+}
+
+fn openapi_documents() -> corten_openapi::Documents {
+    let served: Vec<_> = corten_schema::RESOURCES.iter().filter(|row| row.served_by_default).collect();
+    corten_openapi::Documents::new(&served, Vec::new())
 }
 
 fn observe_rbac(registry: &Registry, rbac: &Arc<Rbac>) {

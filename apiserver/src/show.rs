@@ -111,14 +111,14 @@ pub fn write_table_head(resource: &Resource, list_meta: &str, form: Form, column
 }
 
 impl Resource {
+    /// Rows are made of the hub version, but for custom objects, whose columns are a version's own.
     pub fn table_row(&self, object: &Arc<Object>) -> crate::table::Row {
-        let tree = self.tree(object);
         match (&self.custom, &self.storage) {
-            (Some(custom), _) => custom.row(tree.root()),
-            (None, Some(storage)) => match storage.printer {
-                Some(printer) => (printer.row)(storage.tree(object).root()),
-                None => storage.strategy().row(storage.tree(object).root()),
-            },
+            (Some(custom), _) => custom.row(self.tree(object).root()),
+            (None, Some(storage)) => {
+                let tree = storage.tree(object);
+                storage.printer.map_or_else(|| storage.strategy().row(tree.root()), |printer| (printer.row)(tree.root()))
+            }
             (None, None) => crate::table::Row::default(),
         }
     }

@@ -193,6 +193,7 @@ async fn put(
         _ => {}
     }
     let revision = store.put(put).await?;
+    call.api.applied(revision).await;
     Ok(draft.object(revision))
 }
 
@@ -525,7 +526,8 @@ async fn end(
         return Ok(Updated { object, created: false });
     }
     match call.api.store.delete(storage.store_key(key), Expect::ModRevision(existing.object.revision)).await {
-        Ok(_) => {
+        Ok(deleted) => {
+            call.api.applied(deleted.revision).await;
             call.api.released(storage, tree).await;
             Ok(Updated { object, created: false })
         }

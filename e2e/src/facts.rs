@@ -58,7 +58,8 @@ fn write_operations(out: &mut String, document: &str, paths: &Value) -> anyhow::
             let parameters: BTreeSet<_> = shared.union(&names(&operation["parameters"])).cloned().collect();
             let parameters = parameters.into_iter().collect::<Vec<_>>().join(",");
             let responses: Vec<_> = operation["responses"].as_object().into_iter().flatten().collect();
-            let responses = responses.iter().map(|(code, body)| format!("{code}={}", contents(body))).collect::<Vec<_>>();
+            let responses =
+                responses.iter().map(|(code, body)| format!("{code}={}", contents(body))).collect::<Vec<_>>();
             let columns = [
                 document,
                 path,
@@ -77,7 +78,8 @@ fn write_operations(out: &mut String, document: &str, paths: &Value) -> anyhow::
 }
 
 fn names(parameters: &Value) -> BTreeSet<String> {
-    let name = |p: &Value| Some(format!("{}:{}:{}", p["in"].as_str()?, p["name"].as_str()?, p["schema"]["type"].as_str()?));
+    let name =
+        |p: &Value| Some(format!("{}:{}:{}", p["in"].as_str()?, p["name"].as_str()?, p["schema"]["type"].as_str()?));
     parameters.as_array().into_iter().flatten().filter_map(name).collect()
 }
 
@@ -136,7 +138,8 @@ pub async fn discovery(client: &Client) -> anyhow::Result<String> {
         }
     }
     let mut lines = String::new();
-    let requests = paths.iter().map(|path| (path.as_str(), LEGACY)).chain([("/api", AGGREGATED), ("/apis", AGGREGATED)]);
+    let requests =
+        paths.iter().map(|path| (path.as_str(), LEGACY)).chain([("/api", AGGREGATED), ("/apis", AGGREGATED)]);
     for (path, accept) in requests {
         let mut body = get(client, path, accept).await?;
         // An address is the server's own.

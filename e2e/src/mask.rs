@@ -1,6 +1,6 @@
 //! What differs from run to run, replaced by its name.
 //!
-//! A table's column is as wide as its widest cell, so behind a masked cell of changing width the padding is masked too.
+//! A table's column is as wide as its widest cell, so in a table that has a masked column all padding is masked too.
 
 use regex::{Captures, Regex};
 use std::sync::LazyLock;
@@ -30,7 +30,7 @@ impl Mask {
         while AGE.is_match(&text) {
             text = AGE.replace_all(&text, age).into_owned();
         }
-        PADDING.replace_all(&text, "$1   ").into_owned()
+        without_padding(&text)
     }
 }
 
@@ -55,12 +55,23 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
 });
 
 /// An age is a word by itself, and not the value of a field, where the same form may be a quantity.
-static AGE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?m)(^\s*|[^:\s]\s+)(?:\d+[smhd]){1,2}(\s|$)").expect("the pattern compiles")
-});
+static AGE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)(^\s*|[^:\s]\s+)(?:\d+[smhd]){1,2}(\s|$)").expect("the pattern compiles"));
 
-static PADDING: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(<age>|<ip>|\bAGE|\bCLUSTER-IP)[ ]{2,}").expect("the pattern compiles"));
+static HEADER: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^[A-Z][A-Z -]* .*\b(AGE|CLUSTER-IP)\b").expect("the pattern compiles"));
+
+static PADDING: LazyLock<Regex> = LazyLock::new(|| Regex::new(" {2,}").expect("the pattern compiles"));
+
+/// A table goes from its header to an empty line.
+fn without_padding(text: &str) -> String {
+    let mut in_table = false;
+    let line = |line: &str| {
+        in_table = (in_table && !line.trim().is_empty()) || HEADER.is_match(line);
+        if in_table { PADDING.replace_all(line, "   ").into_owned() } else { line.to_owned() }
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
 
 fn age(found: &Captures) -> String {
     format!("{}<age>{}", &found[1], &found[2])
@@ -91,10 +102,12 @@ mod tests {
 
     #[test]
     fn ages_in_tables_are_masked_with_their_padding() {
-        check("NAME   AGE\na      5s\nb      2m3s\n", "NAME   AGE\na      <age>\nb      <age>\n");
-        check("NAME   AGE    IP\na      2m3s   x\n", "NAME   AGE   IP\na      <age>   x\n");
+        check("NAME   AGE\na      5s\nb      2m3s\n", "NAME   AGE\na   <age>\nb   <age>\n");
+        check("NAME   AGE    IP\na      2m3s   x\n", "NAME   AGE   IP\na   <age>   x\n");
         check("3s 4s\n", "<age> <age>\n");
-        check("NAME   CLUSTER-IP     PORTS\na      10.96.1.2      80\n", "NAME   CLUSTER-IP   PORTS\na      <ip>   80\n");
+        let services =
+            "NAME   CLUSTER-IP     PORTS\na      10.96.1.2      80\nb      None           80\n\nPorts:    80\n";
+        check(services, "NAME   CLUSTER-IP   PORTS\na   <ip>   80\nb   None   80\n\nPorts:    80\n");
     }
 
     #[test]

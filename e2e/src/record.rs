@@ -19,7 +19,9 @@ async fn main() -> anyhow::Result<()> {
         ["kubectl", version, kubeconfig] => kubectl(version, Path::new(kubeconfig)),
         ["openapi", kubeconfig] => openapi(kubeconfig).await,
         ["discovery", kubeconfig] => discovery(kubeconfig).await,
-        _ => anyhow::bail!("usage: corten-record kubectl VERSION KUBECONFIG | openapi KUBECONFIG | discovery KUBECONFIG"),
+        _ => {
+            anyhow::bail!("usage: corten-record kubectl VERSION KUBECONFIG | openapi KUBECONFIG | discovery KUBECONFIG")
+        }
     }
 }
 

@@ -200,7 +200,11 @@ fn parse(text: &str) -> anyhow::Result<Vec<Step>> {
         };
         match sign.trim_end() {
             "#" => {}
-            "$" => steps.push(Step::Run { line: rest.to_owned(), command: command()?, sorted: std::mem::take(&mut sorted) }),
+            "$" => steps.push(Step::Run {
+                line: rest.to_owned(),
+                command: command()?,
+                sorted: std::mem::take(&mut sorted),
+            }),
             "?" => steps.push(Step::Until(command()?)),
             "&" => steps.push(Step::Start(rest.to_owned(), command()?)),
             "@" => steps.push(Step::File { name: rest.to_owned(), text: String::new() }),

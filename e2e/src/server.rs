@@ -72,7 +72,10 @@ impl Server {
     /// The administrator's client configuration, for tests that change something in it.
     pub async fn config(&self) -> anyhow::Result<kube::Config> {
         let file = Kubeconfig::read_from(&self.kubeconfig)?;
-        Ok(kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
+        let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        // A test is to see each answer, not the last of several.
+        config.default_retry = false;
+        Ok(config)
     }
 
     /// The server's data folder.
@@ -102,7 +105,8 @@ impl Server {
         self.relaunch().await
     }
 
-    async fn relaunch(&mut self) -> anyhow::Result<()> {
+    /// Starts the killed or stopped server again, on the same data and port.
+    pub async fn relaunch(&mut self) -> anyhow::Result<()> {
         let own = self.own.as_mut().context(NOT_OURS)?;
         own.process = launch(own.folder.path(), own.port, &own.options)?;
         self.ready().await
@@ -150,7 +154,8 @@ fn own_log(own: &Option<Own>) -> String {
 
 fn launch(folder: &Path, port: u16, options: &Options) -> anyhow::Result<Process> {
     let show = |path: PathBuf| path.display().to_string();
-    let mut args: Vec<String> = ["server", "--components", "apiserver", "--bind-address", "127.0.0.1"].map(Into::into).into();
+    let mut args: Vec<String> =
+        ["server", "--components", "apiserver", "--bind-address", "127.0.0.1"].map(Into::into).into();
     args.extend(["--secure-port".to_owned(), port.to_string()]);
     args.extend(["--data-dir".to_owned(), show(folder.join("data"))]);
     args.extend(["--write-kubeconfig".to_owned(), show(folder.join("admin.kubeconfig"))]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use corten_kinds::table::Row;
 use corten_object::tree::{Node, Tree, Value, View};
+use corten_object::typing::{Structural, TypeRef};
 use corten_views::apiextensions_v1::{
     CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionVersion, CustomResourceSubresourceScale,
 };
@@ -15,7 +16,7 @@ use crate::embedded::{self, Malformed};
 use crate::json_path::{Found, JsonPath};
 use crate::scale::{Scale, go_value};
 use crate::schema::Schema;
-use crate::shape;
+use crate::{shape, typing};
 
 /// A definition as it is served.
 pub struct Definition {
@@ -58,6 +59,8 @@ pub struct Version {
     deprecation_warning: Option<String>,
     schema: Arc<Schema>,
     storage_schema: Arc<Schema>,
+    /// None for a version without a schema.
+    structural: Option<Structural>,
     /// `spec.preserveUnknownFields` of old.
     preserves_everything: bool,
     has_status: bool,
@@ -197,6 +200,7 @@ impl Version {
             is_storage: version.storage(),
             deprecation_warning,
             schema,
+            structural: version.schema().and_then(|schema| schema.open_api_v3_schema()).map(typing::structural),
             storage_schema: Arc::clone(storage_schema),
             preserves_everything: spec.preserve_unknown_fields(),
             has_status: subresources.is_some_and(|subresources| subresources.status().is_some()),
@@ -230,6 +234,11 @@ impl Version {
     /// What every request of a deprecated version is answered with, beside its answer.
     pub fn deprecation_warning(&self) -> Option<&str> {
         self.deprecation_warning.as_deref()
+    }
+
+    /// What apply and managedFields know of this version's objects.
+    pub fn typing(&self) -> TypeRef<'_> {
+        self.structural.as_ref().map_or(TypeRef::deduced(), TypeRef::custom)
     }
 
     pub fn schema(&self) -> &Schema {

@@ -217,7 +217,7 @@ fn validate_resource(node: Node<'_>, path: &Path<'_>, errors: &mut Errors) {
             }
             let meta: ObjectMeta = tree.view();
             let namespaced = !meta.namespace().is_empty();
-            object_meta::validate(meta, namespaced, &object_meta::path_segment_errors, &path, errors);
+            object_meta::validate_generic(meta, namespaced, &object_meta::path_segment_errors, &path, errors);
         }
     }
 }

@@ -27,6 +27,14 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
 fn describe(pattern: &str, error: &regex::Error) -> String {
     let text = error.to_string();
     let what = |words: &str, part: &str| format!("error parsing regexp: {words}: `{part}`");
+    if text.contains("look-around") {
+        let at = pattern.match_indices("(?").find(|(at, _)| pattern[at + 2..].starts_with(['=', '!', '<']));
+        let rest = at.map_or(pattern, |(at, _)| &pattern[at..]);
+        if rest.starts_with("(?<") {
+            return what("invalid named capture", rest);
+        }
+        return what("invalid or unsupported Perl syntax", rest.get(..3).unwrap_or(rest));
+    }
     if text.contains("unclosed group") {
         return what("missing closing )", pattern);
     }
@@ -182,6 +190,7 @@ mod tests {
         assert_eq!(error("(a"), "error parsing regexp: missing closing ): `(a`");
         assert_eq!(error("a["), "error parsing regexp: missing closing ]: `[`");
         assert_eq!(error("*a"), "error parsing regexp: missing argument to repetition operator: `*`");
+        assert_eq!(error("a(?=b)"), "error parsing regexp: invalid or unsupported Perl syntax: `(?=`");
         assert_eq!(error("a)"), "error parsing regexp: unexpected ): `a)`");
     }
 }

@@ -17,10 +17,14 @@ pub mod lifecycle;
 
 mod lists;
 
+pub mod publish;
 pub mod scale;
 pub mod schema;
 mod shape;
 mod strategy;
+#[cfg(test)]
+mod testing;
+mod typing;
 pub mod values;
 
 pub use definition::{Definition, Names, SelectableField, Version};

@@ -6,6 +6,9 @@ use corten_object::tree::{Id, Node, Tree, Value};
 
 use crate::schema::Schema;
 
+#[cfg(test)]
+mod tests;
+
 const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 fn is_meta(name: &str) -> bool {

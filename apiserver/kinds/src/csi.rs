@@ -88,10 +88,6 @@ impl Strategy for CsiDrivers {
     fn allows_unconditional_update(&self) -> bool {
         false
     }
-
-    fn returns_deleted(&self) -> bool {
-        true
-    }
 }
 
 impl Strategy for CsiNodes {
@@ -138,10 +134,6 @@ impl Strategy for CsiNodes {
 
     fn allows_unconditional_update(&self) -> bool {
         false
-    }
-
-    fn returns_deleted(&self) -> bool {
-        true
     }
 }
 

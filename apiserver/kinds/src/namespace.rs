@@ -66,10 +66,6 @@ impl Strategy for Namespaces {
         Deletion::Finalize
     }
 
-    fn returns_deleted(&self) -> bool {
-        true
-    }
-
     fn mark_deleting(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.ensure(Namespace::STATUS).set(NamespaceStatus::PHASE, TERMINATING);
     }

@@ -73,10 +73,6 @@ impl Strategy for PersistentVolumeClaims {
         if name == "status" { Some(&Status) } else { None }
     }
 
-    fn returns_deleted(&self) -> bool {
-        true
-    }
-
     fn reset_fields(&self) -> &'static [&'static [&'static str]] {
         &[&["status"]]
     }

@@ -85,10 +85,6 @@ impl Strategy for Services {
         names::name_is_dns_label(name, prefix)
     }
 
-    fn returns_deleted(&self) -> bool {
-        true
-    }
-
     fn allows_create_on_update(&self) -> bool {
         true
     }

@@ -28,10 +28,6 @@ impl Strategy for ServiceAccounts {
         if had { Vec::new() } else { warnings(view(object)) }
     }
 
-    fn returns_deleted(&self) -> bool {
-        true
-    }
-
     fn metadata_on_update(&self) -> &'static [MetadataRun] {
         &[MetadataRun::Change, MetadataRun::Whole]
     }

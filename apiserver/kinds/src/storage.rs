@@ -83,10 +83,6 @@ impl Strategy for StorageClasses {
     fn metadata_on_update(&self) -> &'static [MetadataRun] {
         &[MetadataRun::Whole, MetadataRun::Change]
     }
-
-    fn returns_deleted(&self) -> bool {
-        true
-    }
 }
 
 impl Strategy for VolumeAttributesClasses {
@@ -114,10 +110,6 @@ impl Strategy for VolumeAttributesClasses {
 
     fn metadata_on_update(&self) -> &'static [MetadataRun] {
         &[MetadataRun::Change, MetadataRun::Whole]
-    }
-
-    fn returns_deleted(&self) -> bool {
-        true
     }
 }
 
@@ -155,10 +147,6 @@ impl Strategy for VolumeAttachments {
 
     fn subresource(&self, name: &str) -> Option<&'static dyn Strategy> {
         if name == "status" { Some(&VolumeAttachmentStatus) } else { None }
-    }
-
-    fn returns_deleted(&self) -> bool {
-        true
     }
 
     fn reset_fields(&self) -> &'static [&'static [&'static str]] {

@@ -138,11 +138,6 @@ pub trait Strategy: Send + Sync {
         true
     }
 
-    /// Whether the answer to a delete that is done shows the object, not only a success.
-    fn returns_deleted(&self) -> bool {
-        false
-    }
-
     /// Whether deletes may leave dependents to the garbage collector.
     fn collects_garbage(&self) -> bool {
         true

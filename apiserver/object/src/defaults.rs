@@ -37,6 +37,11 @@ impl Plan {
         plan
     }
 
+    /// No defaults.
+    pub fn none() -> Plan {
+        Plan { steps: Vec::new() }
+    }
+
     fn add(&mut self, ty: TypeId, path: &str, value: Tree) {
         let (name, rest) = path.split_once('.').unwrap_or((path, ""));
         let Some(field) = ty.get().field_named(name.trim_end_matches("[]").trim_end_matches("{}")) else { return };

@@ -59,3 +59,6 @@ impl Versions for OneVersion {
 
 /// Paths that a write through this resource never owns, with all below them.
 pub type Reset<'r> = &'r [&'r [&'r str]];
+
+#[cfg(test)]
+mod tests;

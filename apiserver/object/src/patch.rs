@@ -120,3 +120,6 @@ fn rejected(message: &str) -> Status {
 pub(crate) fn json_kind(node: crate::tree::Node<'_>) -> &'static str {
     lazy::go_kind(&json::to_string(node))
 }
+
+#[cfg(test)]
+mod tests;

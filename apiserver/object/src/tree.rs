@@ -5,7 +5,8 @@
 //! its keys, so that reading is a binary search and writing JSON is a walk.
 //!
 //! **Normal form.** In a struct an entry that Go would not tell from an absent one is absent: a zero scalar that is no
-//! pointer, an empty list or map that `omitempty` drops. The setters of [`Edit`] keep to it. What is absent reads as
+//! pointer. Empty lists and maps stay, because messages tell them from absent ones; they are equal to them all the same,
+//! and written like them. The setters of [`Edit`] keep to it. What is absent reads as
 //! zero, as in Go. Documents that are not objects of a kind (patches, applied configurations) are parsed without types,
 //! into maps and lists, and lose nothing.
 //!
@@ -269,7 +270,9 @@ impl Tree {
 pub(crate) fn zero_is_absent(field: &corten_schema::Field) -> bool {
     match field.shape {
         _ if field.pointer => false,
-        Shape::List(_) | Shape::Map(_) | Shape::WrappedList(_) | Shape::Bytes => field.omit_empty,
+        // An empty list or map is written like an absent one, but messages tell them apart.
+        Shape::List(_) | Shape::Map(_) | Shape::WrappedList(_) => false,
+        Shape::Bytes => field.omit_empty,
         Shape::Raw(_) | Shape::SchemaOr(_) => false,
         _ => true,
     }

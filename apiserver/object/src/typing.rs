@@ -157,12 +157,18 @@ fn shape_atom(shape: &'static Shape, markers: Option<&'static Markers>) -> Atom<
         Shape::Bool => scalar(Scalar::Boolean),
         Shape::Int32 | Shape::Int64 | Shape::Float64 => scalar(Scalar::Numeric),
         Shape::String | Shape::Bytes | Shape::Duration => scalar(Scalar::String),
-        Shape::Time | Shape::MicroTime | Shape::Quantity | Shape::IntOrString => scalar(Scalar::Untyped),
+        Shape::Time | Shape::MicroTime | Shape::Quantity => scalar(Scalar::Untyped),
         Shape::Raw(corten_schema::RawKind::RawExtension) => TypeRef::Untyped.atom(),
         Shape::Raw(corten_schema::RawKind::FieldsV1) => Atom { map: TypeRef::Deduced.atom().map, ..Atom::default() },
-        Shape::Raw(corten_schema::RawKind::Json) | Shape::SchemaOr(_) => TypeRef::Deduced.atom(),
+        // Upstream's schema says of these that they have one of two types, which for a walker means any.
+        Shape::IntOrString | Shape::Raw(corten_schema::RawKind::Json) | Shape::SchemaOr(_) => TypeRef::Deduced.atom(),
         Shape::Struct(ty) => {
-            let atomic = ty.get().atomic || markers.is_some_and(|markers| markers.map_atomic);
+            let atomic = match markers {
+                Some(markers) if markers.map_atomic => true,
+                // A field may take an atomic type apart.
+                Some(markers) if markers.other.contains("map-type=granular") => false,
+                _ => ty.get().atomic,
+            };
             Atom { map: Some(struct_map(*ty, atomic)), ..Atom::default() }
         }
         Shape::List(item) | Shape::WrappedList(item) => {

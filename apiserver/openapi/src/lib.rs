@@ -1,1 +1,24 @@
-//! Discovery and OpenAPI documents.
+//! OpenAPI v3 of the API: an index of documents, one for each group version, in upstream's form.
+//!
+//! [`Documents`] is told the built-in resources that are served and the custom kinds, as plain data. Component schemas
+//! come from the schema tables, operations from the resources' verbs and subresources, descriptions from k8s-openapi
+//! (see `build.rs`). A document is made when it is first asked for and kept compressed; the same input gives the same
+//! bytes, so several servers of a cluster give one document the same hash.
+
+mod builtin;
+mod components;
+mod custom;
+mod descriptions;
+mod documents;
+mod fields;
+mod json;
+mod names;
+mod negotiate;
+mod operation;
+mod parameters;
+#[cfg(test)]
+mod tests;
+
+pub use custom::CustomKind;
+pub use documents::{Document, Documents, Index, location};
+pub use negotiate::accepts_json;

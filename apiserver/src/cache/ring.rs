@@ -6,6 +6,9 @@ use std::sync::Arc;
 use super::Objects;
 use crate::object::Object;
 
+/// How many events lie between two marks. Copies of the objects share what they have in common, but each still has the
+/// nodes of its own paths: one for each event would weigh more than the events.
+const MARK_EVERY: u64 = 256;
 /// A window never holds fewer events than this before it lets go of one, nor more than `EVENTS_MAX`.
 const EVENTS_MIN: usize = 1_024;
 const EVENTS_MAX: usize = 102_400;
@@ -37,31 +40,41 @@ pub struct TooOld {
 
 #[derive(Debug)]
 pub struct Ring {
-    /// With what the resource held right after each: copies share all that they have in common.
-    events: VecDeque<(Arc<Event>, Objects)>,
+    events: VecDeque<Arc<Event>>,
+    /// What the resource held right before the event of a number, now and then.
+    marks: VecDeque<(u64, Objects)>,
     /// The number of the first event in the window, of all that ever were.
     first: u64,
     /// Every event after this revision is in the window.
     floor: u64,
-    /// What the resource held at the floor.
-    floor_objects: Objects,
     bytes: usize,
 }
 
 impl Ring {
-    pub fn new(floor: u64, floor_objects: Objects) -> Ring {
-        Ring { events: VecDeque::new(), first: 0, floor, floor_objects, bytes: 0 }
+    pub fn new(floor: u64) -> Ring {
+        Ring { events: VecDeque::new(), marks: VecDeque::new(), first: 0, floor, bytes: 0 }
     }
 
-    /// What the resource held at a revision, if the window reaches back to it.
-    pub fn objects_at(&self, revision: u64) -> Option<&Objects> {
+    /// What the resource held at a revision, if the window reaches back to it; `now` is what it holds after the last
+    /// event. Found from the next mark, by taking back the events between.
+    pub fn objects_at(&self, revision: u64, now: &Objects) -> Option<Objects> {
         if revision < self.floor {
             return None;
         }
-        match self.events.partition_point(|(event, _)| event.revision <= revision) {
-            0 => Some(&self.floor_objects),
-            place => self.events.get(place - 1).map(|(_, objects)| objects),
+        let place = self.events.partition_point(|event| event.revision <= revision);
+        let number = self.first + place as u64;
+        let mark = self.marks.partition_point(|(known, _)| *known < number);
+        let (end, mut objects) = match self.marks.get(mark) {
+            Some((known, objects)) => ((known - self.first) as usize, objects.clone()),
+            None => (self.events.len(), now.clone()),
+        };
+        for event in self.events.range(place..end).rev() {
+            match &event.previous {
+                Some(previous) => objects.insert(Arc::clone(&previous.key), Arc::clone(previous)),
+                None => objects.remove(&*event.object.key),
+            };
         }
+        Some(objects)
     }
 
     /// The cursor of the first event after a revision.
@@ -69,7 +82,7 @@ impl Ring {
         if revision < self.floor {
             return Err(TooOld { requested: revision, oldest: self.floor });
         }
-        let place = self.events.partition_point(|(event, _)| event.revision <= revision);
+        let place = self.events.partition_point(|event| event.revision <= revision);
         Ok(self.first + place as u64)
     }
 
@@ -81,7 +94,7 @@ impl Ring {
     /// The event at a cursor; None if it is yet to come.
     pub fn get(&self, cursor: u64) -> Result<Option<&Arc<Event>>, TooOld> {
         match cursor.checked_sub(self.first) {
-            Some(place) => Ok(self.events.get(place as usize).map(|(event, _)| event)),
+            Some(place) => Ok(self.events.get(place as usize)),
             None => Err(TooOld { requested: 0, oldest: self.floor }),
         }
     }
@@ -91,20 +104,71 @@ impl Ring {
         if revision <= self.floor {
             return true;
         }
-        let recent = self.events.iter().rev().map(|(event, _)| event).take_while(|event| event.revision >= revision);
-        recent.into_iter().any(|event| event.revision == revision && event.object.key.as_ref() == key)
+        let mut recent = self.events.iter().rev().take_while(|event| event.revision >= revision);
+        recent.any(|event| event.revision == revision && event.object.key.as_ref() == key)
     }
 
-    pub fn push(&mut self, event: Arc<Event>, objects: Objects) {
+    /// Whether the next event comes with a mark: what the resource holds right before it.
+    pub fn wants_mark(&self) -> bool {
+        self.end().is_multiple_of(MARK_EVERY)
+    }
+
+    pub fn push(&mut self, event: Arc<Event>, mark: Option<Objects>) {
+        self.marks.extend(mark.map(|objects| (self.end(), objects)));
         self.bytes += event.object.json.len();
-        self.events.push_back((event, objects));
+        self.events.push_back(event);
         while self.events.len() > EVENTS_MAX || (self.bytes > BYTES_MAX && self.events.len() > EVENTS_MIN) {
-            if let Some((gone, objects)) = self.events.pop_front() {
+            if let Some(gone) = self.events.pop_front() {
                 self.bytes -= gone.object.json.len();
                 self.first += 1;
                 self.floor = gone.revision;
-                self.floor_objects = objects;
             }
         }
+        while self.marks.front().is_some_and(|(number, _)| *number < self.first) {
+            self.marks.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Draft;
+    use corten_object::json::{Form, parse};
+    use corten_object::tree::View;
+
+    fn object(key: &str, revision: u64) -> Arc<Object> {
+        let json = format!("{{\"metadata\":{{\"name\":\"{key}\"}}}}");
+        let tree = parse(json.into_bytes(), Form::Custom { metadata: corten_views::meta_v1::ObjectMeta::TYPE }).expect("an object").tree;
+        Draft::new(tree.root(), key.into(), Box::default()).object(revision)
+    }
+
+    /// What stood at each revision, as `key@revision`.
+    fn shown(objects: &Objects) -> Vec<String> {
+        objects.values().map(|object| format!("{}@{}", object.key, object.revision)).collect()
+    }
+
+    #[test]
+    fn every_moment_of_the_window_is_found_again() {
+        let (mut now, mut ring) = (Objects::new(), Ring::new(10));
+        let mut history = vec![(10, shown(&now))];
+        for revision in 11..1500 {
+            let key = format!("o{}", revision * 7 % 13);
+            let mark = ring.wants_mark().then(|| now.clone());
+            let (kind, object, previous) = if revision % 3 == 0 && now.contains_key(&*key) {
+                (EventKind::Deleted, object(&key, revision), now.remove(&*key))
+            } else {
+                let object = object(&key, revision);
+                let previous = now.insert(Arc::clone(&object.key), Arc::clone(&object));
+                (if previous.is_some() { EventKind::Modified } else { EventKind::Added }, object, previous)
+            };
+            ring.push(Arc::new(Event { revision, kind, object, previous }), mark);
+            history.push((revision, shown(&now)));
+        }
+        for (revision, expected) in history {
+            let found = ring.objects_at(revision, &now).expect("in the window");
+            assert_eq!(shown(&found), expected, "at {revision}");
+        }
+        assert!(ring.objects_at(9, &now).is_none());
     }
 }

@@ -64,7 +64,6 @@ pub fn manager<'m>(call: &'m Call, options: &'m WriteOptions, api_version: &'m s
         api_version,
         subresource: &call.info.subresource,
         time,
-        only: &[],
     }
 }
 

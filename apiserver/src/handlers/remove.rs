@@ -21,7 +21,7 @@ pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
     let deleted = delete::delete(call, resource, &call.info.namespace, &call.info.name, &options).await?;
     let accepted = !deleted.gone && options.orphan_dependents == Some(false);
     let code = if accepted { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let returns = resource.storage.as_ref().is_some_and(|storage| storage.strategy().returns_deleted());
+    let returns = resource.storage.as_ref().is_some_and(|storage| storage.returns_deleted);
     if deleted.gone && !returns {
         let status = Status::success(&resource.group, &resource.plural, &call.info.name, &deleted.object.uid);
         return Ok(show::status(&status, form));

@@ -237,7 +237,7 @@ impl Patch<'_> {
         let time = Timestamp::from_seconds(self.call.now.seconds).format();
         let api_version = self.resource.api_version();
         let manager = manager(self.call, self.options, &api_version, &time);
-        let mut tree = apply_shim(
+        let mut tree = managed::apply(
             live.as_ref(),
             &config,
             typing(self.resource),
@@ -269,5 +269,3 @@ pub fn revision_of(tree: &Tree) -> &str {
     meta.resource_version()
 }
 
-#[allow(clippy::too_many_arguments)]
-fn apply_shim(_l: Option<&Tree>, _c: &Tree, _t: corten_object::typing::TypeRef<'_>, _m: &managed::Manager<'_>, _f: bool, _r: &[&[&str]], _v: &dyn managed::Versions) -> Result<Tree> { Err(Status::internal("no apply")) }

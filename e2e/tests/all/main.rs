@@ -1,3 +1,16 @@
 //! The tests that need a running server, in one program.
+//!
+//! Tests that take a [`corten_e2e::Server`] by `start` also pass against any cluster that `CORTEN_E2E_KUBECONFIG` names;
+//! those of `engines` and `faults` are about the process itself and always start their own.
 
+mod access;
+mod custom;
+mod engines;
+mod faults;
 mod kubectl;
+mod lists;
+mod representations;
+mod support;
+mod torture;
+mod watches;
+mod writes;

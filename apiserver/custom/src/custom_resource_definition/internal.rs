@@ -102,7 +102,7 @@ impl<'t> Spec<'t> {
     /// `spec.versions`, as an error shows it.
     pub fn bad_versions(&self) -> BadValue {
         let versions = self.view.versions();
-        if versions.is_empty() {
+        if !self.view.as_struct().has(CustomResourceDefinitionSpec::VERSIONS) {
             return BadValue::Null;
         }
         let mut out = b"[".to_vec();

@@ -138,7 +138,7 @@ fn narrows_names_only(metadata: JSONSchemaProps<'_>) -> bool {
 }
 
 /// `anyOf: [{type: integer}, {type: string}]`, which int-or-string may say.
-fn is_int_or_string(schema: JSONSchemaProps<'_>) -> bool {
+pub(crate) fn is_int_or_string(schema: JSONSchemaProps<'_>) -> bool {
     let any_of = schema.any_of();
     let only_type = |index: usize, name: &str| {
         any_of.get(index).is_some_and(|schema| schema.type_() == name && schema.as_struct().fields().len() == 1)

@@ -104,18 +104,21 @@ fn stored_versions(crd: CustomResourceDefinition<'_>, errors: &mut Errors) {
         errors.push(Error::invalid(&path, BadValue::Null, "must have at least one stored version"));
         return;
     }
-    let versions = crd.spec().versions();
-    for version in versions.iter().filter(|version| version.storage() && !stored.contains(version.name())) {
-        let detail = format!("must have the storage version {}", version.name());
-        errors.push(Error::invalid(&path, BadValue::strings(stored.iter()), detail));
-    }
-    for (index, name) in stored.iter().enumerate() {
-        if !versions.iter().any(|version| version.name() == name) {
-            let detail = format!(
-                "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
-            );
-            errors.push(Error::invalid(&path.index(index), name, detail));
+    let mut missing: Vec<(usize, &str)> = stored.iter().enumerate().collect();
+    for version in crd.spec().versions().iter() {
+        let before = missing.len();
+        missing.retain(|(_, name)| *name != version.name());
+        // A name that comes twice has been found already.
+        if version.storage() && missing.len() == before {
+            let detail = format!("must have the storage version {}", version.name());
+            errors.push(Error::invalid(&path, BadValue::strings(stored.iter()), detail));
         }
+    }
+    for (index, name) in missing {
+        let detail = format!(
+            "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
+        );
+        errors.push(Error::invalid(&path.index(index), name, detail));
     }
 }
 

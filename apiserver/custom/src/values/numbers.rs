@@ -79,6 +79,11 @@ impl Range {
     }
 }
 
+/// As Go converts on the machines that it mostly runs on: what does not fit is the smallest.
+fn go_int(value: f64) -> i64 {
+    if (-(2f64.powi(63))..2f64.powi(63)).contains(&value) { value as i64 } else { i64::MIN }
+}
+
 /// What still rounds to a finite number of 32 bits.
 fn f32_limit() -> f64 {
     f64::from(f32::MAX) + 2f64.powi(102)
@@ -123,7 +128,7 @@ fn bound(value: Number, bound: f64, native: bool, exclusive: bool, side: &str, p
     use std::cmp::Ordering::{Equal, Greater, Less};
     let (order, shown) = match value {
         Number::Int(value) if native => {
-            let bound = bound as i64;
+            let bound = go_int(bound);
             (value.cmp(&bound), bound.to_string())
         }
         value => (value.float().partial_cmp(&bound).unwrap_or(Equal), BadValue::Float(bound).to_string()),
@@ -140,7 +145,7 @@ fn bound(value: Number, bound: f64, native: bool, exclusive: bool, side: &str, p
 fn multiple_of(value: Number, factor: f64, native: bool, place: &str, check: &mut Check) {
     let (fits, value, shown) = match value {
         Number::Int(value) if native => {
-            let factor = factor as i64;
+            let factor = go_int(factor);
             let fits = if factor <= 0 { None } else { Some(value % factor == 0) };
             (fits, BadValue::Int(value), factor.to_string())
         }

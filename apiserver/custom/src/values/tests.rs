@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use corten_kinds::strategy::Strategy;
+
+use crate::testing::{causes, context, plain, strings, text, widget, widgets};
+use crate::{CustomStrategy, Definition};
+
+/// What kube-apiserver says of values of `spec`: its schema, the value, and the causes.
+const RECORDED: &str = include_str!("recorded.jsonl");
+
+#[test]
+fn says_what_upstream_says() {
+    let mut wrong = Vec::new();
+    for line in RECORDED.lines() {
+        let case = plain(line);
+        let case = case.root().as_list();
+        let (schema, value) = (text(case.get(0).unwrap()), text(case.get(1).unwrap()));
+        let expected = strings(case.get(2).unwrap());
+        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let definition = Arc::new(Definition::compile(crd.root()).unwrap());
+        let mut object = widget(&format!(r#","spec":{value}"#));
+        let version = Arc::clone(&definition.versions()[0]);
+        let got = match version.decode(&mut object) {
+            Ok(_) => {
+                version.default(&mut object);
+                causes(&CustomStrategy::new(definition).validate(object.root(), &context("v1", "")))
+            }
+            Err(error) => vec![error],
+        };
+        if got != expected {
+            wrong.push(format!("{line}\n   got {got:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Updates of objects that were made when less was asked: the schema of `spec` now, the old value, the new one, causes.
+const UPDATES: &str = include_str!("recorded_updates.jsonl");
+
+#[test]
+fn lets_be_what_upstream_lets_be() {
+    let mut wrong = Vec::new();
+    for line in UPDATES.lines() {
+        let case = plain(line);
+        let case = case.root().as_list();
+        let part = |index: usize| text(case.get(index).unwrap());
+        let schema = part(0);
+        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let strategy = CustomStrategy::new(Arc::new(Definition::compile(crd.root()).unwrap()));
+        let old = widget(&format!(r#","spec":{}"#, part(1)));
+        let new = widget(&format!(r#","spec":{}"#, part(2)));
+        let got = causes(&strategy.validate_update(new.root(), old.root(), &context("v1", "")));
+        if got != strings(case.get(3).unwrap()) {
+            wrong.push(format!("{line}\n   got {got:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}

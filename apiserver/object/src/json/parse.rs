@@ -453,7 +453,7 @@ impl Parser {
                 parser.pending.remove(base + at);
             }
             if let Some(value) = value
-                && !(zero_is_absent(description) && parser.tree.node(value).is_zero())
+                && !(zero_is_absent(description) && parser.is_nothing(value))
             {
                 parser.pending.push(Link { key: Text { start: number, len: 0 }, value });
             }
@@ -462,6 +462,14 @@ impl Parser {
         self.pending[base..].sort_by_key(|link| link.key.start);
         let span = self.close(base);
         Ok(self.tree.push(Slot::Struct(ty, span)))
+    }
+
+    /// A zero; of structs one without entries, because empty lists and maps in it are told from absent ones.
+    fn is_nothing(&self, id: Id) -> bool {
+        match self.tree.type_of(id) {
+            Some(_) => self.tree.is_empty(id),
+            None => self.tree.node(id).is_zero(),
+        }
     }
 
     fn typed_map(&mut self, item: &'static Shape, level: usize) -> Result_<Id> {

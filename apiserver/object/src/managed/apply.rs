@@ -24,7 +24,8 @@ const ANNOTATIONS_MAX: usize = 256 * 1024;
 /// Whoever changed what nobody tracked.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
-/// A configuration as it was sent, and what strict decoding complains of.
+/// A configuration as it was sent, and what strict decoding complains of: `error strict decoding YAML: ` goes before it
+/// where it is an error, nothing where it is a warning.
 pub fn decode_config(body: &[u8]) -> Result<(Tree, Option<String>), Status> {
     let bad = |error: String| Status::bad_request(format!("error decoding YAML: {error}"));
     let text = std::str::from_utf8(body)
@@ -42,7 +43,7 @@ pub fn decode_config(body: &[u8]) -> Result<(Tree, Option<String>), Status> {
             "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
         )));
     }
-    Ok((tree, converted.strict))
+    Ok((tree, converted.strict.map(|strict| format!("error converting YAML to JSON: {strict}"))))
 }
 
 /// Merges a configuration into an object (`live` is None where there is none yet). The result is of the same form as

@@ -199,7 +199,8 @@ fn members(
         let (name, before, after) = match (old.peek(), new.peek()) {
             (None, None) => return Ok(()),
             (Some(&(a, x)), Some(&(b, y))) if a == b => {
-                (old.next(), new.next());
+                old.next();
+                new.next();
                 (a, Some(x), Some(y))
             }
             (Some(&(a, x)), next) if next.is_none_or(|&(b, _)| a < b) => {

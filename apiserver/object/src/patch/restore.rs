@@ -41,9 +41,23 @@ fn check(node: Node<'_>, field: &'static Field, shape: &'static Shape, level: us
         Shape::Bool | Shape::String | Shape::Int32 | Shape::Int64 | Shape::Float64 => {
             check_scalar(node, field, shape, level)
         }
-        // These read themselves.
+        // These read themselves from JSON, with nothing around them.
+        Shape::IntOrString if node.as_string().is_none() => check_integer(node),
+        Shape::Time | Shape::MicroTime | Shape::Duration if node.as_string().is_none() => {
+            let what = crate::patch::json_kind(node);
+            Err(format!("json: cannot unmarshal {what} into Go value of type string"))
+        }
         _ => Ok(()),
     }
+}
+
+fn check_integer(node: Node<'_>) -> Result<(), String> {
+    let what = match node.value() {
+        Value::Int(value) if i32::try_from(value).is_ok() => return Ok(()),
+        Value::Int(_) | Value::Float(_) => format!("number {}", crate::json::to_string(node)),
+        _ => crate::patch::json_kind(node).to_owned(),
+    };
+    Err(format!("json: cannot unmarshal {what} into Go value of type int32"))
 }
 
 fn check_scalar(node: Node<'_>, field: &'static Field, shape: &'static Shape, level: usize) -> Result<(), String> {

@@ -27,6 +27,8 @@ pub fn to_json(text: &str) -> Result<Converted, Error> {
     if text.chars().any(is_control) {
         return Err(Error("yaml: control characters are not allowed".into()));
     }
+    check_leading_tabs(text)?;
+    check_version(text)?;
     let document = Document::parse(text)?;
     let mut writer = Writer::new(&document);
     match document.root {
@@ -43,6 +45,30 @@ pub fn to_json(text: &str) -> Result<Converted, Error> {
         })
     });
     Ok(Converted { json: writer.out, strict })
+}
+
+/// The parser lets a tab stand before the first token, libyaml does not.
+fn check_leading_tabs(text: &str) -> Result<(), Error> {
+    for (i, line) in text.lines().enumerate() {
+        let rest = line.trim_start_matches([' ', '\t']);
+        if line[..line.len() - rest.len()].contains('\t') {
+            let line = if i == 0 { String::new() } else { format!("line {}: ", i + 1) };
+            return Err(Error(format!("yaml: {line}found character that cannot start any token")));
+        }
+        if !rest.is_empty() && !rest.starts_with('#') {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn check_version(text: &str) -> Result<(), Error> {
+    let mut directives = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let version = directives.next().and_then(|line| line.strip_prefix("%YAML "));
+    match version.map(|version| version.split('#').next().unwrap_or_default().trim()) {
+        None | Some("1.1") => Ok(()),
+        Some(_) => Err(Error("yaml: found incompatible YAML document".into())),
+    }
 }
 
 fn is_control(c: char) -> bool {
@@ -96,9 +122,15 @@ impl Document {
                     }
                     continue;
                 }
-                Event::Scalar(text, style, anchor, tag) => {
+                Event::Scalar(value, style, anchor, tag) => {
                     let plain = style == ScalarStyle::Plain;
-                    (Kind::Scalar { text: text.into_owned(), plain, tag: tag_name(tag.as_deref()) }, anchor)
+                    let mut value = value.into_owned();
+                    // A block at the very end has no line break that the text does not have.
+                    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    if block && !text.ends_with('\n') && value.ends_with('\n') && is_at_end(text, span) {
+                        value.pop();
+                    }
+                    (Kind::Scalar { text: value, plain, tag: tag_name(tag.as_deref()) }, anchor)
                 }
                 Event::SequenceStart(anchor, _) => (Kind::Sequence(Vec::new()), anchor),
                 Event::MappingStart(anchor, _) => (Kind::Mapping(Vec::new()), anchor),
@@ -135,6 +167,10 @@ impl Document {
     }
 }
 
+fn is_at_end(text: &str, span: Span) -> bool {
+    span.end.index() >= text.chars().count()
+}
+
 fn tag_name(tag: Option<&Tag>) -> String {
     match tag {
         None => String::new(),
@@ -163,7 +199,9 @@ fn describe(error: &ScanError, text: &str) -> Error {
         let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect();
         return Error(format!("yaml: unknown anchor '{name}' referenced"));
     }
-    let of_parser = info.starts_with("while parsing a ") || problem.starts_with("did not find expected <");
+    let scanned = ["while parsing a quoted scalar", "while parsing a tag"].iter().any(|start| info.starts_with(start));
+    let parsed = info.starts_with("while parsing a ") || problem.starts_with("did not find expected <");
+    let of_parser = parsed && !scanned;
     let problem = match problem {
         "expected ',' or ']'" => "did not find expected ',' or ']'",
         "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
@@ -174,7 +212,9 @@ fn describe(error: &ScanError, text: &str) -> Error {
         }
         _ => problem,
     };
-    let line = error.marker().line() - 1;
+    // At the end of the text a line that was begun counts as ended.
+    let unended = error.marker().index() >= text.chars().count() && !text.ends_with('\n') && error.marker().col() > 0;
+    let line = error.marker().line() - 1 + usize::from(unended);
     match line {
         0 => Error(format!("yaml: {problem}")),
         line if of_parser => Error(format!("yaml: line {line}: {problem}")),

@@ -82,3 +82,30 @@ fn json_is_written_as_upstream_does() {
     let json = include_str!("testdata/sample.json");
     assert_eq!(from_json(json.as_bytes()), include_str!("testdata/sample.yaml"));
 }
+
+#[test]
+fn errors_are_worded_and_counted_as_libyaml_does() {
+    for (yaml, error) in [
+        ("a:\n  b: 1\n c: 2", "yaml: line 2: did not find expected key"),
+        ("a: b\n- c", "yaml: line 1: did not find expected key"),
+        ("a: [1, 2", "yaml: line 1: did not find expected ',' or ']'"),
+        ("a: \"x", "yaml: found unexpected end of stream"),
+        ("a: @x", "yaml: found character that cannot start any token"),
+        ("a:\n\t- b", "yaml: line 2: found character that cannot start any token"),
+        ("- a\nb: c", "yaml: line 1: did not find expected '-' indicator"),
+        ("key: value\nbad", "yaml: line 3: could not find expected ':'"),
+        ("a: 1\nb: \"\\ud83d\"\n", "yaml: line 2: found invalid Unicode character escape code"),
+        ("a: -\nb: - c", "yaml: block sequence entries are not allowed in this context"),
+        ("%YAML 1.2\n---\na: 1", "yaml: found incompatible YAML document"),
+        ("a: \u{1}", "yaml: control characters are not allowed"),
+    ] {
+        check(yaml, error);
+    }
+}
+
+#[test]
+fn blocks_keep_their_line_breaks() {
+    check("a: |\n x\n  y\n z", r#"{"a":"x\n y\nz"}"#);
+    check("a: |\n x\n", r#"{"a":"x\n"}"#);
+    check("x: >\n folded\n text\n\n more\nw: |+\n keep\n\nz: 1", r#"{"w":"keep\n\n","x":"folded text\nmore\n","z":1}"#);
+}

@@ -31,8 +31,8 @@ pub fn parse(text: &str) -> Result<Markers> {
                     match strategy {
                         "merge" => markers.patch_merge = true,
                         "retainKeys" => markers.retain_keys = true,
-                        // What holds where nothing is said.
-                        "replace" => {}
+                        // What holds where nothing is said; OpenAPI tells it nevertheless.
+                        "replace" => markers.other.push(word.to_owned()),
                         other => bail!("unknown patch strategy {other}"),
                     }
                 }

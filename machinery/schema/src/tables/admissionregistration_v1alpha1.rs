@@ -10,16 +10,16 @@ pub(super) static APPLY_CONFIGURATION_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static AUDIT_ANNOTATION: [Field; 2] = [
-    f("key", S::String, 0, &M[94]),
-    f("valueExpression", S::String, 0, &M[94]),
+    f("key", S::String, 0, &M[105]),
+    f("valueExpression", S::String, 0, &M[105]),
 ];
 pub(super) static AUDIT_ANNOTATION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static EXPRESSION_WARNING: [Field; 2] = [
-    f("fieldRef", S::String, 0, &M[94]),
-    f("warning", S::String, 0, &M[94]),
+    f("fieldRef", S::String, 0, &M[105]),
+    f("warning", S::String, 0, &M[105]),
 ];
 pub(super) static EXPRESSION_WARNING_PROTO: [Proto; 2] = [
     p(2, 0), p(3, 1),
@@ -33,8 +33,8 @@ pub(super) static JSON_PATCH_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static MATCH_CONDITION: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("expression", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("expression", S::String, 0, &M[105]),
 ];
 pub(super) static MATCH_CONDITION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -43,9 +43,9 @@ pub(super) static MATCH_CONDITION_PROTO: [Proto; 2] = [
 pub(super) static MATCH_RESOURCES: [Field; 5] = [
     f("namespaceSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("objectSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("resourceRules", S::List(&S::Struct(ids::admissionregistration_v1alpha1::NAMED_RULE_WITH_OPERATIONS)), E, &M[67]),
-    f("excludeResourceRules", S::List(&S::Struct(ids::admissionregistration_v1alpha1::NAMED_RULE_WITH_OPERATIONS)), E, &M[67]),
-    f("matchPolicy", S::String, P | E, &M[28]).go("v1alpha1.MatchPolicyType"),
+    f("resourceRules", S::List(&S::Struct(ids::admissionregistration_v1alpha1::NAMED_RULE_WITH_OPERATIONS)), E, &M[72]),
+    f("excludeResourceRules", S::List(&S::Struct(ids::admissionregistration_v1alpha1::NAMED_RULE_WITH_OPERATIONS)), E, &M[72]),
+    f("matchPolicy", S::String, P | E, &M[30]).go("v1alpha1.MatchPolicyType"),
 ];
 pub(super) static MATCH_RESOURCES_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(7, 4),
@@ -75,7 +75,7 @@ pub(super) static MUTATING_ADMISSION_POLICY_BINDING_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MUTATING_ADMISSION_POLICY_BINDING)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MUTATING_ADMISSION_POLICY_BINDING)), 0, &M[105]),
 ];
 pub(super) static MUTATING_ADMISSION_POLICY_BINDING_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -94,7 +94,7 @@ pub(super) static MUTATING_ADMISSION_POLICY_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MUTATING_ADMISSION_POLICY)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MUTATING_ADMISSION_POLICY)), 0, &M[105]),
 ];
 pub(super) static MUTATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -103,18 +103,18 @@ pub(super) static MUTATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
 pub(super) static MUTATING_ADMISSION_POLICY_SPEC: [Field; 7] = [
     f("paramKind", S::Struct(ids::admissionregistration_v1alpha1::PARAM_KIND), P | E, &M[0]),
     f("matchConstraints", S::Struct(ids::admissionregistration_v1alpha1::MATCH_RESOURCES), P | E, &M[0]),
-    f("variables", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VARIABLE)), E, &M[67]),
-    f("mutations", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MUTATION)), E, &M[67]),
-    f("failurePolicy", S::String, P | E, &M[29]).go("v1alpha1.FailurePolicyType"),
-    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MATCH_CONDITION)), E, &M[86]),
-    f("reinvocationPolicy", S::String, E, &M[36]).go("v1.ReinvocationPolicyType"),
+    f("variables", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VARIABLE)), E, &M[72]),
+    f("mutations", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MUTATION)), E, &M[72]),
+    f("failurePolicy", S::String, P | E, &M[31]).go("v1alpha1.FailurePolicyType"),
+    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MATCH_CONDITION)), E, &M[97]),
+    f("reinvocationPolicy", S::String, E, &M[38]).go("v1.ReinvocationPolicyType"),
 ];
 pub(super) static MUTATING_ADMISSION_POLICY_SPEC_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6),
 ];
 
 pub(super) static MUTATION: [Field; 3] = [
-    f("patchType", S::String, 0, &M[98]).go("v1alpha1.PatchType"),
+    f("patchType", S::String, 0, &M[109]).go("v1alpha1.PatchType"),
     f("applyConfiguration", S::Struct(ids::admissionregistration_v1alpha1::APPLY_CONFIGURATION), P | E, &M[0]),
     f("jsonPatch", S::Struct(ids::admissionregistration_v1alpha1::JSON_PATCH), P | E, &M[0]),
 ];
@@ -123,12 +123,12 @@ pub(super) static MUTATION_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static NAMED_RULE_WITH_OPERATIONS: [Field; 6] = [
-    f("resourceNames", S::List(&S::String), E, &M[67]),
-    f("operations", S::List(&S::String), E, &M[67]).within("RuleWithOperations").go("[]v1.OperationType"),
-    f("apiGroups", S::List(&S::String), E, &M[67]).within("RuleWithOperations.Rule"),
-    f("apiVersions", S::List(&S::String), E, &M[67]).within("RuleWithOperations.Rule"),
-    f("resources", S::List(&S::String), E, &M[67]).within("RuleWithOperations.Rule"),
-    f("scope", S::String, P | E, &M[7]).within("RuleWithOperations.Rule").go("v1.ScopeType"),
+    f("resourceNames", S::List(&S::String), E, &M[72]),
+    f("operations", S::List(&S::String), E, &M[75]).within("RuleWithOperations").go("[]v1.OperationType"),
+    f("apiGroups", S::List(&S::String), E, &M[72]).within("RuleWithOperations.Rule"),
+    f("apiVersions", S::List(&S::String), E, &M[72]).within("RuleWithOperations.Rule"),
+    f("resources", S::List(&S::String), E, &M[72]).within("RuleWithOperations.Rule"),
+    f("scope", S::String, P | E, &M[8]).within("RuleWithOperations.Rule").go("v1.ScopeType"),
 ];
 pub(super) static NAMED_RULE_WITH_OPERATIONS_PROTO: [Proto; 2] = [
     p(1, 0),
@@ -147,14 +147,14 @@ pub(super) static PARAM_REF: [Field; 4] = [
     f("name", S::String, E, &M[0]),
     f("namespace", S::String, E, &M[0]),
     f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("parameterNotFoundAction", S::String, P | E, &M[10]).go("v1alpha1.ParameterNotFoundActionType"),
+    f("parameterNotFoundAction", S::String, P | E, &M[11]).go("v1alpha1.ParameterNotFoundActionType"),
 ];
 pub(super) static PARAM_REF_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static TYPE_CHECKING: [Field; 1] = [
-    f("expressionWarnings", S::List(&S::Struct(ids::admissionregistration_v1alpha1::EXPRESSION_WARNING)), E, &M[67]),
+    f("expressionWarnings", S::List(&S::Struct(ids::admissionregistration_v1alpha1::EXPRESSION_WARNING)), E, &M[72]),
 ];
 pub(super) static TYPE_CHECKING_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -175,7 +175,7 @@ pub(super) static VALIDATING_ADMISSION_POLICY_BINDING: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::admissionregistration_v1alpha1::VALIDATING_ADMISSION_POLICY_BINDING_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::admissionregistration_v1alpha1::VALIDATING_ADMISSION_POLICY_BINDING_SPEC), 0, &M[105]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -185,17 +185,17 @@ pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VALIDATING_ADMISSION_POLICY_BINDING)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VALIDATING_ADMISSION_POLICY_BINDING)), 0, &M[105]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_SPEC: [Field; 4] = [
-    f("policyName", S::String, E, &M[94]),
+    f("policyName", S::String, E, &M[105]),
     f("paramRef", S::Struct(ids::admissionregistration_v1alpha1::PARAM_REF), P | E, &M[0]),
     f("matchResources", S::Struct(ids::admissionregistration_v1alpha1::MATCH_RESOURCES), P | E, &M[0]),
-    f("validationActions", S::List(&S::String), E, &M[116]).go("[]v1alpha1.ValidationAction"),
+    f("validationActions", S::List(&S::String), E, &M[127]).go("[]v1alpha1.ValidationAction"),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_SPEC_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
@@ -205,7 +205,7 @@ pub(super) static VALIDATING_ADMISSION_POLICY_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VALIDATING_ADMISSION_POLICY)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VALIDATING_ADMISSION_POLICY)), 0, &M[105]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -214,27 +214,27 @@ pub(super) static VALIDATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
 pub(super) static VALIDATING_ADMISSION_POLICY_SPEC: [Field; 7] = [
     f("paramKind", S::Struct(ids::admissionregistration_v1alpha1::PARAM_KIND), P | E, &M[0]),
     f("matchConstraints", S::Struct(ids::admissionregistration_v1alpha1::MATCH_RESOURCES), P | E, &M[0]),
-    f("validations", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VALIDATION)), E, &M[67]),
-    f("failurePolicy", S::String, P | E, &M[29]).go("v1alpha1.FailurePolicyType"),
-    f("auditAnnotations", S::List(&S::Struct(ids::admissionregistration_v1alpha1::AUDIT_ANNOTATION)), E, &M[67]),
-    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MATCH_CONDITION)), E, &M[86]),
-    f("variables", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VARIABLE)), E, &M[86]),
+    f("validations", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VALIDATION)), E, &M[72]),
+    f("failurePolicy", S::String, P | E, &M[31]).go("v1alpha1.FailurePolicyType"),
+    f("auditAnnotations", S::List(&S::Struct(ids::admissionregistration_v1alpha1::AUDIT_ANNOTATION)), E, &M[72]),
+    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1alpha1::MATCH_CONDITION)), E, &M[97]),
+    f("variables", S::List(&S::Struct(ids::admissionregistration_v1alpha1::VARIABLE)), E, &M[97]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_SPEC_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6),
 ];
 
 pub(super) static VALIDATING_ADMISSION_POLICY_STATUS: [Field; 3] = [
-    f("observedGeneration", S::Int64, E, &M[5]),
+    f("observedGeneration", S::Int64, E, &M[6]),
     f("typeChecking", S::Struct(ids::admissionregistration_v1alpha1::TYPE_CHECKING), P | E, &M[0]),
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[76]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[87]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static VALIDATION: [Field; 4] = [
-    f("expression", S::String, 0, &M[94]),
+    f("expression", S::String, 0, &M[105]),
     f("message", S::String, E, &M[0]),
     f("reason", S::String, P | E, &M[0]).go("v1.StatusReason"),
     f("messageExpression", S::String, E, &M[0]),
@@ -244,8 +244,8 @@ pub(super) static VALIDATION_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static VARIABLE: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("expression", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("expression", S::String, 0, &M[105]),
 ];
 pub(super) static VARIABLE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

@@ -10,16 +10,16 @@ pub(super) static APPLY_CONFIGURATION_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static AUDIT_ANNOTATION: [Field; 2] = [
-    f("key", S::String, 0, &M[94]),
-    f("valueExpression", S::String, 0, &M[94]),
+    f("key", S::String, 0, &M[105]),
+    f("valueExpression", S::String, 0, &M[105]),
 ];
 pub(super) static AUDIT_ANNOTATION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static EXPRESSION_WARNING: [Field; 2] = [
-    f("fieldRef", S::String, 0, &M[94]),
-    f("warning", S::String, 0, &M[94]),
+    f("fieldRef", S::String, 0, &M[105]),
+    f("warning", S::String, 0, &M[105]),
 ];
 pub(super) static EXPRESSION_WARNING_PROTO: [Proto; 2] = [
     p(2, 0), p(3, 1),
@@ -33,8 +33,8 @@ pub(super) static JSON_PATCH_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static MATCH_CONDITION: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("expression", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("expression", S::String, 0, &M[105]),
 ];
 pub(super) static MATCH_CONDITION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -43,8 +43,8 @@ pub(super) static MATCH_CONDITION_PROTO: [Proto; 2] = [
 pub(super) static MATCH_RESOURCES: [Field; 5] = [
     f("namespaceSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("objectSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("resourceRules", S::List(&S::Struct(ids::admissionregistration_v1beta1::NAMED_RULE_WITH_OPERATIONS)), E, &M[67]),
-    f("excludeResourceRules", S::List(&S::Struct(ids::admissionregistration_v1beta1::NAMED_RULE_WITH_OPERATIONS)), E, &M[67]),
+    f("resourceRules", S::List(&S::Struct(ids::admissionregistration_v1beta1::NAMED_RULE_WITH_OPERATIONS)), E, &M[72]),
+    f("excludeResourceRules", S::List(&S::Struct(ids::admissionregistration_v1beta1::NAMED_RULE_WITH_OPERATIONS)), E, &M[72]),
     f("matchPolicy", S::String, P | E, &M[0]).go("v1beta1.MatchPolicyType"),
 ];
 pub(super) static MATCH_RESOURCES_PROTO: [Proto; 5] = [
@@ -75,7 +75,7 @@ pub(super) static MUTATING_ADMISSION_POLICY_BINDING_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_ADMISSION_POLICY_BINDING)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_ADMISSION_POLICY_BINDING)), 0, &M[105]),
 ];
 pub(super) static MUTATING_ADMISSION_POLICY_BINDING_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -94,7 +94,7 @@ pub(super) static MUTATING_ADMISSION_POLICY_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_ADMISSION_POLICY)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_ADMISSION_POLICY)), 0, &M[105]),
 ];
 pub(super) static MUTATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -103,29 +103,29 @@ pub(super) static MUTATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
 pub(super) static MUTATING_ADMISSION_POLICY_SPEC: [Field; 7] = [
     f("paramKind", S::Struct(ids::admissionregistration_v1beta1::PARAM_KIND), P | E, &M[0]),
     f("matchConstraints", S::Struct(ids::admissionregistration_v1beta1::MATCH_RESOURCES), P | E, &M[0]),
-    f("variables", S::List(&S::Struct(ids::admissionregistration_v1beta1::VARIABLE)), E, &M[67]),
-    f("mutations", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATION)), E, &M[67]),
+    f("variables", S::List(&S::Struct(ids::admissionregistration_v1beta1::VARIABLE)), E, &M[72]),
+    f("mutations", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATION)), E, &M[72]),
     f("failurePolicy", S::String, P | E, &M[0]).go("v1beta1.FailurePolicyType"),
-    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[86]),
-    f("reinvocationPolicy", S::String, E, &M[36]).go("v1.ReinvocationPolicyType"),
+    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[97]),
+    f("reinvocationPolicy", S::String, E, &M[38]).go("v1.ReinvocationPolicyType"),
 ];
 pub(super) static MUTATING_ADMISSION_POLICY_SPEC_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6),
 ];
 
 pub(super) static MUTATING_WEBHOOK: [Field; 12] = [
-    f("name", S::String, 0, &M[94]),
-    f("clientConfig", S::Struct(ids::admissionregistration_v1beta1::WEBHOOK_CLIENT_CONFIG), 0, &M[94]),
-    f("rules", S::List(&S::Struct(ids::admissionregistration_v1::RULE_WITH_OPERATIONS)), E, &M[67]),
+    f("name", S::String, 0, &M[105]),
+    f("clientConfig", S::Struct(ids::admissionregistration_v1beta1::WEBHOOK_CLIENT_CONFIG), 0, &M[105]),
+    f("rules", S::List(&S::Struct(ids::admissionregistration_v1::RULE_WITH_OPERATIONS)), E, &M[72]),
     f("failurePolicy", S::String, P | E, &M[0]).go("v1beta1.FailurePolicyType"),
     f("matchPolicy", S::String, P | E, &M[0]).go("v1beta1.MatchPolicyType"),
     f("namespaceSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("objectSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("sideEffects", S::String, P | E, &M[0]).go("v1beta1.SideEffectClass"),
-    f("timeoutSeconds", S::Int32, P | E, &M[4]),
-    f("admissionReviewVersions", S::List(&S::String), E, &M[67]),
-    f("reinvocationPolicy", S::String, P | E, &M[36]).go("v1.ReinvocationPolicyType"),
-    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[86]),
+    f("timeoutSeconds", S::Int32, P | E, &M[5]),
+    f("admissionReviewVersions", S::List(&S::String), E, &M[72]),
+    f("reinvocationPolicy", S::String, P | E, &M[38]).go("v1.ReinvocationPolicyType"),
+    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[97]),
 ];
 pub(super) static MUTATING_WEBHOOK_PROTO: [Proto; 12] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 5), p(6, 7), p(7, 8), p(8, 9), p(9, 4), p(10, 10), p(11, 6), p(12, 11),
@@ -135,7 +135,7 @@ pub(super) static MUTATING_WEBHOOK_CONFIGURATION: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("webhooks", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_WEBHOOK)), E, &M[86]),
+    f("webhooks", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_WEBHOOK)), E, &M[97]),
 ];
 pub(super) static MUTATING_WEBHOOK_CONFIGURATION_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -145,14 +145,14 @@ pub(super) static MUTATING_WEBHOOK_CONFIGURATION_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_WEBHOOK_CONFIGURATION)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::MUTATING_WEBHOOK_CONFIGURATION)), 0, &M[105]),
 ];
 pub(super) static MUTATING_WEBHOOK_CONFIGURATION_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static MUTATION: [Field; 3] = [
-    f("patchType", S::String, 0, &M[98]).go("v1beta1.PatchType"),
+    f("patchType", S::String, 0, &M[109]).go("v1beta1.PatchType"),
     f("applyConfiguration", S::Struct(ids::admissionregistration_v1beta1::APPLY_CONFIGURATION), P | E, &M[0]),
     f("jsonPatch", S::Struct(ids::admissionregistration_v1beta1::JSON_PATCH), P | E, &M[0]),
 ];
@@ -161,12 +161,12 @@ pub(super) static MUTATION_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static NAMED_RULE_WITH_OPERATIONS: [Field; 6] = [
-    f("resourceNames", S::List(&S::String), E, &M[67]),
-    f("operations", S::List(&S::String), E, &M[67]).within("RuleWithOperations").go("[]v1.OperationType"),
-    f("apiGroups", S::List(&S::String), E, &M[67]).within("RuleWithOperations.Rule"),
-    f("apiVersions", S::List(&S::String), E, &M[67]).within("RuleWithOperations.Rule"),
-    f("resources", S::List(&S::String), E, &M[67]).within("RuleWithOperations.Rule"),
-    f("scope", S::String, P | E, &M[7]).within("RuleWithOperations.Rule").go("v1.ScopeType"),
+    f("resourceNames", S::List(&S::String), E, &M[72]),
+    f("operations", S::List(&S::String), E, &M[75]).within("RuleWithOperations").go("[]v1.OperationType"),
+    f("apiGroups", S::List(&S::String), E, &M[72]).within("RuleWithOperations.Rule"),
+    f("apiVersions", S::List(&S::String), E, &M[72]).within("RuleWithOperations.Rule"),
+    f("resources", S::List(&S::String), E, &M[72]).within("RuleWithOperations.Rule"),
+    f("scope", S::String, P | E, &M[8]).within("RuleWithOperations.Rule").go("v1.ScopeType"),
 ];
 pub(super) static NAMED_RULE_WITH_OPERATIONS_PROTO: [Proto; 2] = [
     p(1, 0),
@@ -192,17 +192,17 @@ pub(super) static PARAM_REF_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static SERVICE_REFERENCE: [Field; 4] = [
-    f("namespace", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("namespace", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
     f("path", S::String, P | E, &M[0]),
-    f("port", S::Int32, P | E, &M[4]),
+    f("port", S::Int32, P | E, &M[5]),
 ];
 pub(super) static SERVICE_REFERENCE_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static TYPE_CHECKING: [Field; 1] = [
-    f("expressionWarnings", S::List(&S::Struct(ids::admissionregistration_v1beta1::EXPRESSION_WARNING)), E, &M[67]),
+    f("expressionWarnings", S::List(&S::Struct(ids::admissionregistration_v1beta1::EXPRESSION_WARNING)), E, &M[72]),
 ];
 pub(super) static TYPE_CHECKING_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -223,7 +223,7 @@ pub(super) static VALIDATING_ADMISSION_POLICY_BINDING: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::admissionregistration_v1beta1::VALIDATING_ADMISSION_POLICY_BINDING_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::admissionregistration_v1beta1::VALIDATING_ADMISSION_POLICY_BINDING_SPEC), 0, &M[105]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -233,17 +233,17 @@ pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_ADMISSION_POLICY_BINDING)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_ADMISSION_POLICY_BINDING)), 0, &M[105]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_SPEC: [Field; 4] = [
-    f("policyName", S::String, E, &M[94]),
+    f("policyName", S::String, E, &M[105]),
     f("paramRef", S::Struct(ids::admissionregistration_v1beta1::PARAM_REF), P | E, &M[0]),
     f("matchResources", S::Struct(ids::admissionregistration_v1beta1::MATCH_RESOURCES), P | E, &M[0]),
-    f("validationActions", S::List(&S::String), E, &M[116]).go("[]v1beta1.ValidationAction"),
+    f("validationActions", S::List(&S::String), E, &M[127]).go("[]v1beta1.ValidationAction"),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_BINDING_SPEC_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
@@ -253,7 +253,7 @@ pub(super) static VALIDATING_ADMISSION_POLICY_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_ADMISSION_POLICY)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_ADMISSION_POLICY)), 0, &M[105]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -262,37 +262,37 @@ pub(super) static VALIDATING_ADMISSION_POLICY_LIST_PROTO: [Proto; 2] = [
 pub(super) static VALIDATING_ADMISSION_POLICY_SPEC: [Field; 7] = [
     f("paramKind", S::Struct(ids::admissionregistration_v1beta1::PARAM_KIND), P | E, &M[0]),
     f("matchConstraints", S::Struct(ids::admissionregistration_v1beta1::MATCH_RESOURCES), P | E, &M[0]),
-    f("validations", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATION)), E, &M[67]),
+    f("validations", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATION)), E, &M[72]),
     f("failurePolicy", S::String, P | E, &M[0]).go("v1beta1.FailurePolicyType"),
-    f("auditAnnotations", S::List(&S::Struct(ids::admissionregistration_v1beta1::AUDIT_ANNOTATION)), E, &M[67]),
-    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[86]),
-    f("variables", S::List(&S::Struct(ids::admissionregistration_v1beta1::VARIABLE)), E, &M[86]),
+    f("auditAnnotations", S::List(&S::Struct(ids::admissionregistration_v1beta1::AUDIT_ANNOTATION)), E, &M[72]),
+    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[97]),
+    f("variables", S::List(&S::Struct(ids::admissionregistration_v1beta1::VARIABLE)), E, &M[97]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_SPEC_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6),
 ];
 
 pub(super) static VALIDATING_ADMISSION_POLICY_STATUS: [Field; 3] = [
-    f("observedGeneration", S::Int64, E, &M[5]),
+    f("observedGeneration", S::Int64, E, &M[6]),
     f("typeChecking", S::Struct(ids::admissionregistration_v1beta1::TYPE_CHECKING), P | E, &M[0]),
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[76]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[87]),
 ];
 pub(super) static VALIDATING_ADMISSION_POLICY_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static VALIDATING_WEBHOOK: [Field; 11] = [
-    f("name", S::String, 0, &M[94]),
-    f("clientConfig", S::Struct(ids::admissionregistration_v1beta1::WEBHOOK_CLIENT_CONFIG), 0, &M[94]),
-    f("rules", S::List(&S::Struct(ids::admissionregistration_v1::RULE_WITH_OPERATIONS)), E, &M[67]),
+    f("name", S::String, 0, &M[105]),
+    f("clientConfig", S::Struct(ids::admissionregistration_v1beta1::WEBHOOK_CLIENT_CONFIG), 0, &M[105]),
+    f("rules", S::List(&S::Struct(ids::admissionregistration_v1::RULE_WITH_OPERATIONS)), E, &M[72]),
     f("failurePolicy", S::String, P | E, &M[0]).go("v1beta1.FailurePolicyType"),
     f("matchPolicy", S::String, P | E, &M[0]).go("v1beta1.MatchPolicyType"),
     f("namespaceSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("objectSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("sideEffects", S::String, P | E, &M[67]).go("v1beta1.SideEffectClass"),
-    f("timeoutSeconds", S::Int32, P | E, &M[4]),
-    f("admissionReviewVersions", S::List(&S::String), E, &M[67]),
-    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[86]),
+    f("sideEffects", S::String, P | E, &M[72]).go("v1beta1.SideEffectClass"),
+    f("timeoutSeconds", S::Int32, P | E, &M[5]),
+    f("admissionReviewVersions", S::List(&S::String), E, &M[72]),
+    f("matchConditions", S::List(&S::Struct(ids::admissionregistration_v1beta1::MATCH_CONDITION)), E, &M[97]),
 ];
 pub(super) static VALIDATING_WEBHOOK_PROTO: [Proto; 11] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 5), p(6, 7), p(7, 8), p(8, 9), p(9, 4), p(10, 6), p(11, 10),
@@ -302,7 +302,7 @@ pub(super) static VALIDATING_WEBHOOK_CONFIGURATION: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("webhooks", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_WEBHOOK)), E, &M[86]),
+    f("webhooks", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_WEBHOOK)), E, &M[97]),
 ];
 pub(super) static VALIDATING_WEBHOOK_CONFIGURATION_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -312,14 +312,14 @@ pub(super) static VALIDATING_WEBHOOK_CONFIGURATION_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_WEBHOOK_CONFIGURATION)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::admissionregistration_v1beta1::VALIDATING_WEBHOOK_CONFIGURATION)), 0, &M[105]),
 ];
 pub(super) static VALIDATING_WEBHOOK_CONFIGURATION_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static VALIDATION: [Field; 4] = [
-    f("expression", S::String, 0, &M[94]),
+    f("expression", S::String, 0, &M[105]),
     f("message", S::String, E, &M[0]),
     f("reason", S::String, P | E, &M[0]).go("v1.StatusReason"),
     f("messageExpression", S::String, E, &M[0]),
@@ -329,8 +329,8 @@ pub(super) static VALIDATION_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static VARIABLE: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("expression", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("expression", S::String, 0, &M[105]),
 ];
 pub(super) static VARIABLE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -339,7 +339,7 @@ pub(super) static VARIABLE_PROTO: [Proto; 2] = [
 pub(super) static WEBHOOK_CLIENT_CONFIG: [Field; 3] = [
     f("url", S::String, P | E, &M[0]),
     f("service", S::Struct(ids::admissionregistration_v1beta1::SERVICE_REFERENCE), P | E, &M[0]),
-    f("caBundle", S::Bytes, E, &M[2]),
+    f("caBundle", S::Bytes, E, &M[3]),
 ];
 pub(super) static WEBHOOK_CLIENT_CONFIG_PROTO: [Proto; 3] = [
     p(1, 1), p(2, 2), p(3, 0),

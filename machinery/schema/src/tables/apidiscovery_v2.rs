@@ -6,7 +6,7 @@ pub(super) static API_GROUP_DISCOVERY: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("versions", S::List(&S::Struct(ids::apidiscovery_v2::API_VERSION_DISCOVERY)), E, &M[77]),
+    f("versions", S::List(&S::Struct(ids::apidiscovery_v2::API_VERSION_DISCOVERY)), E, &M[88]),
 ];
 pub(super) static API_GROUP_DISCOVERY_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -16,39 +16,39 @@ pub(super) static API_GROUP_DISCOVERY_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apidiscovery_v2::API_GROUP_DISCOVERY)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apidiscovery_v2::API_GROUP_DISCOVERY)), 0, &M[105]),
 ];
 pub(super) static API_GROUP_DISCOVERY_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static API_RESOURCE_DISCOVERY: [Field; 8] = [
-    f("resource", S::String, 0, &M[94]),
+    f("resource", S::String, 0, &M[105]),
     f("responseKind", S::Struct(ids::meta_v1::GROUP_VERSION_KIND), P | E, &M[0]),
-    f("scope", S::String, 0, &M[94]).go("v2.ResourceScope"),
-    f("singularResource", S::String, 0, &M[94]),
-    f("verbs", S::List(&S::String), 0, &M[116]),
-    f("shortNames", S::List(&S::String), E, &M[78]),
-    f("categories", S::List(&S::String), E, &M[78]),
-    f("subresources", S::List(&S::Struct(ids::apidiscovery_v2::API_SUBRESOURCE_DISCOVERY)), E, &M[75]),
+    f("scope", S::String, 0, &M[105]).go("v2.ResourceScope"),
+    f("singularResource", S::String, 0, &M[105]),
+    f("verbs", S::List(&S::String), 0, &M[127]),
+    f("shortNames", S::List(&S::String), E, &M[89]),
+    f("categories", S::List(&S::String), E, &M[89]),
+    f("subresources", S::List(&S::Struct(ids::apidiscovery_v2::API_SUBRESOURCE_DISCOVERY)), E, &M[86]),
 ];
 pub(super) static API_RESOURCE_DISCOVERY_PROTO: [Proto; 8] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7),
 ];
 
 pub(super) static API_SUBRESOURCE_DISCOVERY: [Field; 4] = [
-    f("subresource", S::String, 0, &M[94]),
+    f("subresource", S::String, 0, &M[105]),
     f("responseKind", S::Struct(ids::meta_v1::GROUP_VERSION_KIND), P | E, &M[0]),
-    f("acceptedTypes", S::List(&S::Struct(ids::meta_v1::GROUP_VERSION_KIND)), E, &M[71]),
-    f("verbs", S::List(&S::String), 0, &M[116]),
+    f("acceptedTypes", S::List(&S::Struct(ids::meta_v1::GROUP_VERSION_KIND)), E, &M[82]),
+    f("verbs", S::List(&S::String), 0, &M[127]),
 ];
 pub(super) static API_SUBRESOURCE_DISCOVERY_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static API_VERSION_DISCOVERY: [Field; 3] = [
-    f("version", S::String, 0, &M[94]),
-    f("resources", S::List(&S::Struct(ids::apidiscovery_v2::API_RESOURCE_DISCOVERY)), E, &M[73]),
+    f("version", S::String, 0, &M[105]),
+    f("resources", S::List(&S::Struct(ids::apidiscovery_v2::API_RESOURCE_DISCOVERY)), E, &M[84]),
     f("freshness", S::String, E, &M[0]).go("v2.DiscoveryFreshness"),
 ];
 pub(super) static API_VERSION_DISCOVERY_PROTO: [Proto; 3] = [

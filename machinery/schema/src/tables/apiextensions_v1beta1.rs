@@ -3,18 +3,18 @@
 use super::*;
 
 pub(super) static CONVERSION_REQUEST: [Field; 3] = [
-    f("uid", S::String, 0, &M[94]).go("types.UID"),
-    f("desiredAPIVersion", S::String, 0, &M[94]),
-    f("objects", S::List(&S::Raw(RawKind::RawExtension)), 0, &M[114]),
+    f("uid", S::String, 0, &M[105]).go("types.UID"),
+    f("desiredAPIVersion", S::String, 0, &M[105]),
+    f("objects", S::List(&S::Raw(RawKind::RawExtension)), 0, &M[125]),
 ];
 pub(super) static CONVERSION_REQUEST_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static CONVERSION_RESPONSE: [Field; 3] = [
-    f("uid", S::String, 0, &M[94]).go("types.UID"),
-    f("convertedObjects", S::List(&S::Raw(RawKind::RawExtension)), 0, &M[114]),
-    f("result", S::Struct(ids::meta_v1::STATUS), 0, &M[94]),
+    f("uid", S::String, 0, &M[105]).go("types.UID"),
+    f("convertedObjects", S::List(&S::Raw(RawKind::RawExtension)), 0, &M[125]),
+    f("result", S::Struct(ids::meta_v1::STATUS), 0, &M[105]),
 ];
 pub(super) static CONVERSION_RESPONSE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -31,21 +31,21 @@ pub(super) static CONVERSION_REVIEW_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static CUSTOM_RESOURCE_COLUMN_DEFINITION: [Field; 6] = [
-    f("name", S::String, 0, &M[94]),
-    f("type", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("type", S::String, 0, &M[105]),
     f("format", S::String, E, &M[0]),
     f("description", S::String, E, &M[0]),
-    f("priority", S::Int32, E, &M[4]),
-    f("JSONPath", S::String, 0, &M[94]),
+    f("priority", S::Int32, E, &M[5]),
+    f("JSONPath", S::String, 0, &M[105]),
 ];
 pub(super) static CUSTOM_RESOURCE_COLUMN_DEFINITION_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
 ];
 
 pub(super) static CUSTOM_RESOURCE_CONVERSION: [Field; 3] = [
-    f("strategy", S::String, 0, &M[94]).go("v1beta1.ConversionStrategyType"),
+    f("strategy", S::String, 0, &M[105]).go("v1beta1.ConversionStrategyType"),
     f("webhookClientConfig", S::Struct(ids::apiextensions_v1beta1::WEBHOOK_CLIENT_CONFIG), P | E, &M[0]),
-    f("conversionReviewVersions", S::List(&S::String), E, &M[67]),
+    f("conversionReviewVersions", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static CUSTOM_RESOURCE_CONVERSION_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -55,7 +55,7 @@ pub(super) static CUSTOM_RESOURCE_DEFINITION: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_STATUS), 0, &M[0]),
 ];
 pub(super) static CUSTOM_RESOURCE_DEFINITION_PROTO: [Proto; 3] = [
@@ -63,12 +63,12 @@ pub(super) static CUSTOM_RESOURCE_DEFINITION_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static CUSTOM_RESOURCE_DEFINITION_CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1beta1.CustomResourceDefinitionConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1beta1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1beta1.CustomResourceDefinitionConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1beta1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
-    f("observedGeneration", S::Int64, E, &M[5]),
+    f("observedGeneration", S::Int64, E, &M[6]),
 ];
 pub(super) static CUSTOM_RESOURCE_DEFINITION_CONDITION_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
@@ -78,34 +78,34 @@ pub(super) static CUSTOM_RESOURCE_DEFINITION_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION)), 0, &M[105]),
 ];
 pub(super) static CUSTOM_RESOURCE_DEFINITION_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CUSTOM_RESOURCE_DEFINITION_NAMES: [Field; 6] = [
-    f("plural", S::String, 0, &M[94]),
+    f("plural", S::String, 0, &M[105]),
     f("singular", S::String, E, &M[0]),
-    f("shortNames", S::List(&S::String), E, &M[67]),
-    f("kind", S::String, 0, &M[94]),
+    f("shortNames", S::List(&S::String), E, &M[72]),
+    f("kind", S::String, 0, &M[105]),
     f("listKind", S::String, E, &M[0]),
-    f("categories", S::List(&S::String), E, &M[67]),
+    f("categories", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static CUSTOM_RESOURCE_DEFINITION_NAMES_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
 ];
 
 pub(super) static CUSTOM_RESOURCE_DEFINITION_SPEC: [Field; 11] = [
-    f("group", S::String, 0, &M[94]),
+    f("group", S::String, 0, &M[105]),
     f("version", S::String, E, &M[0]),
-    f("names", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_NAMES), 0, &M[94]),
-    f("scope", S::String, 0, &M[94]).go("v1beta1.ResourceScope"),
+    f("names", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_NAMES), 0, &M[105]),
+    f("scope", S::String, 0, &M[105]).go("v1beta1.ResourceScope"),
     f("validation", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_VALIDATION), P | E, &M[0]),
     f("subresources", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_SUBRESOURCES), P | E, &M[0]),
-    f("versions", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_VERSION)), E, &M[67]),
-    f("additionalPrinterColumns", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_COLUMN_DEFINITION)), E, &M[67]),
-    f("selectableFields", S::List(&S::Struct(ids::apiextensions_v1beta1::SELECTABLE_FIELD)), E, &M[67]),
+    f("versions", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_VERSION)), E, &M[72]),
+    f("additionalPrinterColumns", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_COLUMN_DEFINITION)), E, &M[72]),
+    f("selectableFields", S::List(&S::Struct(ids::apiextensions_v1beta1::SELECTABLE_FIELD)), E, &M[72]),
     f("conversion", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_CONVERSION), P | E, &M[0]),
     f("preserveUnknownFields", S::Bool, P | E, &M[0]),
 ];
@@ -114,33 +114,33 @@ pub(super) static CUSTOM_RESOURCE_DEFINITION_SPEC_PROTO: [Proto; 11] = [
 ];
 
 pub(super) static CUSTOM_RESOURCE_DEFINITION_STATUS: [Field; 4] = [
-    f("conditions", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_CONDITION)), 0, &M[76]),
+    f("conditions", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_CONDITION)), 0, &M[87]),
     f("acceptedNames", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_DEFINITION_NAMES), 0, &M[0]),
-    f("storedVersions", S::List(&S::String), 0, &M[67]),
-    f("observedGeneration", S::Int64, E, &M[5]),
+    f("storedVersions", S::List(&S::String), 0, &M[72]),
+    f("observedGeneration", S::Int64, E, &M[6]),
 ];
 pub(super) static CUSTOM_RESOURCE_DEFINITION_STATUS_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static CUSTOM_RESOURCE_DEFINITION_VERSION: [Field; 9] = [
-    f("name", S::String, 0, &M[94]),
-    f("served", S::Bool, 0, &M[94]),
-    f("storage", S::Bool, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("served", S::Bool, 0, &M[105]),
+    f("storage", S::Bool, 0, &M[105]),
     f("deprecated", S::Bool, E, &M[0]),
     f("deprecationWarning", S::String, P | E, &M[0]),
     f("schema", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_VALIDATION), P | E, &M[0]),
     f("subresources", S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_SUBRESOURCES), P | E, &M[0]),
-    f("additionalPrinterColumns", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_COLUMN_DEFINITION)), E, &M[67]),
-    f("selectableFields", S::List(&S::Struct(ids::apiextensions_v1beta1::SELECTABLE_FIELD)), E, &M[67]),
+    f("additionalPrinterColumns", S::List(&S::Struct(ids::apiextensions_v1beta1::CUSTOM_RESOURCE_COLUMN_DEFINITION)), E, &M[72]),
+    f("selectableFields", S::List(&S::Struct(ids::apiextensions_v1beta1::SELECTABLE_FIELD)), E, &M[72]),
 ];
 pub(super) static CUSTOM_RESOURCE_DEFINITION_VERSION_PROTO: [Proto; 9] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 5), p(5, 6), p(6, 7), p(7, 3), p(8, 4), p(9, 8),
 ];
 
 pub(super) static CUSTOM_RESOURCE_SUBRESOURCE_SCALE: [Field; 3] = [
-    f("specReplicasPath", S::String, 0, &M[94]),
-    f("statusReplicasPath", S::String, 0, &M[94]),
+    f("specReplicasPath", S::String, 0, &M[105]),
+    f("statusReplicasPath", S::String, 0, &M[105]),
     f("labelSelectorPath", S::String, P | E, &M[0]),
 ];
 pub(super) static CUSTOM_RESOURCE_SUBRESOURCE_SCALE_PROTO: [Proto; 3] = [
@@ -184,25 +184,25 @@ pub(super) static JSON_SCHEMA_PROPS: [Field; 44] = [
     f("format", S::String, E, &M[0]),
     f("title", S::String, E, &M[0]),
     f("default", S::Raw(RawKind::Json), P | E, &M[0]),
-    f("maximum", S::Float64, P | E, &M[3]),
+    f("maximum", S::Float64, P | E, &M[4]),
     f("exclusiveMaximum", S::Bool, E, &M[0]),
-    f("minimum", S::Float64, P | E, &M[3]),
+    f("minimum", S::Float64, P | E, &M[4]),
     f("exclusiveMinimum", S::Bool, E, &M[0]),
-    f("maxLength", S::Int64, P | E, &M[5]),
-    f("minLength", S::Int64, P | E, &M[5]),
+    f("maxLength", S::Int64, P | E, &M[6]),
+    f("minLength", S::Int64, P | E, &M[6]),
     f("pattern", S::String, E, &M[0]),
-    f("maxItems", S::Int64, P | E, &M[5]),
-    f("minItems", S::Int64, P | E, &M[5]),
+    f("maxItems", S::Int64, P | E, &M[6]),
+    f("minItems", S::Int64, P | E, &M[6]),
     f("uniqueItems", S::Bool, E, &M[0]),
-    f("multipleOf", S::Float64, P | E, &M[3]),
-    f("enum", S::List(&S::Raw(RawKind::Json)), E, &M[67]),
-    f("maxProperties", S::Int64, P | E, &M[5]),
-    f("minProperties", S::Int64, P | E, &M[5]),
-    f("required", S::List(&S::String), E, &M[67]),
+    f("multipleOf", S::Float64, P | E, &M[4]),
+    f("enum", S::List(&S::Raw(RawKind::Json)), E, &M[72]),
+    f("maxProperties", S::Int64, P | E, &M[6]),
+    f("minProperties", S::Int64, P | E, &M[6]),
+    f("required", S::List(&S::String), E, &M[72]),
     f("items", S::SchemaOr(SchemaOr::Array(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), P | E, &M[0]),
-    f("allOf", S::List(&S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), E, &M[67]),
-    f("oneOf", S::List(&S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), E, &M[67]),
-    f("anyOf", S::List(&S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), E, &M[67]),
+    f("allOf", S::List(&S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), E, &M[72]),
+    f("oneOf", S::List(&S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), E, &M[72]),
+    f("anyOf", S::List(&S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), E, &M[72]),
     f("not", S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS), P | E, &M[0]),
     f("properties", S::Map(&S::Struct(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), E, &M[0]),
     f("additionalProperties", S::SchemaOr(SchemaOr::Bool(ids::apiextensions_v1beta1::JSON_SCHEMA_PROPS)), P | E, &M[0]),
@@ -216,10 +216,10 @@ pub(super) static JSON_SCHEMA_PROPS: [Field; 44] = [
     f("x-kubernetes-preserve-unknown-fields", S::Bool, P | E, &M[0]),
     f("x-kubernetes-embedded-resource", S::Bool, E, &M[0]),
     f("x-kubernetes-int-or-string", S::Bool, E, &M[0]),
-    f("x-kubernetes-list-map-keys", S::List(&S::String), E, &M[67]),
+    f("x-kubernetes-list-map-keys", S::List(&S::String), E, &M[72]),
     f("x-kubernetes-list-type", S::String, P | E, &M[0]),
     f("x-kubernetes-map-type", S::String, P | E, &M[0]),
-    f("x-kubernetes-validations", S::WrappedList(&S::Struct(ids::apiextensions_v1beta1::VALIDATION_RULE)), E, &M[88]).go("v1beta1.ValidationRules"),
+    f("x-kubernetes-validations", S::WrappedList(&S::Struct(ids::apiextensions_v1beta1::VALIDATION_RULE)), E, &M[99]).go("v1beta1.ValidationRules"),
 ];
 pub(super) static JSON_SCHEMA_PROPS_PROTO: [Proto; 44] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7), p(9, 8), p(10, 9), p(11, 10), p(12, 11),
@@ -230,27 +230,27 @@ pub(super) static JSON_SCHEMA_PROPS_PROTO: [Proto; 44] = [
 ];
 
 pub(super) static SELECTABLE_FIELD: [Field; 1] = [
-    f("jsonPath", S::String, 0, &M[94]),
+    f("jsonPath", S::String, 0, &M[105]),
 ];
 pub(super) static SELECTABLE_FIELD_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static SERVICE_REFERENCE: [Field; 4] = [
-    f("namespace", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("namespace", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
     f("path", S::String, P | E, &M[0]),
-    f("port", S::Int32, P | E, &M[4]),
+    f("port", S::Int32, P | E, &M[5]),
 ];
 pub(super) static SERVICE_REFERENCE_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static VALIDATION_RULE: [Field; 6] = [
-    f("rule", S::String, 0, &M[94]),
+    f("rule", S::String, 0, &M[105]),
     f("message", S::String, E, &M[0]),
     f("messageExpression", S::String, E, &M[0]),
-    f("reason", S::String, P | E, &M[33]).go("v1beta1.FieldValueErrorReason"),
+    f("reason", S::String, P | E, &M[35]).go("v1beta1.FieldValueErrorReason"),
     f("fieldPath", S::String, E, &M[0]),
     f("optionalOldSelf", S::Bool, P | E, &M[0]),
 ];
@@ -261,7 +261,7 @@ pub(super) static VALIDATION_RULE_PROTO: [Proto; 6] = [
 pub(super) static WEBHOOK_CLIENT_CONFIG: [Field; 3] = [
     f("url", S::String, P | E, &M[0]),
     f("service", S::Struct(ids::apiextensions_v1beta1::SERVICE_REFERENCE), P | E, &M[0]),
-    f("caBundle", S::Bytes, E, &M[2]),
+    f("caBundle", S::Bytes, E, &M[3]),
 ];
 pub(super) static WEBHOOK_CLIENT_CONFIG_PROTO: [Proto; 3] = [
     p(1, 1), p(2, 2), p(3, 0),

@@ -14,8 +14,8 @@ pub(super) static API_SERVICE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static API_SERVICE_CONDITION: [Field; 5] = [
-    f("type", S::String, 0, &M[94]).go("v1.APIServiceConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.APIServiceConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -28,7 +28,7 @@ pub(super) static API_SERVICE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apiregistration_v1::API_SERVICE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apiregistration_v1::API_SERVICE)), 0, &M[105]),
 ];
 pub(super) static API_SERVICE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -39,16 +39,16 @@ pub(super) static API_SERVICE_SPEC: [Field; 7] = [
     f("group", S::String, E, &M[0]),
     f("version", S::String, E, &M[0]),
     f("insecureSkipTLSVerify", S::Bool, E, &M[0]),
-    f("caBundle", S::Bytes, E, &M[68]),
-    f("groupPriorityMinimum", S::Int32, 0, &M[96]),
-    f("versionPriority", S::Int32, 0, &M[96]),
+    f("caBundle", S::Bytes, E, &M[73]),
+    f("groupPriorityMinimum", S::Int32, 0, &M[107]),
+    f("versionPriority", S::Int32, 0, &M[107]),
 ];
 pub(super) static API_SERVICE_SPEC_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(7, 5), p(8, 6),
 ];
 
 pub(super) static API_SERVICE_STATUS: [Field; 1] = [
-    f("conditions", S::List(&S::Struct(ids::apiregistration_v1::API_SERVICE_CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::apiregistration_v1::API_SERVICE_CONDITION)), E, &M[102]),
 ];
 pub(super) static API_SERVICE_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -57,7 +57,7 @@ pub(super) static API_SERVICE_STATUS_PROTO: [Proto; 1] = [
 pub(super) static SERVICE_REFERENCE: [Field; 3] = [
     f("namespace", S::String, E, &M[0]),
     f("name", S::String, E, &M[0]),
-    f("port", S::Int32, P | E, &M[4]),
+    f("port", S::Int32, P | E, &M[5]),
 ];
 pub(super) static SERVICE_REFERENCE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),

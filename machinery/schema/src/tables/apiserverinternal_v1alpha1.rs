@@ -3,10 +3,10 @@
 use super::*;
 
 pub(super) static SERVER_STORAGE_VERSION: [Field; 4] = [
-    f("apiServerID", S::String, E, &M[94]),
-    f("encodingVersion", S::String, E, &M[94]),
-    f("decodableVersions", S::List(&S::String), E, &M[116]),
-    f("servedVersions", S::List(&S::String), E, &M[78]),
+    f("apiServerID", S::String, E, &M[105]),
+    f("encodingVersion", S::String, E, &M[105]),
+    f("decodableVersions", S::List(&S::String), E, &M[127]),
+    f("servedVersions", S::List(&S::String), E, &M[89]),
 ];
 pub(super) static SERVER_STORAGE_VERSION_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
@@ -15,7 +15,7 @@ pub(super) static SERVER_STORAGE_VERSION_PROTO: [Proto; 4] = [
 pub(super) static STORAGE_VERSION: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[94]),
+    f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[105]),
     f("spec", S::Struct(ids::apiserverinternal_v1alpha1::STORAGE_VERSION_SPEC), 0, &M[0]),
     f("status", S::Struct(ids::apiserverinternal_v1alpha1::STORAGE_VERSION_STATUS), 0, &M[0]),
 ];
@@ -24,12 +24,12 @@ pub(super) static STORAGE_VERSION_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static STORAGE_VERSION_CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1alpha1.StorageVersionConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1alpha1.ConditionStatus"),
-    f("observedGeneration", S::Int64, E, &M[5]),
+    f("type", S::String, 0, &M[105]).go("v1alpha1.StorageVersionConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1alpha1.ConditionStatus"),
+    f("observedGeneration", S::Int64, E, &M[6]),
     f("lastTransitionTime", S::Time, 0, &M[0]),
-    f("reason", S::String, 0, &M[94]),
-    f("message", S::String, E, &M[94]),
+    f("reason", S::String, 0, &M[105]),
+    f("message", S::String, E, &M[105]),
 ];
 pub(super) static STORAGE_VERSION_CONDITION_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
@@ -39,7 +39,7 @@ pub(super) static STORAGE_VERSION_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apiserverinternal_v1alpha1::STORAGE_VERSION)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apiserverinternal_v1alpha1::STORAGE_VERSION)), 0, &M[105]),
 ];
 pub(super) static STORAGE_VERSION_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -51,9 +51,9 @@ pub(super) static STORAGE_VERSION_SPEC_PROTO: [Proto; 0] = [
 ];
 
 pub(super) static STORAGE_VERSION_STATUS: [Field; 3] = [
-    f("storageVersions", S::List(&S::Struct(ids::apiserverinternal_v1alpha1::SERVER_STORAGE_VERSION)), E, &M[69]),
+    f("storageVersions", S::List(&S::Struct(ids::apiserverinternal_v1alpha1::SERVER_STORAGE_VERSION)), E, &M[80]),
     f("commonEncodingVersion", S::String, P | E, &M[0]),
-    f("conditions", S::List(&S::Struct(ids::apiserverinternal_v1alpha1::STORAGE_VERSION_CONDITION)), E, &M[76]),
+    f("conditions", S::List(&S::Struct(ids::apiserverinternal_v1alpha1::STORAGE_VERSION_CONDITION)), E, &M[87]),
 ];
 pub(super) static STORAGE_VERSION_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),

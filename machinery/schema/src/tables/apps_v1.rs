@@ -7,7 +7,7 @@ pub(super) static CONTROLLER_REVISION: [Field; 5] = [
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
     f("data", S::Raw(RawKind::RawExtension), 0, &M[0]),
-    f("revision", S::Int64, 0, &M[97]),
+    f("revision", S::Int64, 0, &M[108]),
 ];
 pub(super) static CONTROLLER_REVISION_PROTO: [Proto; 3] = [
     p(1, 2), p(2, 3), p(3, 4),
@@ -17,7 +17,7 @@ pub(super) static CONTROLLER_REVISION_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apps_v1::CONTROLLER_REVISION)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apps_v1::CONTROLLER_REVISION)), 0, &M[105]),
 ];
 pub(super) static CONTROLLER_REVISION_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -35,8 +35,8 @@ pub(super) static DAEMON_SET_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static DAEMON_SET_CONDITION: [Field; 5] = [
-    f("type", S::String, 0, &M[94]).go("v1.DaemonSetConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.DaemonSetConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -49,41 +49,41 @@ pub(super) static DAEMON_SET_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apps_v1::DAEMON_SET)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apps_v1::DAEMON_SET)), 0, &M[105]),
 ];
 pub(super) static DAEMON_SET_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static DAEMON_SET_SPEC: [Field; 5] = [
-    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[94]),
-    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[94]),
+    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[105]),
+    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[105]),
     f("updateStrategy", S::Struct(ids::apps_v1::DAEMON_SET_UPDATE_STRATEGY), 0, &M[0]),
-    f("minReadySeconds", S::Int32, E, &M[4]),
-    f("revisionHistoryLimit", S::Int32, P | E, &M[4]),
+    f("minReadySeconds", S::Int32, E, &M[5]),
+    f("revisionHistoryLimit", S::Int32, P | E, &M[5]),
 ];
 pub(super) static DAEMON_SET_SPEC_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(6, 4),
 ];
 
 pub(super) static DAEMON_SET_STATUS: [Field; 10] = [
-    f("currentNumberScheduled", S::Int32, 0, &M[96]),
-    f("numberMisscheduled", S::Int32, 0, &M[96]),
-    f("desiredNumberScheduled", S::Int32, 0, &M[96]),
-    f("numberReady", S::Int32, 0, &M[96]),
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("updatedNumberScheduled", S::Int32, E, &M[4]),
-    f("numberAvailable", S::Int32, E, &M[4]),
-    f("numberUnavailable", S::Int32, E, &M[4]),
-    f("collisionCount", S::Int32, P | E, &M[4]),
-    f("conditions", S::List(&S::Struct(ids::apps_v1::DAEMON_SET_CONDITION)), E, &M[91]),
+    f("currentNumberScheduled", S::Int32, 0, &M[107]),
+    f("numberMisscheduled", S::Int32, 0, &M[107]),
+    f("desiredNumberScheduled", S::Int32, 0, &M[107]),
+    f("numberReady", S::Int32, 0, &M[107]),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("updatedNumberScheduled", S::Int32, E, &M[5]),
+    f("numberAvailable", S::Int32, E, &M[5]),
+    f("numberUnavailable", S::Int32, E, &M[5]),
+    f("collisionCount", S::Int32, P | E, &M[5]),
+    f("conditions", S::List(&S::Struct(ids::apps_v1::DAEMON_SET_CONDITION)), E, &M[102]),
 ];
 pub(super) static DAEMON_SET_STATUS_PROTO: [Proto; 10] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7), p(9, 8), p(10, 9),
 ];
 
 pub(super) static DAEMON_SET_UPDATE_STRATEGY: [Field; 2] = [
-    f("type", S::String, E, &M[43]).go("v1.DaemonSetUpdateStrategyType"),
+    f("type", S::String, E, &M[45]).go("v1.DaemonSetUpdateStrategyType"),
     f("rollingUpdate", S::Struct(ids::apps_v1::ROLLING_UPDATE_DAEMON_SET), P | E, &M[0]),
 ];
 pub(super) static DAEMON_SET_UPDATE_STRATEGY_PROTO: [Proto; 2] = [
@@ -102,8 +102,8 @@ pub(super) static DEPLOYMENT_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static DEPLOYMENT_CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1.DeploymentConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.DeploymentConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastUpdateTime", S::Time, 0, &M[0]),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
@@ -117,43 +117,43 @@ pub(super) static DEPLOYMENT_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apps_v1::DEPLOYMENT)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apps_v1::DEPLOYMENT)), 0, &M[105]),
 ];
 pub(super) static DEPLOYMENT_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static DEPLOYMENT_SPEC: [Field; 8] = [
-    f("replicas", S::Int32, P | E, &M[4]),
-    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[94]),
-    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[94]),
-    f("strategy", S::Struct(ids::apps_v1::DEPLOYMENT_STRATEGY), 0, &M[79]),
-    f("minReadySeconds", S::Int32, E, &M[4]),
-    f("revisionHistoryLimit", S::Int32, P | E, &M[4]),
+    f("replicas", S::Int32, P | E, &M[5]),
+    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[105]),
+    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[105]),
+    f("strategy", S::Struct(ids::apps_v1::DEPLOYMENT_STRATEGY), 0, &M[90]),
+    f("minReadySeconds", S::Int32, E, &M[5]),
+    f("revisionHistoryLimit", S::Int32, P | E, &M[5]),
     f("paused", S::Bool, E, &M[0]),
-    f("progressDeadlineSeconds", S::Int32, P | E, &M[4]),
+    f("progressDeadlineSeconds", S::Int32, P | E, &M[5]),
 ];
 pub(super) static DEPLOYMENT_SPEC_PROTO: [Proto; 8] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(9, 7),
 ];
 
 pub(super) static DEPLOYMENT_STATUS: [Field; 9] = [
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("replicas", S::Int32, E, &M[4]),
-    f("updatedReplicas", S::Int32, E, &M[4]),
-    f("readyReplicas", S::Int32, E, &M[4]),
-    f("availableReplicas", S::Int32, E, &M[4]),
-    f("unavailableReplicas", S::Int32, E, &M[4]),
-    f("terminatingReplicas", S::Int32, P | E, &M[4]),
-    f("conditions", S::List(&S::Struct(ids::apps_v1::DEPLOYMENT_CONDITION)), E, &M[91]),
-    f("collisionCount", S::Int32, P | E, &M[4]),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("replicas", S::Int32, E, &M[5]),
+    f("updatedReplicas", S::Int32, E, &M[5]),
+    f("readyReplicas", S::Int32, E, &M[5]),
+    f("availableReplicas", S::Int32, E, &M[5]),
+    f("unavailableReplicas", S::Int32, E, &M[5]),
+    f("terminatingReplicas", S::Int32, P | E, &M[5]),
+    f("conditions", S::List(&S::Struct(ids::apps_v1::DEPLOYMENT_CONDITION)), E, &M[102]),
+    f("collisionCount", S::Int32, P | E, &M[5]),
 ];
 pub(super) static DEPLOYMENT_STATUS_PROTO: [Proto; 9] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 4), p(5, 5), p(6, 7), p(7, 3), p(8, 8), p(9, 6),
 ];
 
 pub(super) static DEPLOYMENT_STRATEGY: [Field; 2] = [
-    f("type", S::String, E, &M[48]).go("v1.DeploymentStrategyType"),
+    f("type", S::String, E, &M[50]).go("v1.DeploymentStrategyType"),
     f("rollingUpdate", S::Struct(ids::apps_v1::ROLLING_UPDATE_DEPLOYMENT), P | E, &M[0]),
 ];
 pub(super) static DEPLOYMENT_STRATEGY_PROTO: [Proto; 2] = [
@@ -172,8 +172,8 @@ pub(super) static REPLICA_SET_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static REPLICA_SET_CONDITION: [Field; 5] = [
-    f("type", S::String, 0, &M[94]).go("v1.ReplicaSetConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.ReplicaSetConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -186,16 +186,16 @@ pub(super) static REPLICA_SET_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apps_v1::REPLICA_SET)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apps_v1::REPLICA_SET)), 0, &M[105]),
 ];
 pub(super) static REPLICA_SET_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static REPLICA_SET_SPEC: [Field; 4] = [
-    f("replicas", S::Int32, P | E, &M[4]),
-    f("minReadySeconds", S::Int32, E, &M[4]),
-    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[94]),
+    f("replicas", S::Int32, P | E, &M[5]),
+    f("minReadySeconds", S::Int32, E, &M[5]),
+    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[105]),
     f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[0]),
 ];
 pub(super) static REPLICA_SET_SPEC_PROTO: [Proto; 4] = [
@@ -203,13 +203,13 @@ pub(super) static REPLICA_SET_SPEC_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static REPLICA_SET_STATUS: [Field; 7] = [
-    f("replicas", S::Int32, 0, &M[96]),
-    f("fullyLabeledReplicas", S::Int32, E, &M[4]),
-    f("readyReplicas", S::Int32, E, &M[4]),
-    f("availableReplicas", S::Int32, E, &M[4]),
-    f("terminatingReplicas", S::Int32, P | E, &M[4]),
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("conditions", S::List(&S::Struct(ids::apps_v1::REPLICA_SET_CONDITION)), E, &M[91]),
+    f("replicas", S::Int32, 0, &M[107]),
+    f("fullyLabeledReplicas", S::Int32, E, &M[5]),
+    f("readyReplicas", S::Int32, E, &M[5]),
+    f("availableReplicas", S::Int32, E, &M[5]),
+    f("terminatingReplicas", S::Int32, P | E, &M[5]),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("conditions", S::List(&S::Struct(ids::apps_v1::REPLICA_SET_CONDITION)), E, &M[102]),
 ];
 pub(super) static REPLICA_SET_STATUS_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 5), p(4, 2), p(5, 3), p(6, 6), p(7, 4),
@@ -232,7 +232,7 @@ pub(super) static ROLLING_UPDATE_DEPLOYMENT_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static ROLLING_UPDATE_STATEFUL_SET_STRATEGY: [Field; 2] = [
-    f("partition", S::Int32, P | E, &M[4]),
+    f("partition", S::Int32, P | E, &M[5]),
     f("maxUnavailable", S::IntOrString, P | E, &M[0]),
 ];
 pub(super) static ROLLING_UPDATE_STATEFUL_SET_STRATEGY_PROTO: [Proto; 2] = [
@@ -251,8 +251,8 @@ pub(super) static STATEFUL_SET_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static STATEFUL_SET_CONDITION: [Field; 5] = [
-    f("type", S::String, 0, &M[94]).go("v1.StatefulSetConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.StatefulSetConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -265,14 +265,14 @@ pub(super) static STATEFUL_SET_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::apps_v1::STATEFUL_SET)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::apps_v1::STATEFUL_SET)), 0, &M[105]),
 ];
 pub(super) static STATEFUL_SET_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static STATEFUL_SET_ORDINALS: [Field; 1] = [
-    f("start", S::Int32, 0, &M[4]),
+    f("start", S::Int32, 0, &M[5]),
 ];
 pub(super) static STATEFUL_SET_ORDINALS_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -287,15 +287,15 @@ pub(super) static STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY_PROTO: [
 ];
 
 pub(super) static STATEFUL_SET_SPEC: [Field; 11] = [
-    f("replicas", S::Int32, P | E, &M[4]),
-    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[94]),
-    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[94]),
-    f("volumeClaimTemplates", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM)), E, &M[67]),
+    f("replicas", S::Int32, P | E, &M[5]),
+    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P, &M[105]),
+    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[105]),
+    f("volumeClaimTemplates", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM)), E, &M[72]),
     f("serviceName", S::String, 0, &M[0]),
-    f("podManagementPolicy", S::String, E, &M[44]).go("v1.PodManagementPolicyType"),
+    f("podManagementPolicy", S::String, E, &M[46]).go("v1.PodManagementPolicyType"),
     f("updateStrategy", S::Struct(ids::apps_v1::STATEFUL_SET_UPDATE_STRATEGY), 0, &M[0]),
-    f("revisionHistoryLimit", S::Int32, P | E, &M[4]),
-    f("minReadySeconds", S::Int32, E, &M[4]),
+    f("revisionHistoryLimit", S::Int32, P | E, &M[5]),
+    f("minReadySeconds", S::Int32, E, &M[5]),
     f("persistentVolumeClaimRetentionPolicy", S::Struct(ids::apps_v1::STATEFUL_SET_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY), P | E, &M[0]),
     f("ordinals", S::Struct(ids::apps_v1::STATEFUL_SET_ORDINALS), P | E, &M[0]),
 ];
@@ -304,23 +304,23 @@ pub(super) static STATEFUL_SET_SPEC_PROTO: [Proto; 11] = [
 ];
 
 pub(super) static STATEFUL_SET_STATUS: [Field; 10] = [
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("replicas", S::Int32, 0, &M[96]),
-    f("readyReplicas", S::Int32, E, &M[4]),
-    f("currentReplicas", S::Int32, E, &M[4]),
-    f("updatedReplicas", S::Int32, E, &M[4]),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("replicas", S::Int32, 0, &M[107]),
+    f("readyReplicas", S::Int32, E, &M[5]),
+    f("currentReplicas", S::Int32, E, &M[5]),
+    f("updatedReplicas", S::Int32, E, &M[5]),
     f("currentRevision", S::String, E, &M[0]),
     f("updateRevision", S::String, E, &M[0]),
-    f("collisionCount", S::Int32, P | E, &M[4]),
-    f("conditions", S::List(&S::Struct(ids::apps_v1::STATEFUL_SET_CONDITION)), E, &M[91]),
-    f("availableReplicas", S::Int32, 0, &M[4]),
+    f("collisionCount", S::Int32, P | E, &M[5]),
+    f("conditions", S::List(&S::Struct(ids::apps_v1::STATEFUL_SET_CONDITION)), E, &M[102]),
+    f("availableReplicas", S::Int32, 0, &M[5]),
 ];
 pub(super) static STATEFUL_SET_STATUS_PROTO: [Proto; 10] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(9, 7), p(10, 8), p(11, 9),
 ];
 
 pub(super) static STATEFUL_SET_UPDATE_STRATEGY: [Field; 2] = [
-    f("type", S::String, E, &M[43]).go("v1.StatefulSetUpdateStrategyType"),
+    f("type", S::String, E, &M[45]).go("v1.StatefulSetUpdateStrategyType"),
     f("rollingUpdate", S::Struct(ids::apps_v1::ROLLING_UPDATE_STATEFUL_SET_STRATEGY), P | E, &M[0]),
 ];
 pub(super) static STATEFUL_SET_UPDATE_STRATEGY_PROTO: [Proto; 2] = [

@@ -41,8 +41,8 @@ pub(super) static TOKEN_REQUEST_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static TOKEN_REQUEST_SPEC: [Field; 3] = [
-    f("audiences", S::List(&S::String), 0, &M[67]),
-    f("expirationSeconds", S::Int64, P, &M[5]),
+    f("audiences", S::List(&S::String), 0, &M[72]),
+    f("expirationSeconds", S::Int64, P, &M[6]),
     f("boundObjectRef", S::Struct(ids::authentication_v1::BOUND_OBJECT_REFERENCE), P, &M[0]),
 ];
 pub(super) static TOKEN_REQUEST_SPEC_PROTO: [Proto; 3] = [
@@ -61,7 +61,7 @@ pub(super) static TOKEN_REVIEW: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::authentication_v1::TOKEN_REVIEW_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::authentication_v1::TOKEN_REVIEW_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::authentication_v1::TOKEN_REVIEW_STATUS), 0, &M[0]),
 ];
 pub(super) static TOKEN_REVIEW_PROTO: [Proto; 3] = [
@@ -69,8 +69,8 @@ pub(super) static TOKEN_REVIEW_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static TOKEN_REVIEW_SPEC: [Field; 2] = [
-    f("token", S::String, E, &M[94]),
-    f("audiences", S::List(&S::String), E, &M[67]),
+    f("token", S::String, E, &M[105]),
+    f("audiences", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static TOKEN_REVIEW_SPEC_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -79,7 +79,7 @@ pub(super) static TOKEN_REVIEW_SPEC_PROTO: [Proto; 2] = [
 pub(super) static TOKEN_REVIEW_STATUS: [Field; 4] = [
     f("authenticated", S::Bool, E, &M[0]),
     f("user", S::Struct(ids::authentication_v1::USER_INFO), 0, &M[0]),
-    f("audiences", S::List(&S::String), E, &M[67]),
+    f("audiences", S::List(&S::String), E, &M[72]),
     f("error", S::String, E, &M[0]),
 ];
 pub(super) static TOKEN_REVIEW_STATUS_PROTO: [Proto; 4] = [
@@ -89,7 +89,7 @@ pub(super) static TOKEN_REVIEW_STATUS_PROTO: [Proto; 4] = [
 pub(super) static USER_INFO: [Field; 4] = [
     f("username", S::String, E, &M[0]),
     f("uid", S::String, E, &M[0]),
-    f("groups", S::List(&S::String), E, &M[67]),
+    f("groups", S::List(&S::String), E, &M[72]),
     f("extra", S::Map(&S::WrappedList(&S::String)), E, &M[0]).go("map[string]v1.ExtraValue"),
 ];
 pub(super) static USER_INFO_PROTO: [Proto; 4] = [

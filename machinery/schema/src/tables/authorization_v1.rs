@@ -4,7 +4,7 @@ use super::*;
 
 pub(super) static FIELD_SELECTOR_ATTRIBUTES: [Field; 2] = [
     f("rawSelector", S::String, E, &M[0]),
-    f("requirements", S::List(&S::Struct(ids::meta_v1::FIELD_SELECTOR_REQUIREMENT)), E, &M[67]),
+    f("requirements", S::List(&S::Struct(ids::meta_v1::FIELD_SELECTOR_REQUIREMENT)), E, &M[72]),
 ];
 pub(super) static FIELD_SELECTOR_ATTRIBUTES_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -12,7 +12,7 @@ pub(super) static FIELD_SELECTOR_ATTRIBUTES_PROTO: [Proto; 2] = [
 
 pub(super) static LABEL_SELECTOR_ATTRIBUTES: [Field; 2] = [
     f("rawSelector", S::String, E, &M[0]),
-    f("requirements", S::List(&S::Struct(ids::meta_v1::LABEL_SELECTOR_REQUIREMENT)), E, &M[67]),
+    f("requirements", S::List(&S::Struct(ids::meta_v1::LABEL_SELECTOR_REQUIREMENT)), E, &M[72]),
 ];
 pub(super) static LABEL_SELECTOR_ATTRIBUTES_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -22,7 +22,7 @@ pub(super) static LOCAL_SUBJECT_ACCESS_REVIEW: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::authorization_v1::SUBJECT_ACCESS_REVIEW_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::authorization_v1::SUBJECT_ACCESS_REVIEW_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::authorization_v1::SUBJECT_ACCESS_REVIEW_STATUS), 0, &M[0]),
 ];
 pub(super) static LOCAL_SUBJECT_ACCESS_REVIEW_PROTO: [Proto; 3] = [
@@ -38,8 +38,8 @@ pub(super) static NON_RESOURCE_ATTRIBUTES_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static NON_RESOURCE_RULE: [Field; 2] = [
-    f("verbs", S::List(&S::String), 0, &M[114]),
-    f("nonResourceURLs", S::List(&S::String), E, &M[67]),
+    f("verbs", S::List(&S::String), 0, &M[125]),
+    f("nonResourceURLs", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static NON_RESOURCE_RULE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -61,10 +61,10 @@ pub(super) static RESOURCE_ATTRIBUTES_PROTO: [Proto; 9] = [
 ];
 
 pub(super) static RESOURCE_RULE: [Field; 4] = [
-    f("verbs", S::List(&S::String), 0, &M[114]),
-    f("apiGroups", S::List(&S::String), E, &M[67]),
-    f("resources", S::List(&S::String), E, &M[67]),
-    f("resourceNames", S::List(&S::String), E, &M[67]),
+    f("verbs", S::List(&S::String), 0, &M[125]),
+    f("apiGroups", S::List(&S::String), E, &M[72]),
+    f("resources", S::List(&S::String), E, &M[72]),
+    f("resourceNames", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static RESOURCE_RULE_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
@@ -74,7 +74,7 @@ pub(super) static SELF_SUBJECT_ACCESS_REVIEW: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::authorization_v1::SELF_SUBJECT_ACCESS_REVIEW_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::authorization_v1::SELF_SUBJECT_ACCESS_REVIEW_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::authorization_v1::SUBJECT_ACCESS_REVIEW_STATUS), 0, &M[0]),
 ];
 pub(super) static SELF_SUBJECT_ACCESS_REVIEW_PROTO: [Proto; 3] = [
@@ -93,7 +93,7 @@ pub(super) static SELF_SUBJECT_RULES_REVIEW: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::authorization_v1::SELF_SUBJECT_RULES_REVIEW_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::authorization_v1::SELF_SUBJECT_RULES_REVIEW_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::authorization_v1::SUBJECT_RULES_REVIEW_STATUS), 0, &M[0]),
 ];
 pub(super) static SELF_SUBJECT_RULES_REVIEW_PROTO: [Proto; 3] = [
@@ -111,7 +111,7 @@ pub(super) static SUBJECT_ACCESS_REVIEW: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::authorization_v1::SUBJECT_ACCESS_REVIEW_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::authorization_v1::SUBJECT_ACCESS_REVIEW_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::authorization_v1::SUBJECT_ACCESS_REVIEW_STATUS), 0, &M[0]),
 ];
 pub(super) static SUBJECT_ACCESS_REVIEW_PROTO: [Proto; 3] = [
@@ -122,7 +122,7 @@ pub(super) static SUBJECT_ACCESS_REVIEW_SPEC: [Field; 6] = [
     f("resourceAttributes", S::Struct(ids::authorization_v1::RESOURCE_ATTRIBUTES), P | E, &M[0]),
     f("nonResourceAttributes", S::Struct(ids::authorization_v1::NON_RESOURCE_ATTRIBUTES), P | E, &M[0]),
     f("user", S::String, E, &M[0]),
-    f("groups", S::List(&S::String), E, &M[67]),
+    f("groups", S::List(&S::String), E, &M[72]),
     f("extra", S::Map(&S::WrappedList(&S::String)), E, &M[0]).go("map[string]v1.ExtraValue"),
     f("uid", S::String, E, &M[0]),
 ];
@@ -131,7 +131,7 @@ pub(super) static SUBJECT_ACCESS_REVIEW_SPEC_PROTO: [Proto; 6] = [
 ];
 
 pub(super) static SUBJECT_ACCESS_REVIEW_STATUS: [Field; 4] = [
-    f("allowed", S::Bool, 0, &M[94]),
+    f("allowed", S::Bool, 0, &M[105]),
     f("denied", S::Bool, E, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("evaluationError", S::String, E, &M[0]),
@@ -141,9 +141,9 @@ pub(super) static SUBJECT_ACCESS_REVIEW_STATUS_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static SUBJECT_RULES_REVIEW_STATUS: [Field; 4] = [
-    f("resourceRules", S::List(&S::Struct(ids::authorization_v1::RESOURCE_RULE)), 0, &M[114]),
-    f("nonResourceRules", S::List(&S::Struct(ids::authorization_v1::NON_RESOURCE_RULE)), 0, &M[114]),
-    f("incomplete", S::Bool, 0, &M[94]),
+    f("resourceRules", S::List(&S::Struct(ids::authorization_v1::RESOURCE_RULE)), 0, &M[125]),
+    f("nonResourceRules", S::List(&S::Struct(ids::authorization_v1::NON_RESOURCE_RULE)), 0, &M[125]),
+    f("incomplete", S::Bool, 0, &M[105]),
     f("evaluationError", S::String, E, &M[0]),
 ];
 pub(super) static SUBJECT_RULES_REVIEW_STATUS_PROTO: [Proto; 4] = [

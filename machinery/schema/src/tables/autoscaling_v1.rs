@@ -3,8 +3,8 @@
 use super::*;
 
 pub(super) static CROSS_VERSION_OBJECT_REFERENCE: [Field; 3] = [
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
     f("apiVersion", S::String, E, &M[0]),
 ];
 pub(super) static CROSS_VERSION_OBJECT_REFERENCE_PROTO: [Proto; 3] = [
@@ -15,7 +15,7 @@ pub(super) static HORIZONTAL_POD_AUTOSCALER: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::autoscaling_v1::HORIZONTAL_POD_AUTOSCALER_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::autoscaling_v1::HORIZONTAL_POD_AUTOSCALER_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::autoscaling_v1::HORIZONTAL_POD_AUTOSCALER_STATUS), 0, &M[0]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_PROTO: [Proto; 3] = [
@@ -26,28 +26,28 @@ pub(super) static HORIZONTAL_POD_AUTOSCALER_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::autoscaling_v1::HORIZONTAL_POD_AUTOSCALER)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::autoscaling_v1::HORIZONTAL_POD_AUTOSCALER)), 0, &M[105]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static HORIZONTAL_POD_AUTOSCALER_SPEC: [Field; 4] = [
-    f("scaleTargetRef", S::Struct(ids::autoscaling_v1::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[94]),
-    f("minReplicas", S::Int32, P | E, &M[4]),
-    f("maxReplicas", S::Int32, 0, &M[96]),
-    f("targetCPUUtilizationPercentage", S::Int32, P | E, &M[4]),
+    f("scaleTargetRef", S::Struct(ids::autoscaling_v1::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[105]),
+    f("minReplicas", S::Int32, P | E, &M[5]),
+    f("maxReplicas", S::Int32, 0, &M[107]),
+    f("targetCPUUtilizationPercentage", S::Int32, P | E, &M[5]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_SPEC_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static HORIZONTAL_POD_AUTOSCALER_STATUS: [Field; 5] = [
-    f("observedGeneration", S::Int64, P | E, &M[5]),
+    f("observedGeneration", S::Int64, P | E, &M[6]),
     f("lastScaleTime", S::Time, P | E, &M[0]),
-    f("currentReplicas", S::Int32, 0, &M[96]),
-    f("desiredReplicas", S::Int32, 0, &M[96]),
-    f("currentCPUUtilizationPercentage", S::Int32, P | E, &M[4]),
+    f("currentReplicas", S::Int32, 0, &M[107]),
+    f("desiredReplicas", S::Int32, 0, &M[107]),
+    f("currentCPUUtilizationPercentage", S::Int32, P | E, &M[5]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_STATUS_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
@@ -65,14 +65,14 @@ pub(super) static SCALE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static SCALE_SPEC: [Field; 1] = [
-    f("replicas", S::Int32, E, &M[4]),
+    f("replicas", S::Int32, E, &M[66]),
 ];
 pub(super) static SCALE_SPEC_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static SCALE_STATUS: [Field; 2] = [
-    f("replicas", S::Int32, 0, &M[96]),
+    f("replicas", S::Int32, 0, &M[107]),
     f("selector", S::String, E, &M[0]),
 ];
 pub(super) static SCALE_STATUS_PROTO: [Proto; 2] = [

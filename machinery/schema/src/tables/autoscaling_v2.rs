@@ -3,26 +3,26 @@
 use super::*;
 
 pub(super) static CONTAINER_RESOURCE_METRIC_SOURCE: [Field; 3] = [
-    f("name", S::String, 0, &M[94]).go("v1.ResourceName"),
-    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[94]),
-    f("container", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]).go("v1.ResourceName"),
+    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[105]),
+    f("container", S::String, 0, &M[105]),
 ];
 pub(super) static CONTAINER_RESOURCE_METRIC_SOURCE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static CONTAINER_RESOURCE_METRIC_STATUS: [Field; 3] = [
-    f("name", S::String, 0, &M[94]).go("v1.ResourceName"),
-    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[94]),
-    f("container", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]).go("v1.ResourceName"),
+    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[105]),
+    f("container", S::String, 0, &M[105]),
 ];
 pub(super) static CONTAINER_RESOURCE_METRIC_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static CROSS_VERSION_OBJECT_REFERENCE: [Field; 3] = [
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
     f("apiVersion", S::String, E, &M[0]),
 ];
 pub(super) static CROSS_VERSION_OBJECT_REFERENCE_PROTO: [Proto; 3] = [
@@ -30,34 +30,34 @@ pub(super) static CROSS_VERSION_OBJECT_REFERENCE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static EXTERNAL_METRIC_SOURCE: [Field; 2] = [
-    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[94]),
-    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[94]),
+    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[105]),
+    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[105]),
 ];
 pub(super) static EXTERNAL_METRIC_SOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static EXTERNAL_METRIC_STATUS: [Field; 2] = [
-    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[94]),
-    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[94]),
+    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[105]),
+    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[105]),
 ];
 pub(super) static EXTERNAL_METRIC_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static HPA_SCALING_POLICY: [Field; 3] = [
-    f("type", S::String, 0, &M[94]).go("v2.HPAScalingPolicyType"),
-    f("value", S::Int32, 0, &M[96]),
-    f("periodSeconds", S::Int32, 0, &M[96]),
+    f("type", S::String, 0, &M[105]).go("v2.HPAScalingPolicyType"),
+    f("value", S::Int32, 0, &M[107]),
+    f("periodSeconds", S::Int32, 0, &M[107]),
 ];
 pub(super) static HPA_SCALING_POLICY_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static HPA_SCALING_RULES: [Field; 4] = [
-    f("stabilizationWindowSeconds", S::Int32, P | E, &M[4]),
+    f("stabilizationWindowSeconds", S::Int32, P | E, &M[5]),
     f("selectPolicy", S::String, P | E, &M[0]).go("v2.ScalingPolicySelect"),
-    f("policies", S::List(&S::Struct(ids::autoscaling_v2::HPA_SCALING_POLICY)), E, &M[67]),
+    f("policies", S::List(&S::Struct(ids::autoscaling_v2::HPA_SCALING_POLICY)), E, &M[72]),
     f("tolerance", S::Quantity, P | E, &M[0]),
 ];
 pub(super) static HPA_SCALING_RULES_PROTO: [Proto; 4] = [
@@ -68,7 +68,7 @@ pub(super) static HORIZONTAL_POD_AUTOSCALER: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER_STATUS), 0, &M[0]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_PROTO: [Proto; 3] = [
@@ -84,8 +84,8 @@ pub(super) static HORIZONTAL_POD_AUTOSCALER_BEHAVIOR_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static HORIZONTAL_POD_AUTOSCALER_CONDITION: [Field; 5] = [
-    f("type", S::String, 0, &M[94]).go("v2.HorizontalPodAutoscalerConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v2.HorizontalPodAutoscalerConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -98,17 +98,17 @@ pub(super) static HORIZONTAL_POD_AUTOSCALER_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER)), 0, &M[105]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static HORIZONTAL_POD_AUTOSCALER_SPEC: [Field; 5] = [
-    f("scaleTargetRef", S::Struct(ids::autoscaling_v2::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[94]),
-    f("minReplicas", S::Int32, P | E, &M[4]),
-    f("maxReplicas", S::Int32, 0, &M[96]),
-    f("metrics", S::List(&S::Struct(ids::autoscaling_v2::METRIC_SPEC)), E, &M[67]),
+    f("scaleTargetRef", S::Struct(ids::autoscaling_v2::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[105]),
+    f("minReplicas", S::Int32, P | E, &M[5]),
+    f("maxReplicas", S::Int32, 0, &M[107]),
+    f("metrics", S::List(&S::Struct(ids::autoscaling_v2::METRIC_SPEC)), E, &M[72]),
     f("behavior", S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER_BEHAVIOR), P | E, &M[0]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_SPEC_PROTO: [Proto; 5] = [
@@ -116,19 +116,19 @@ pub(super) static HORIZONTAL_POD_AUTOSCALER_SPEC_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static HORIZONTAL_POD_AUTOSCALER_STATUS: [Field; 6] = [
-    f("observedGeneration", S::Int64, P | E, &M[5]),
+    f("observedGeneration", S::Int64, P | E, &M[6]),
     f("lastScaleTime", S::Time, P | E, &M[0]),
-    f("currentReplicas", S::Int32, E, &M[4]),
-    f("desiredReplicas", S::Int32, 0, &M[96]),
-    f("currentMetrics", S::List(&S::Struct(ids::autoscaling_v2::METRIC_STATUS)), 0, &M[67]),
-    f("conditions", S::List(&S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER_CONDITION)), E, &M[91]),
+    f("currentReplicas", S::Int32, E, &M[5]),
+    f("desiredReplicas", S::Int32, 0, &M[107]),
+    f("currentMetrics", S::List(&S::Struct(ids::autoscaling_v2::METRIC_STATUS)), 0, &M[72]),
+    f("conditions", S::List(&S::Struct(ids::autoscaling_v2::HORIZONTAL_POD_AUTOSCALER_CONDITION)), E, &M[102]),
 ];
 pub(super) static HORIZONTAL_POD_AUTOSCALER_STATUS_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
 ];
 
 pub(super) static METRIC_IDENTIFIER: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
 ];
 pub(super) static METRIC_IDENTIFIER_PROTO: [Proto; 2] = [
@@ -136,7 +136,7 @@ pub(super) static METRIC_IDENTIFIER_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static METRIC_SPEC: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v2.MetricSourceType"),
+    f("type", S::String, 0, &M[105]).go("v2.MetricSourceType"),
     f("object", S::Struct(ids::autoscaling_v2::OBJECT_METRIC_SOURCE), P | E, &M[0]),
     f("pods", S::Struct(ids::autoscaling_v2::PODS_METRIC_SOURCE), P | E, &M[0]),
     f("resource", S::Struct(ids::autoscaling_v2::RESOURCE_METRIC_SOURCE), P | E, &M[0]),
@@ -148,7 +148,7 @@ pub(super) static METRIC_SPEC_PROTO: [Proto; 6] = [
 ];
 
 pub(super) static METRIC_STATUS: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v2.MetricSourceType"),
+    f("type", S::String, 0, &M[105]).go("v2.MetricSourceType"),
     f("object", S::Struct(ids::autoscaling_v2::OBJECT_METRIC_STATUS), P | E, &M[0]),
     f("pods", S::Struct(ids::autoscaling_v2::PODS_METRIC_STATUS), P | E, &M[0]),
     f("resource", S::Struct(ids::autoscaling_v2::RESOURCE_METRIC_STATUS), P | E, &M[0]),
@@ -160,10 +160,10 @@ pub(super) static METRIC_STATUS_PROTO: [Proto; 6] = [
 ];
 
 pub(super) static METRIC_TARGET: [Field; 4] = [
-    f("type", S::String, 0, &M[94]).go("v2.MetricTargetType"),
+    f("type", S::String, 0, &M[105]).go("v2.MetricTargetType"),
     f("value", S::Quantity, P | E, &M[0]),
     f("averageValue", S::Quantity, P | E, &M[0]),
-    f("averageUtilization", S::Int32, P | E, &M[4]),
+    f("averageUtilization", S::Int32, P | E, &M[5]),
 ];
 pub(super) static METRIC_TARGET_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
@@ -172,57 +172,57 @@ pub(super) static METRIC_TARGET_PROTO: [Proto; 4] = [
 pub(super) static METRIC_VALUE_STATUS: [Field; 3] = [
     f("value", S::Quantity, P | E, &M[0]),
     f("averageValue", S::Quantity, P | E, &M[0]),
-    f("averageUtilization", S::Int32, P | E, &M[4]),
+    f("averageUtilization", S::Int32, P | E, &M[5]),
 ];
 pub(super) static METRIC_VALUE_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static OBJECT_METRIC_SOURCE: [Field; 3] = [
-    f("describedObject", S::Struct(ids::autoscaling_v2::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[94]),
-    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[94]),
-    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[94]),
+    f("describedObject", S::Struct(ids::autoscaling_v2::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[105]),
+    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[105]),
+    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[105]),
 ];
 pub(super) static OBJECT_METRIC_SOURCE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static OBJECT_METRIC_STATUS: [Field; 3] = [
-    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[94]),
-    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[94]),
-    f("describedObject", S::Struct(ids::autoscaling_v2::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[94]),
+    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[105]),
+    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[105]),
+    f("describedObject", S::Struct(ids::autoscaling_v2::CROSS_VERSION_OBJECT_REFERENCE), 0, &M[105]),
 ];
 pub(super) static OBJECT_METRIC_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static PODS_METRIC_SOURCE: [Field; 2] = [
-    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[94]),
-    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[94]),
+    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[105]),
+    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[105]),
 ];
 pub(super) static PODS_METRIC_SOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static PODS_METRIC_STATUS: [Field; 2] = [
-    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[94]),
-    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[94]),
+    f("metric", S::Struct(ids::autoscaling_v2::METRIC_IDENTIFIER), 0, &M[105]),
+    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[105]),
 ];
 pub(super) static PODS_METRIC_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static RESOURCE_METRIC_SOURCE: [Field; 2] = [
-    f("name", S::String, 0, &M[94]).go("v1.ResourceName"),
-    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[94]),
+    f("name", S::String, 0, &M[105]).go("v1.ResourceName"),
+    f("target", S::Struct(ids::autoscaling_v2::METRIC_TARGET), 0, &M[105]),
 ];
 pub(super) static RESOURCE_METRIC_SOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static RESOURCE_METRIC_STATUS: [Field; 2] = [
-    f("name", S::String, 0, &M[94]).go("v1.ResourceName"),
-    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[94]),
+    f("name", S::String, 0, &M[105]).go("v1.ResourceName"),
+    f("current", S::Struct(ids::autoscaling_v2::METRIC_VALUE_STATUS), 0, &M[105]),
 ];
 pub(super) static RESOURCE_METRIC_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

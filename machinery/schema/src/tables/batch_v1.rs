@@ -6,7 +6,7 @@ pub(super) static CRON_JOB: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::batch_v1::CRON_JOB_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::batch_v1::CRON_JOB_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::batch_v1::CRON_JOB_STATUS), 0, &M[0]),
 ];
 pub(super) static CRON_JOB_PROTO: [Proto; 3] = [
@@ -17,28 +17,28 @@ pub(super) static CRON_JOB_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::batch_v1::CRON_JOB)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::batch_v1::CRON_JOB)), 0, &M[105]),
 ];
 pub(super) static CRON_JOB_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CRON_JOB_SPEC: [Field; 8] = [
-    f("schedule", S::String, 0, &M[94]),
+    f("schedule", S::String, 0, &M[105]),
     f("timeZone", S::String, P | E, &M[0]),
-    f("startingDeadlineSeconds", S::Int64, P | E, &M[5]),
-    f("concurrencyPolicy", S::String, E, &M[11]).go("v1.ConcurrencyPolicy"),
+    f("startingDeadlineSeconds", S::Int64, P | E, &M[6]),
+    f("concurrencyPolicy", S::String, E, &M[12]).go("v1.ConcurrencyPolicy"),
     f("suspend", S::Bool, P | E, &M[0]),
-    f("jobTemplate", S::Struct(ids::batch_v1::JOB_TEMPLATE_SPEC), 0, &M[94]),
-    f("successfulJobsHistoryLimit", S::Int32, P | E, &M[4]),
-    f("failedJobsHistoryLimit", S::Int32, P | E, &M[4]),
+    f("jobTemplate", S::Struct(ids::batch_v1::JOB_TEMPLATE_SPEC), 0, &M[105]),
+    f("successfulJobsHistoryLimit", S::Int32, P | E, &M[5]),
+    f("failedJobsHistoryLimit", S::Int32, P | E, &M[5]),
 ];
 pub(super) static CRON_JOB_SPEC_PROTO: [Proto; 8] = [
     p(1, 0), p(2, 2), p(3, 3), p(4, 4), p(5, 5), p(6, 6), p(7, 7), p(8, 1),
 ];
 
 pub(super) static CRON_JOB_STATUS: [Field; 3] = [
-    f("active", S::List(&S::Struct(ids::core_v1::OBJECT_REFERENCE)), E, &M[67]),
+    f("active", S::List(&S::Struct(ids::core_v1::OBJECT_REFERENCE)), E, &M[72]),
     f("lastScheduleTime", S::Time, P | E, &M[0]),
     f("lastSuccessfulTime", S::Time, P | E, &M[0]),
 ];
@@ -58,8 +58,8 @@ pub(super) static JOB_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static JOB_CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1.JobConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.JobConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastProbeTime", S::Time, 0, &M[0]),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
@@ -73,28 +73,28 @@ pub(super) static JOB_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::batch_v1::JOB)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::batch_v1::JOB)), 0, &M[105]),
 ];
 pub(super) static JOB_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static JOB_SPEC: [Field; 16] = [
-    f("parallelism", S::Int32, P | E, &M[4]),
-    f("completions", S::Int32, P | E, &M[4]),
-    f("activeDeadlineSeconds", S::Int64, P | E, &M[5]),
+    f("parallelism", S::Int32, P | E, &M[5]),
+    f("completions", S::Int32, P | E, &M[5]),
+    f("activeDeadlineSeconds", S::Int64, P | E, &M[6]),
     f("podFailurePolicy", S::Struct(ids::batch_v1::POD_FAILURE_POLICY), P | E, &M[0]),
     f("successPolicy", S::Struct(ids::batch_v1::SUCCESS_POLICY), P | E, &M[0]),
-    f("backoffLimit", S::Int32, P | E, &M[4]),
-    f("backoffLimitPerIndex", S::Int32, P | E, &M[4]),
-    f("maxFailedIndexes", S::Int32, P | E, &M[4]),
+    f("backoffLimit", S::Int32, P | E, &M[5]),
+    f("backoffLimitPerIndex", S::Int32, P | E, &M[5]),
+    f("maxFailedIndexes", S::Int32, P | E, &M[5]),
     f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("manualSelector", S::Bool, P | E, &M[0]),
-    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[94]),
-    f("ttlSecondsAfterFinished", S::Int32, P | E, &M[4]),
-    f("completionMode", S::String, P | E, &M[38]).go("v1.CompletionMode"),
+    f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), 0, &M[105]),
+    f("ttlSecondsAfterFinished", S::Int32, P | E, &M[5]),
+    f("completionMode", S::String, P | E, &M[40]).go("v1.CompletionMode"),
     f("suspend", S::Bool, P | E, &M[0]),
-    f("podReplacementPolicy", S::String, P | E, &M[31]).go("v1.PodReplacementPolicy"),
+    f("podReplacementPolicy", S::String, P | E, &M[33]).go("v1.PodReplacementPolicy"),
     f("managedBy", S::String, P | E, &M[0]),
 ];
 pub(super) static JOB_SPEC_PROTO: [Proto; 16] = [
@@ -103,17 +103,17 @@ pub(super) static JOB_SPEC_PROTO: [Proto; 16] = [
 ];
 
 pub(super) static JOB_STATUS: [Field; 11] = [
-    f("conditions", S::List(&S::Struct(ids::batch_v1::JOB_CONDITION)), E, &M[90]),
+    f("conditions", S::List(&S::Struct(ids::batch_v1::JOB_CONDITION)), E, &M[101]),
     f("startTime", S::Time, P | E, &M[0]),
     f("completionTime", S::Time, P | E, &M[0]),
-    f("active", S::Int32, E, &M[4]),
-    f("succeeded", S::Int32, E, &M[4]),
-    f("failed", S::Int32, E, &M[4]),
-    f("terminating", S::Int32, P | E, &M[4]),
+    f("active", S::Int32, E, &M[5]),
+    f("succeeded", S::Int32, E, &M[5]),
+    f("failed", S::Int32, E, &M[5]),
+    f("terminating", S::Int32, P | E, &M[5]),
     f("completedIndexes", S::String, E, &M[0]),
     f("failedIndexes", S::String, P | E, &M[0]),
     f("uncountedTerminatedPods", S::Struct(ids::batch_v1::UNCOUNTED_TERMINATED_PODS), P | E, &M[0]),
-    f("ready", S::Int32, P | E, &M[4]),
+    f("ready", S::Int32, P | E, &M[5]),
 ];
 pub(super) static JOB_STATUS_PROTO: [Proto; 11] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 7), p(8, 9), p(9, 10), p(10, 8), p(11, 6),
@@ -128,7 +128,7 @@ pub(super) static JOB_TEMPLATE_SPEC_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static POD_FAILURE_POLICY: [Field; 1] = [
-    f("rules", S::List(&S::Struct(ids::batch_v1::POD_FAILURE_POLICY_RULE)), 0, &M[114]),
+    f("rules", S::List(&S::Struct(ids::batch_v1::POD_FAILURE_POLICY_RULE)), 0, &M[125]),
 ];
 pub(super) static POD_FAILURE_POLICY_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -136,15 +136,15 @@ pub(super) static POD_FAILURE_POLICY_PROTO: [Proto; 1] = [
 
 pub(super) static POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT: [Field; 3] = [
     f("containerName", S::String, P | E, &M[0]),
-    f("operator", S::String, 0, &M[107]).go("v1.PodFailurePolicyOnExitCodesOperator"),
-    f("values", S::List(&S::Int32), 0, &M[116]),
+    f("operator", S::String, 0, &M[118]).go("v1.PodFailurePolicyOnExitCodesOperator"),
+    f("values", S::List(&S::Int32), 0, &M[127]),
 ];
 pub(super) static POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN: [Field; 2] = [
-    f("type", S::String, 0, &M[94]).go("v1.PodConditionType"),
+    f("type", S::String, 0, &M[105]).go("v1.PodConditionType"),
     f("status", S::String, 0, &M[0]).go("v1.ConditionStatus"),
 ];
 pub(super) static POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN_PROTO: [Proto; 2] = [
@@ -152,16 +152,16 @@ pub(super) static POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN_PROTO: [Proto; 2]
 ];
 
 pub(super) static POD_FAILURE_POLICY_RULE: [Field; 3] = [
-    f("action", S::String, 0, &M[100]).go("v1.PodFailurePolicyAction"),
+    f("action", S::String, 0, &M[111]).go("v1.PodFailurePolicyAction"),
     f("onExitCodes", S::Struct(ids::batch_v1::POD_FAILURE_POLICY_ON_EXIT_CODES_REQUIREMENT), P | E, &M[0]),
-    f("onPodConditions", S::List(&S::Struct(ids::batch_v1::POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN)), E, &M[67]),
+    f("onPodConditions", S::List(&S::Struct(ids::batch_v1::POD_FAILURE_POLICY_ON_POD_CONDITIONS_PATTERN)), E, &M[72]),
 ];
 pub(super) static POD_FAILURE_POLICY_RULE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static SUCCESS_POLICY: [Field; 1] = [
-    f("rules", S::List(&S::Struct(ids::batch_v1::SUCCESS_POLICY_RULE)), 0, &M[114]),
+    f("rules", S::List(&S::Struct(ids::batch_v1::SUCCESS_POLICY_RULE)), 0, &M[125]),
 ];
 pub(super) static SUCCESS_POLICY_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -169,15 +169,15 @@ pub(super) static SUCCESS_POLICY_PROTO: [Proto; 1] = [
 
 pub(super) static SUCCESS_POLICY_RULE: [Field; 2] = [
     f("succeededIndexes", S::String, P | E, &M[0]),
-    f("succeededCount", S::Int32, P | E, &M[4]),
+    f("succeededCount", S::Int32, P | E, &M[5]),
 ];
 pub(super) static SUCCESS_POLICY_RULE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static UNCOUNTED_TERMINATED_PODS: [Field; 2] = [
-    f("succeeded", S::List(&S::String), E, &M[78]).go("[]types.UID"),
-    f("failed", S::List(&S::String), E, &M[78]).go("[]types.UID"),
+    f("succeeded", S::List(&S::String), E, &M[89]).go("[]types.UID"),
+    f("failed", S::List(&S::String), E, &M[89]).go("[]types.UID"),
 ];
 pub(super) static UNCOUNTED_TERMINATED_PODS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

@@ -6,7 +6,7 @@ pub(super) static CLUSTER_TRUST_BUNDLE: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::certificates_v1alpha1::CLUSTER_TRUST_BUNDLE_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::certificates_v1alpha1::CLUSTER_TRUST_BUNDLE_SPEC), 0, &M[105]),
 ];
 pub(super) static CLUSTER_TRUST_BUNDLE_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -16,7 +16,7 @@ pub(super) static CLUSTER_TRUST_BUNDLE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::certificates_v1alpha1::CLUSTER_TRUST_BUNDLE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::certificates_v1alpha1::CLUSTER_TRUST_BUNDLE)), 0, &M[105]),
 ];
 pub(super) static CLUSTER_TRUST_BUNDLE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -24,7 +24,7 @@ pub(super) static CLUSTER_TRUST_BUNDLE_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static CLUSTER_TRUST_BUNDLE_SPEC: [Field; 2] = [
     f("signerName", S::String, E, &M[0]),
-    f("trustBundle", S::String, 0, &M[94]),
+    f("trustBundle", S::String, 0, &M[105]),
 ];
 pub(super) static CLUSTER_TRUST_BUNDLE_SPEC_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

@@ -6,7 +6,7 @@ pub(super) static CERTIFICATE_SIGNING_REQUEST: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::certificates_v1beta1::CERTIFICATE_SIGNING_REQUEST_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::certificates_v1beta1::CERTIFICATE_SIGNING_REQUEST_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::certificates_v1beta1::CERTIFICATE_SIGNING_REQUEST_STATUS), 0, &M[0]),
 ];
 pub(super) static CERTIFICATE_SIGNING_REQUEST_PROTO: [Proto; 3] = [
@@ -14,7 +14,7 @@ pub(super) static CERTIFICATE_SIGNING_REQUEST_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static CERTIFICATE_SIGNING_REQUEST_CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1beta1.RequestConditionType"),
+    f("type", S::String, 0, &M[105]).go("v1beta1.RequestConditionType"),
     f("status", S::String, 0, &M[0]).go("v1.ConditionStatus"),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -29,20 +29,20 @@ pub(super) static CERTIFICATE_SIGNING_REQUEST_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::certificates_v1beta1::CERTIFICATE_SIGNING_REQUEST)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::certificates_v1beta1::CERTIFICATE_SIGNING_REQUEST)), 0, &M[105]),
 ];
 pub(super) static CERTIFICATE_SIGNING_REQUEST_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CERTIFICATE_SIGNING_REQUEST_SPEC: [Field; 8] = [
-    f("request", S::Bytes, 0, &M[95]),
+    f("request", S::Bytes, 0, &M[106]),
     f("signerName", S::String, P | E, &M[0]),
-    f("expirationSeconds", S::Int32, P | E, &M[4]),
-    f("usages", S::List(&S::String), E, &M[67]).go("[]v1beta1.KeyUsage"),
+    f("expirationSeconds", S::Int32, P | E, &M[5]),
+    f("usages", S::List(&S::String), E, &M[72]).go("[]v1beta1.KeyUsage"),
     f("username", S::String, E, &M[0]),
     f("uid", S::String, E, &M[0]),
-    f("groups", S::List(&S::String), E, &M[67]),
+    f("groups", S::List(&S::String), E, &M[72]),
     f("extra", S::Map(&S::WrappedList(&S::String)), E, &M[0]).go("map[string]v1beta1.ExtraValue"),
 ];
 pub(super) static CERTIFICATE_SIGNING_REQUEST_SPEC_PROTO: [Proto; 8] = [
@@ -50,8 +50,8 @@ pub(super) static CERTIFICATE_SIGNING_REQUEST_SPEC_PROTO: [Proto; 8] = [
 ];
 
 pub(super) static CERTIFICATE_SIGNING_REQUEST_STATUS: [Field; 2] = [
-    f("conditions", S::List(&S::Struct(ids::certificates_v1beta1::CERTIFICATE_SIGNING_REQUEST_CONDITION)), E, &M[76]),
-    f("certificate", S::Bytes, E, &M[2]),
+    f("conditions", S::List(&S::Struct(ids::certificates_v1beta1::CERTIFICATE_SIGNING_REQUEST_CONDITION)), E, &M[87]),
+    f("certificate", S::Bytes, E, &M[3]),
 ];
 pub(super) static CERTIFICATE_SIGNING_REQUEST_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -61,7 +61,7 @@ pub(super) static CLUSTER_TRUST_BUNDLE: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::certificates_v1beta1::CLUSTER_TRUST_BUNDLE_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::certificates_v1beta1::CLUSTER_TRUST_BUNDLE_SPEC), 0, &M[105]),
 ];
 pub(super) static CLUSTER_TRUST_BUNDLE_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -71,7 +71,7 @@ pub(super) static CLUSTER_TRUST_BUNDLE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::certificates_v1beta1::CLUSTER_TRUST_BUNDLE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::certificates_v1beta1::CLUSTER_TRUST_BUNDLE)), 0, &M[105]),
 ];
 pub(super) static CLUSTER_TRUST_BUNDLE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -79,7 +79,7 @@ pub(super) static CLUSTER_TRUST_BUNDLE_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static CLUSTER_TRUST_BUNDLE_SPEC: [Field; 2] = [
     f("signerName", S::String, E, &M[0]),
-    f("trustBundle", S::String, 0, &M[94]),
+    f("trustBundle", S::String, 0, &M[105]),
 ];
 pub(super) static CLUSTER_TRUST_BUNDLE_SPEC_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -89,7 +89,7 @@ pub(super) static POD_CERTIFICATE_REQUEST: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::certificates_v1beta1::POD_CERTIFICATE_REQUEST_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::certificates_v1beta1::POD_CERTIFICATE_REQUEST_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::certificates_v1beta1::POD_CERTIFICATE_REQUEST_STATUS), 0, &M[0]),
 ];
 pub(super) static POD_CERTIFICATE_REQUEST_PROTO: [Proto; 3] = [
@@ -100,24 +100,24 @@ pub(super) static POD_CERTIFICATE_REQUEST_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::certificates_v1beta1::POD_CERTIFICATE_REQUEST)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::certificates_v1beta1::POD_CERTIFICATE_REQUEST)), 0, &M[105]),
 ];
 pub(super) static POD_CERTIFICATE_REQUEST_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static POD_CERTIFICATE_REQUEST_SPEC: [Field; 12] = [
-    f("signerName", S::String, 0, &M[94]),
-    f("podName", S::String, 0, &M[94]),
-    f("podUID", S::String, 0, &M[94]).go("types.UID"),
-    f("serviceAccountName", S::String, 0, &M[94]),
-    f("serviceAccountUID", S::String, 0, &M[94]).go("types.UID"),
-    f("nodeName", S::String, 0, &M[94]).go("types.NodeName"),
-    f("nodeUID", S::String, 0, &M[94]).go("types.UID"),
-    f("maxExpirationSeconds", S::Int32, P | E, &M[65]),
-    f("pkixPublicKey", S::Bytes, 0, &M[2]),
-    f("proofOfPossession", S::Bytes, 0, &M[2]),
-    f("stubPKCS10Request", S::Bytes, 0, &M[95]),
+    f("signerName", S::String, 0, &M[105]),
+    f("podName", S::String, 0, &M[105]),
+    f("podUID", S::String, 0, &M[105]).go("types.UID"),
+    f("serviceAccountName", S::String, 0, &M[105]),
+    f("serviceAccountUID", S::String, 0, &M[105]).go("types.UID"),
+    f("nodeName", S::String, 0, &M[105]).go("types.NodeName"),
+    f("nodeUID", S::String, 0, &M[105]).go("types.UID"),
+    f("maxExpirationSeconds", S::Int32, P | E, &M[69]),
+    f("pkixPublicKey", S::Bytes, 0, &M[3]),
+    f("proofOfPossession", S::Bytes, 0, &M[3]),
+    f("stubPKCS10Request", S::Bytes, 0, &M[106]),
     f("unverifiedUserAnnotations", S::Map(&S::String), E, &M[0]),
 ];
 pub(super) static POD_CERTIFICATE_REQUEST_SPEC_PROTO: [Proto; 12] = [
@@ -125,7 +125,7 @@ pub(super) static POD_CERTIFICATE_REQUEST_SPEC_PROTO: [Proto; 12] = [
 ];
 
 pub(super) static POD_CERTIFICATE_REQUEST_STATUS: [Field; 5] = [
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
     f("certificateChain", S::String, E, &M[0]),
     f("notBefore", S::Time, P | E, &M[0]),
     f("beginRefreshAt", S::Time, P | E, &M[0]),

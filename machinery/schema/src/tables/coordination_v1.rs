@@ -16,7 +16,7 @@ pub(super) static LEASE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::coordination_v1::LEASE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::coordination_v1::LEASE)), 0, &M[105]),
 ];
 pub(super) static LEASE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -24,10 +24,10 @@ pub(super) static LEASE_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static LEASE_SPEC: [Field; 7] = [
     f("holderIdentity", S::String, P | E, &M[0]),
-    f("leaseDurationSeconds", S::Int32, P | E, &M[4]),
+    f("leaseDurationSeconds", S::Int32, P | E, &M[5]),
     f("acquireTime", S::MicroTime, P | E, &M[0]),
     f("renewTime", S::MicroTime, P | E, &M[0]),
-    f("leaseTransitions", S::Int32, P | E, &M[4]),
+    f("leaseTransitions", S::Int32, P | E, &M[5]),
     f("strategy", S::String, P | E, &M[0]).go("v1.CoordinatedLeaseStrategy"),
     f("preferredHolder", S::String, P | E, &M[0]),
 ];

@@ -6,7 +6,7 @@ pub(super) static LEASE_CANDIDATE: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::coordination_v1alpha2::LEASE_CANDIDATE_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::coordination_v1alpha2::LEASE_CANDIDATE_SPEC), 0, &M[105]),
 ];
 pub(super) static LEASE_CANDIDATE_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -16,19 +16,19 @@ pub(super) static LEASE_CANDIDATE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::coordination_v1alpha2::LEASE_CANDIDATE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::coordination_v1alpha2::LEASE_CANDIDATE)), 0, &M[105]),
 ];
 pub(super) static LEASE_CANDIDATE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static LEASE_CANDIDATE_SPEC: [Field; 6] = [
-    f("leaseName", S::String, 0, &M[94]),
+    f("leaseName", S::String, 0, &M[105]),
     f("pingTime", S::MicroTime, P | E, &M[0]),
     f("renewTime", S::MicroTime, P | E, &M[0]),
-    f("binaryVersion", S::String, 0, &M[94]),
+    f("binaryVersion", S::String, 0, &M[105]),
     f("emulationVersion", S::String, E, &M[0]),
-    f("strategy", S::String, E, &M[94]).go("v1.CoordinatedLeaseStrategy"),
+    f("strategy", S::String, E, &M[105]).go("v1.CoordinatedLeaseStrategy"),
 ];
 pub(super) static LEASE_CANDIDATE_SPEC_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),

@@ -3,9 +3,9 @@
 use super::*;
 
 pub(super) static AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE: [Field; 4] = [
-    f("volumeID", S::String, 0, &M[94]),
+    f("volumeID", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
-    f("partition", S::Int32, E, &M[4]),
+    f("partition", S::Int32, E, &M[5]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static AWS_ELASTIC_BLOCK_STORE_VOLUME_SOURCE_PROTO: [Proto; 4] = [
@@ -22,7 +22,7 @@ pub(super) static AFFINITY_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static APP_ARMOR_PROFILE: [Field; 2] = [
-    f("type", S::String, 0, &M[109]).go("v1.AppArmorProfileType"),
+    f("type", S::String, 0, &M[120]).go("v1.AppArmorProfileType"),
     f("localhostProfile", S::String, P | E, &M[0]),
 ];
 pub(super) static APP_ARMOR_PROFILE_PROTO: [Proto; 2] = [
@@ -30,28 +30,28 @@ pub(super) static APP_ARMOR_PROFILE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static ATTACHED_VOLUME: [Field; 2] = [
-    f("name", S::String, 0, &M[94]).go("v1.UniqueVolumeName"),
-    f("devicePath", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]).go("v1.UniqueVolumeName"),
+    f("devicePath", S::String, 0, &M[105]),
 ];
 pub(super) static ATTACHED_VOLUME_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static AZURE_DISK_VOLUME_SOURCE: [Field; 6] = [
-    f("diskName", S::String, 0, &M[94]),
-    f("diskURI", S::String, 0, &M[94]),
-    f("cachingMode", S::String, P | E, &M[54]).go("v1.AzureDataDiskCachingMode"),
-    f("fsType", S::String, P | E, &M[60]),
-    f("readOnly", S::Bool, P | E, &M[0]),
-    f("kind", S::String, P | E, &M[55]).go("v1.AzureDataDiskKind"),
+    f("diskName", S::String, 0, &M[105]),
+    f("diskURI", S::String, 0, &M[105]),
+    f("cachingMode", S::String, P | E, &M[57]).go("v1.AzureDataDiskCachingMode"),
+    f("fsType", S::String, P | E, &M[63]),
+    f("readOnly", S::Bool, P | E, &M[70]),
+    f("kind", S::String, P | E, &M[58]).go("v1.AzureDataDiskKind"),
 ];
 pub(super) static AZURE_DISK_VOLUME_SOURCE_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
 ];
 
 pub(super) static AZURE_FILE_PERSISTENT_VOLUME_SOURCE: [Field; 4] = [
-    f("secretName", S::String, 0, &M[94]),
-    f("shareName", S::String, 0, &M[94]),
+    f("secretName", S::String, 0, &M[105]),
+    f("shareName", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
     f("secretNamespace", S::String, P, &M[0]),
 ];
@@ -60,8 +60,8 @@ pub(super) static AZURE_FILE_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static AZURE_FILE_VOLUME_SOURCE: [Field; 3] = [
-    f("secretName", S::String, 0, &M[94]),
-    f("shareName", S::String, 0, &M[94]),
+    f("secretName", S::String, 0, &M[105]),
+    f("shareName", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static AZURE_FILE_VOLUME_SOURCE_PROTO: [Proto; 3] = [
@@ -72,15 +72,15 @@ pub(super) static BINDING: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("target", S::Struct(ids::core_v1::OBJECT_REFERENCE), 0, &M[94]),
+    f("target", S::Struct(ids::core_v1::OBJECT_REFERENCE), 0, &M[105]),
 ];
 pub(super) static BINDING_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CSI_PERSISTENT_VOLUME_SOURCE: [Field; 10] = [
-    f("driver", S::String, 0, &M[94]),
-    f("volumeHandle", S::String, 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
+    f("volumeHandle", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
     f("fsType", S::String, E, &M[0]),
     f("volumeAttributes", S::Map(&S::String), E, &M[0]),
@@ -95,7 +95,7 @@ pub(super) static CSI_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 10] = [
 ];
 
 pub(super) static CSI_VOLUME_SOURCE: [Field; 5] = [
-    f("driver", S::String, 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
     f("readOnly", S::Bool, P | E, &M[0]),
     f("fsType", S::String, P | E, &M[0]),
     f("volumeAttributes", S::Map(&S::String), E, &M[0]),
@@ -106,15 +106,15 @@ pub(super) static CSI_VOLUME_SOURCE_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static CAPABILITIES: [Field; 2] = [
-    f("add", S::List(&S::String), E, &M[67]).go("[]v1.Capability"),
-    f("drop", S::List(&S::String), E, &M[67]).go("[]v1.Capability"),
+    f("add", S::List(&S::String), E, &M[72]).go("[]v1.Capability"),
+    f("drop", S::List(&S::String), E, &M[72]).go("[]v1.Capability"),
 ];
 pub(super) static CAPABILITIES_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static CEPH_FS_PERSISTENT_VOLUME_SOURCE: [Field; 6] = [
-    f("monitors", S::List(&S::String), 0, &M[114]),
+    f("monitors", S::List(&S::String), 0, &M[125]),
     f("path", S::String, E, &M[0]),
     f("user", S::String, E, &M[0]),
     f("secretFile", S::String, E, &M[0]),
@@ -126,7 +126,7 @@ pub(super) static CEPH_FS_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 6] = [
 ];
 
 pub(super) static CEPH_FS_VOLUME_SOURCE: [Field; 6] = [
-    f("monitors", S::List(&S::String), 0, &M[114]),
+    f("monitors", S::List(&S::String), 0, &M[125]),
     f("path", S::String, E, &M[0]),
     f("user", S::String, E, &M[0]),
     f("secretFile", S::String, E, &M[0]),
@@ -138,7 +138,7 @@ pub(super) static CEPH_FS_VOLUME_SOURCE_PROTO: [Proto; 6] = [
 ];
 
 pub(super) static CINDER_PERSISTENT_VOLUME_SOURCE: [Field; 4] = [
-    f("volumeID", S::String, 0, &M[94]),
+    f("volumeID", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
     f("secretRef", S::Struct(ids::core_v1::SECRET_REFERENCE), P | E, &M[0]),
@@ -148,7 +148,7 @@ pub(super) static CINDER_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static CINDER_VOLUME_SOURCE: [Field; 4] = [
-    f("volumeID", S::String, 0, &M[94]),
+    f("volumeID", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
     f("secretRef", S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE), P | E, &M[0]),
@@ -158,7 +158,7 @@ pub(super) static CINDER_VOLUME_SOURCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static CLIENT_IP_CONFIG: [Field; 1] = [
-    f("timeoutSeconds", S::Int32, P | E, &M[4]),
+    f("timeoutSeconds", S::Int32, P | E, &M[5]),
 ];
 pub(super) static CLIENT_IP_CONFIG_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -169,15 +169,15 @@ pub(super) static CLUSTER_TRUST_BUNDLE_PROJECTION: [Field; 5] = [
     f("signerName", S::String, P | E, &M[0]),
     f("labelSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("optional", S::Bool, P | E, &M[0]),
-    f("path", S::String, 0, &M[94]),
+    f("path", S::String, 0, &M[105]),
 ];
 pub(super) static CLUSTER_TRUST_BUNDLE_PROJECTION_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 4), p(5, 3),
 ];
 
 pub(super) static COMPONENT_CONDITION: [Field; 4] = [
-    f("type", S::String, 0, &M[94]).go("v1.ComponentConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.ComponentConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("message", S::String, E, &M[0]),
     f("error", S::String, E, &M[0]),
 ];
@@ -189,7 +189,7 @@ pub(super) static COMPONENT_STATUS: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("conditions", S::List(&S::Struct(ids::core_v1::COMPONENT_CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::core_v1::COMPONENT_CONDITION)), E, &M[102]),
 ];
 pub(super) static COMPONENT_STATUS_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -199,7 +199,7 @@ pub(super) static COMPONENT_STATUS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::COMPONENT_STATUS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::COMPONENT_STATUS)), 0, &M[105]),
 ];
 pub(super) static COMPONENT_STATUS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -218,7 +218,7 @@ pub(super) static CONFIG_MAP_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static CONFIG_MAP_ENV_SOURCE: [Field; 2] = [
-    f("name", S::String, E, &M[0]).within("LocalObjectReference"),
+    f("name", S::String, E, &M[53]).within("LocalObjectReference"),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static CONFIG_MAP_ENV_SOURCE_PROTO: [Proto; 2] = [
@@ -226,8 +226,8 @@ pub(super) static CONFIG_MAP_ENV_SOURCE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static CONFIG_MAP_KEY_SELECTOR: [Field; 3] = [
-    f("name", S::String, E, &M[0]).within("LocalObjectReference"),
-    f("key", S::String, 0, &M[94]),
+    f("name", S::String, E, &M[53]).within("LocalObjectReference"),
+    f("key", S::String, 0, &M[105]),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static CONFIG_MAP_KEY_SELECTOR_PROTO: [Proto; 3] = [
@@ -238,26 +238,26 @@ pub(super) static CONFIG_MAP_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::CONFIG_MAP)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::CONFIG_MAP)), 0, &M[105]),
 ];
 pub(super) static CONFIG_MAP_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CONFIG_MAP_NODE_CONFIG_SOURCE: [Field; 5] = [
-    f("namespace", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("namespace", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
     f("uid", S::String, E, &M[0]).go("types.UID"),
     f("resourceVersion", S::String, E, &M[0]),
-    f("kubeletConfigKey", S::String, 0, &M[94]),
+    f("kubeletConfigKey", S::String, 0, &M[105]),
 ];
 pub(super) static CONFIG_MAP_NODE_CONFIG_SOURCE_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
 ];
 
 pub(super) static CONFIG_MAP_PROJECTION: [Field; 3] = [
-    f("name", S::String, E, &M[0]).within("LocalObjectReference"),
-    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[67]),
+    f("name", S::String, E, &M[53]).within("LocalObjectReference"),
+    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[72]),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static CONFIG_MAP_PROJECTION_PROTO: [Proto; 3] = [
@@ -265,9 +265,9 @@ pub(super) static CONFIG_MAP_PROJECTION_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static CONFIG_MAP_VOLUME_SOURCE: [Field; 4] = [
-    f("name", S::String, E, &M[0]).within("LocalObjectReference"),
-    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[67]),
-    f("defaultMode", S::Int32, P | E, &M[4]),
+    f("name", S::String, E, &M[53]).within("LocalObjectReference"),
+    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[72]),
+    f("defaultMode", S::Int32, P | E, &M[5]),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static CONFIG_MAP_VOLUME_SOURCE_PROTO: [Proto; 4] = [
@@ -275,27 +275,27 @@ pub(super) static CONFIG_MAP_VOLUME_SOURCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static CONTAINER: [Field; 25] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("image", S::String, E, &M[0]),
-    f("command", S::List(&S::String), E, &M[67]),
-    f("args", S::List(&S::String), E, &M[67]),
+    f("command", S::List(&S::String), E, &M[72]),
+    f("args", S::List(&S::String), E, &M[72]),
     f("workingDir", S::String, E, &M[0]),
-    f("ports", S::List(&S::Struct(ids::core_v1::CONTAINER_PORT)), E, &M[81]),
-    f("envFrom", S::List(&S::Struct(ids::core_v1::ENV_FROM_SOURCE)), E, &M[67]),
-    f("env", S::List(&S::Struct(ids::core_v1::ENV_VAR)), E, &M[86]),
+    f("ports", S::List(&S::Struct(ids::core_v1::CONTAINER_PORT)), E, &M[92]),
+    f("envFrom", S::List(&S::Struct(ids::core_v1::ENV_FROM_SOURCE)), E, &M[72]),
+    f("env", S::List(&S::Struct(ids::core_v1::ENV_VAR)), E, &M[97]),
     f("resources", S::Struct(ids::core_v1::RESOURCE_REQUIREMENTS), 0, &M[0]),
-    f("resizePolicy", S::List(&S::Struct(ids::core_v1::CONTAINER_RESIZE_POLICY)), E, &M[67]),
+    f("resizePolicy", S::List(&S::Struct(ids::core_v1::CONTAINER_RESIZE_POLICY)), E, &M[72]),
     f("restartPolicy", S::String, P | E, &M[0]).go("v1.ContainerRestartPolicy"),
-    f("restartPolicyRules", S::List(&S::Struct(ids::core_v1::CONTAINER_RESTART_RULE)), E, &M[67]),
-    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT)), E, &M[85]),
-    f("volumeDevices", S::List(&S::Struct(ids::core_v1::VOLUME_DEVICE)), E, &M[82]),
+    f("restartPolicyRules", S::List(&S::Struct(ids::core_v1::CONTAINER_RESTART_RULE)), E, &M[72]),
+    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT)), E, &M[96]),
+    f("volumeDevices", S::List(&S::Struct(ids::core_v1::VOLUME_DEVICE)), E, &M[93]),
     f("livenessProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]),
     f("readinessProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]),
     f("startupProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]),
     f("lifecycle", S::Struct(ids::core_v1::LIFECYCLE), P | E, &M[0]),
     f("terminationMessagePath", S::String, E, &M[0]),
-    f("terminationMessagePolicy", S::String, E, &M[32]).go("v1.TerminationMessagePolicy"),
-    f("imagePullPolicy", S::String, E, &M[12]).go("v1.PullPolicy"),
+    f("terminationMessagePolicy", S::String, E, &M[34]).go("v1.TerminationMessagePolicy"),
+    f("imagePullPolicy", S::String, E, &M[13]).go("v1.PullPolicy"),
     f("securityContext", S::Struct(ids::core_v1::SECURITY_CONTEXT), P | E, &M[0]),
     f("stdin", S::Bool, E, &M[0]),
     f("stdinOnce", S::Bool, E, &M[0]),
@@ -308,17 +308,17 @@ pub(super) static CONTAINER_PROTO: [Proto; 25] = [
 ];
 
 pub(super) static CONTAINER_EXTENDED_RESOURCE_REQUEST: [Field; 3] = [
-    f("containerName", S::String, 0, &M[94]),
-    f("resourceName", S::String, 0, &M[94]),
-    f("requestName", S::String, 0, &M[94]),
+    f("containerName", S::String, 0, &M[105]),
+    f("resourceName", S::String, 0, &M[105]),
+    f("requestName", S::String, 0, &M[105]),
 ];
 pub(super) static CONTAINER_EXTENDED_RESOURCE_REQUEST_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static CONTAINER_IMAGE: [Field; 2] = [
-    f("names", S::List(&S::String), 0, &M[67]),
-    f("sizeBytes", S::Int64, E, &M[5]),
+    f("names", S::List(&S::String), 0, &M[72]),
+    f("sizeBytes", S::Int64, E, &M[6]),
 ];
 pub(super) static CONTAINER_IMAGE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -326,9 +326,9 @@ pub(super) static CONTAINER_IMAGE_PROTO: [Proto; 2] = [
 
 pub(super) static CONTAINER_PORT: [Field; 5] = [
     f("name", S::String, E, &M[0]),
-    f("hostPort", S::Int32, E, &M[4]),
-    f("containerPort", S::Int32, 0, &M[96]),
-    f("protocol", S::String, E, &M[56]).go("v1.Protocol"),
+    f("hostPort", S::Int32, E, &M[5]),
+    f("containerPort", S::Int32, 0, &M[107]),
+    f("protocol", S::String, E, &M[59]).go("v1.Protocol"),
     f("hostIP", S::String, E, &M[0]),
 ];
 pub(super) static CONTAINER_PORT_PROTO: [Proto; 5] = [
@@ -336,15 +336,15 @@ pub(super) static CONTAINER_PORT_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static CONTAINER_RESIZE_POLICY: [Field; 2] = [
-    f("resourceName", S::String, 0, &M[94]).go("v1.ResourceName"),
-    f("restartPolicy", S::String, 0, &M[94]).go("v1.ResourceResizeRestartPolicy"),
+    f("resourceName", S::String, 0, &M[105]).go("v1.ResourceName"),
+    f("restartPolicy", S::String, 0, &M[105]).go("v1.ResourceResizeRestartPolicy"),
 ];
 pub(super) static CONTAINER_RESIZE_POLICY_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static CONTAINER_RESTART_RULE: [Field; 2] = [
-    f("action", S::String, E, &M[94]).go("v1.ContainerRestartRuleAction"),
+    f("action", S::String, E, &M[105]).go("v1.ContainerRestartRuleAction"),
     f("exitCodes", S::Struct(ids::core_v1::CONTAINER_RESTART_RULE_ON_EXIT_CODES), P | E, &M[0]),
 ];
 pub(super) static CONTAINER_RESTART_RULE_PROTO: [Proto; 2] = [
@@ -352,8 +352,8 @@ pub(super) static CONTAINER_RESTART_RULE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static CONTAINER_RESTART_RULE_ON_EXIT_CODES: [Field; 2] = [
-    f("operator", S::String, E, &M[94]).go("v1.ContainerRestartRuleOnExitCodesOperator"),
-    f("values", S::List(&S::Int32), E, &M[78]),
+    f("operator", S::String, E, &M[105]).go("v1.ContainerRestartRuleOnExitCodesOperator"),
+    f("values", S::List(&S::Int32), E, &M[89]),
 ];
 pub(super) static CONTAINER_RESTART_RULE_ON_EXIT_CODES_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -376,8 +376,8 @@ pub(super) static CONTAINER_STATE_RUNNING_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static CONTAINER_STATE_TERMINATED: [Field; 7] = [
-    f("exitCode", S::Int32, 0, &M[96]),
-    f("signal", S::Int32, E, &M[4]),
+    f("exitCode", S::Int32, 0, &M[107]),
+    f("signal", S::Int32, E, &M[5]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
     f("startedAt", S::Time, 0, &M[0]),
@@ -397,21 +397,21 @@ pub(super) static CONTAINER_STATE_WAITING_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static CONTAINER_STATUS: [Field; 15] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("state", S::Struct(ids::core_v1::CONTAINER_STATE), 0, &M[0]),
     f("lastState", S::Struct(ids::core_v1::CONTAINER_STATE), 0, &M[0]),
-    f("ready", S::Bool, 0, &M[94]),
-    f("restartCount", S::Int32, 0, &M[96]),
-    f("image", S::String, 0, &M[94]),
-    f("imageID", S::String, 0, &M[94]),
+    f("ready", S::Bool, 0, &M[105]),
+    f("restartCount", S::Int32, 0, &M[107]),
+    f("image", S::String, 0, &M[105]),
+    f("imageID", S::String, 0, &M[105]),
     f("containerID", S::String, E, &M[0]),
     f("started", S::Bool, P | E, &M[0]),
     f("allocatedResources", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
     f("resources", S::Struct(ids::core_v1::RESOURCE_REQUIREMENTS), P | E, &M[0]),
-    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT_STATUS)), E, &M[85]),
+    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT_STATUS)), E, &M[96]),
     f("user", S::Struct(ids::core_v1::CONTAINER_USER), P | E, &M[0]),
-    f("allocatedResourcesStatus", S::List(&S::Struct(ids::core_v1::RESOURCE_STATUS)), E, &M[86]),
-    f("stopSignal", S::String, P | E, &M[50]).go("v1.Signal"),
+    f("allocatedResourcesStatus", S::List(&S::Struct(ids::core_v1::RESOURCE_STATUS)), E, &M[97]),
+    f("stopSignal", S::String, P | E, &M[52]).go("v1.Signal"),
 ];
 pub(super) static CONTAINER_STATUS_PROTO: [Proto; 15] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7), p(9, 8), p(10, 9), p(11, 10), p(12, 11),
@@ -426,32 +426,32 @@ pub(super) static CONTAINER_USER_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static DAEMON_ENDPOINT: [Field; 1] = [
-    f("Port", S::Int32, 0, &M[96]),
+    f("Port", S::Int32, 0, &M[107]),
 ];
 pub(super) static DAEMON_ENDPOINT_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static DOWNWARD_API_PROJECTION: [Field; 1] = [
-    f("items", S::List(&S::Struct(ids::core_v1::DOWNWARD_API_VOLUME_FILE)), E, &M[67]),
+    f("items", S::List(&S::Struct(ids::core_v1::DOWNWARD_API_VOLUME_FILE)), E, &M[72]),
 ];
 pub(super) static DOWNWARD_API_PROJECTION_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static DOWNWARD_API_VOLUME_FILE: [Field; 4] = [
-    f("path", S::String, 0, &M[94]),
+    f("path", S::String, 0, &M[105]),
     f("fieldRef", S::Struct(ids::core_v1::OBJECT_FIELD_SELECTOR), P | E, &M[0]),
     f("resourceFieldRef", S::Struct(ids::core_v1::RESOURCE_FIELD_SELECTOR), P | E, &M[0]),
-    f("mode", S::Int32, P | E, &M[4]),
+    f("mode", S::Int32, P | E, &M[5]),
 ];
 pub(super) static DOWNWARD_API_VOLUME_FILE_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static DOWNWARD_API_VOLUME_SOURCE: [Field; 2] = [
-    f("items", S::List(&S::Struct(ids::core_v1::DOWNWARD_API_VOLUME_FILE)), E, &M[67]),
-    f("defaultMode", S::Int32, P | E, &M[4]),
+    f("items", S::List(&S::Struct(ids::core_v1::DOWNWARD_API_VOLUME_FILE)), E, &M[72]),
+    f("defaultMode", S::Int32, P | E, &M[5]),
 ];
 pub(super) static DOWNWARD_API_VOLUME_SOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -466,7 +466,7 @@ pub(super) static EMPTY_DIR_VOLUME_SOURCE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static ENDPOINT_ADDRESS: [Field; 4] = [
-    f("ip", S::String, 0, &M[94]),
+    f("ip", S::String, 0, &M[105]),
     f("hostname", S::String, E, &M[0]),
     f("nodeName", S::String, P | E, &M[0]),
     f("targetRef", S::Struct(ids::core_v1::OBJECT_REFERENCE), P | E, &M[0]),
@@ -477,8 +477,8 @@ pub(super) static ENDPOINT_ADDRESS_PROTO: [Proto; 4] = [
 
 pub(super) static ENDPOINT_PORT: [Field; 4] = [
     f("name", S::String, E, &M[0]),
-    f("port", S::Int32, 0, &M[96]),
-    f("protocol", S::String, E, &M[49]).go("v1.Protocol"),
+    f("port", S::Int32, 0, &M[107]),
+    f("protocol", S::String, E, &M[51]).go("v1.Protocol"),
     f("appProtocol", S::String, P | E, &M[0]),
 ];
 pub(super) static ENDPOINT_PORT_PROTO: [Proto; 4] = [
@@ -486,9 +486,9 @@ pub(super) static ENDPOINT_PORT_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static ENDPOINT_SUBSET: [Field; 3] = [
-    f("addresses", S::List(&S::Struct(ids::core_v1::ENDPOINT_ADDRESS)), E, &M[67]),
-    f("notReadyAddresses", S::List(&S::Struct(ids::core_v1::ENDPOINT_ADDRESS)), E, &M[67]),
-    f("ports", S::List(&S::Struct(ids::core_v1::ENDPOINT_PORT)), E, &M[67]),
+    f("addresses", S::List(&S::Struct(ids::core_v1::ENDPOINT_ADDRESS)), E, &M[72]),
+    f("notReadyAddresses", S::List(&S::Struct(ids::core_v1::ENDPOINT_ADDRESS)), E, &M[72]),
+    f("ports", S::List(&S::Struct(ids::core_v1::ENDPOINT_PORT)), E, &M[72]),
 ];
 pub(super) static ENDPOINT_SUBSET_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -498,7 +498,7 @@ pub(super) static ENDPOINTS: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("subsets", S::List(&S::Struct(ids::core_v1::ENDPOINT_SUBSET)), E, &M[67]),
+    f("subsets", S::List(&S::Struct(ids::core_v1::ENDPOINT_SUBSET)), E, &M[72]),
 ];
 pub(super) static ENDPOINTS_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -508,7 +508,7 @@ pub(super) static ENDPOINTS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::ENDPOINTS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::ENDPOINTS)), 0, &M[105]),
 ];
 pub(super) static ENDPOINTS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -524,7 +524,7 @@ pub(super) static ENV_FROM_SOURCE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static ENV_VAR: [Field; 3] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("value", S::String, E, &M[0]),
     f("valueFrom", S::Struct(ids::core_v1::ENV_VAR_SOURCE), P | E, &M[0]),
 ];
@@ -544,27 +544,27 @@ pub(super) static ENV_VAR_SOURCE_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static EPHEMERAL_CONTAINER: [Field; 26] = [
-    f("name", S::String, 0, &M[94]).within("EphemeralContainerCommon"),
+    f("name", S::String, 0, &M[105]).within("EphemeralContainerCommon"),
     f("image", S::String, E, &M[0]).within("EphemeralContainerCommon"),
-    f("command", S::List(&S::String), E, &M[67]).within("EphemeralContainerCommon"),
-    f("args", S::List(&S::String), E, &M[67]).within("EphemeralContainerCommon"),
+    f("command", S::List(&S::String), E, &M[72]).within("EphemeralContainerCommon"),
+    f("args", S::List(&S::String), E, &M[72]).within("EphemeralContainerCommon"),
     f("workingDir", S::String, E, &M[0]).within("EphemeralContainerCommon"),
-    f("ports", S::List(&S::Struct(ids::core_v1::CONTAINER_PORT)), E, &M[81]).within("EphemeralContainerCommon"),
-    f("envFrom", S::List(&S::Struct(ids::core_v1::ENV_FROM_SOURCE)), E, &M[67]).within("EphemeralContainerCommon"),
-    f("env", S::List(&S::Struct(ids::core_v1::ENV_VAR)), E, &M[86]).within("EphemeralContainerCommon"),
+    f("ports", S::List(&S::Struct(ids::core_v1::CONTAINER_PORT)), E, &M[92]).within("EphemeralContainerCommon"),
+    f("envFrom", S::List(&S::Struct(ids::core_v1::ENV_FROM_SOURCE)), E, &M[72]).within("EphemeralContainerCommon"),
+    f("env", S::List(&S::Struct(ids::core_v1::ENV_VAR)), E, &M[97]).within("EphemeralContainerCommon"),
     f("resources", S::Struct(ids::core_v1::RESOURCE_REQUIREMENTS), 0, &M[0]).within("EphemeralContainerCommon"),
-    f("resizePolicy", S::List(&S::Struct(ids::core_v1::CONTAINER_RESIZE_POLICY)), E, &M[67]).within("EphemeralContainerCommon"),
+    f("resizePolicy", S::List(&S::Struct(ids::core_v1::CONTAINER_RESIZE_POLICY)), E, &M[72]).within("EphemeralContainerCommon"),
     f("restartPolicy", S::String, P | E, &M[0]).within("EphemeralContainerCommon").go("v1.ContainerRestartPolicy"),
-    f("restartPolicyRules", S::List(&S::Struct(ids::core_v1::CONTAINER_RESTART_RULE)), E, &M[67]).within("EphemeralContainerCommon"),
-    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT)), E, &M[85]).within("EphemeralContainerCommon"),
-    f("volumeDevices", S::List(&S::Struct(ids::core_v1::VOLUME_DEVICE)), E, &M[82]).within("EphemeralContainerCommon"),
+    f("restartPolicyRules", S::List(&S::Struct(ids::core_v1::CONTAINER_RESTART_RULE)), E, &M[72]).within("EphemeralContainerCommon"),
+    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT)), E, &M[96]).within("EphemeralContainerCommon"),
+    f("volumeDevices", S::List(&S::Struct(ids::core_v1::VOLUME_DEVICE)), E, &M[93]).within("EphemeralContainerCommon"),
     f("livenessProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]).within("EphemeralContainerCommon"),
     f("readinessProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]).within("EphemeralContainerCommon"),
     f("startupProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]).within("EphemeralContainerCommon"),
     f("lifecycle", S::Struct(ids::core_v1::LIFECYCLE), P | E, &M[0]).within("EphemeralContainerCommon"),
     f("terminationMessagePath", S::String, E, &M[0]).within("EphemeralContainerCommon"),
-    f("terminationMessagePolicy", S::String, E, &M[32]).within("EphemeralContainerCommon").go("v1.TerminationMessagePolicy"),
-    f("imagePullPolicy", S::String, E, &M[12]).within("EphemeralContainerCommon").go("v1.PullPolicy"),
+    f("terminationMessagePolicy", S::String, E, &M[34]).within("EphemeralContainerCommon").go("v1.TerminationMessagePolicy"),
+    f("imagePullPolicy", S::String, E, &M[13]).within("EphemeralContainerCommon").go("v1.PullPolicy"),
     f("securityContext", S::Struct(ids::core_v1::SECURITY_CONTEXT), P | E, &M[0]).within("EphemeralContainerCommon"),
     f("stdin", S::Bool, E, &M[0]).within("EphemeralContainerCommon"),
     f("stdinOnce", S::Bool, E, &M[0]).within("EphemeralContainerCommon"),
@@ -577,27 +577,27 @@ pub(super) static EPHEMERAL_CONTAINER_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static EPHEMERAL_CONTAINER_COMMON: [Field; 25] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("image", S::String, E, &M[0]),
-    f("command", S::List(&S::String), E, &M[67]),
-    f("args", S::List(&S::String), E, &M[67]),
+    f("command", S::List(&S::String), E, &M[72]),
+    f("args", S::List(&S::String), E, &M[72]),
     f("workingDir", S::String, E, &M[0]),
-    f("ports", S::List(&S::Struct(ids::core_v1::CONTAINER_PORT)), E, &M[81]),
-    f("envFrom", S::List(&S::Struct(ids::core_v1::ENV_FROM_SOURCE)), E, &M[67]),
-    f("env", S::List(&S::Struct(ids::core_v1::ENV_VAR)), E, &M[86]),
+    f("ports", S::List(&S::Struct(ids::core_v1::CONTAINER_PORT)), E, &M[92]),
+    f("envFrom", S::List(&S::Struct(ids::core_v1::ENV_FROM_SOURCE)), E, &M[72]),
+    f("env", S::List(&S::Struct(ids::core_v1::ENV_VAR)), E, &M[97]),
     f("resources", S::Struct(ids::core_v1::RESOURCE_REQUIREMENTS), 0, &M[0]),
-    f("resizePolicy", S::List(&S::Struct(ids::core_v1::CONTAINER_RESIZE_POLICY)), E, &M[67]),
+    f("resizePolicy", S::List(&S::Struct(ids::core_v1::CONTAINER_RESIZE_POLICY)), E, &M[72]),
     f("restartPolicy", S::String, P | E, &M[0]).go("v1.ContainerRestartPolicy"),
-    f("restartPolicyRules", S::List(&S::Struct(ids::core_v1::CONTAINER_RESTART_RULE)), E, &M[67]),
-    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT)), E, &M[85]),
-    f("volumeDevices", S::List(&S::Struct(ids::core_v1::VOLUME_DEVICE)), E, &M[82]),
+    f("restartPolicyRules", S::List(&S::Struct(ids::core_v1::CONTAINER_RESTART_RULE)), E, &M[72]),
+    f("volumeMounts", S::List(&S::Struct(ids::core_v1::VOLUME_MOUNT)), E, &M[96]),
+    f("volumeDevices", S::List(&S::Struct(ids::core_v1::VOLUME_DEVICE)), E, &M[93]),
     f("livenessProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]),
     f("readinessProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]),
     f("startupProbe", S::Struct(ids::core_v1::PROBE), P | E, &M[0]),
     f("lifecycle", S::Struct(ids::core_v1::LIFECYCLE), P | E, &M[0]),
     f("terminationMessagePath", S::String, E, &M[0]),
-    f("terminationMessagePolicy", S::String, E, &M[32]).go("v1.TerminationMessagePolicy"),
-    f("imagePullPolicy", S::String, E, &M[12]).go("v1.PullPolicy"),
+    f("terminationMessagePolicy", S::String, E, &M[34]).go("v1.TerminationMessagePolicy"),
+    f("imagePullPolicy", S::String, E, &M[13]).go("v1.PullPolicy"),
     f("securityContext", S::Struct(ids::core_v1::SECURITY_CONTEXT), P | E, &M[0]),
     f("stdin", S::Bool, E, &M[0]),
     f("stdinOnce", S::Bool, E, &M[0]),
@@ -619,14 +619,14 @@ pub(super) static EPHEMERAL_VOLUME_SOURCE_PROTO: [Proto; 1] = [
 pub(super) static EVENT: [Field; 17] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[94]),
-    f("involvedObject", S::Struct(ids::core_v1::OBJECT_REFERENCE), 0, &M[94]),
+    f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[105]),
+    f("involvedObject", S::Struct(ids::core_v1::OBJECT_REFERENCE), 0, &M[105]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
     f("source", S::Struct(ids::core_v1::EVENT_SOURCE), 0, &M[0]),
     f("firstTimestamp", S::Time, 0, &M[0]),
     f("lastTimestamp", S::Time, 0, &M[0]),
-    f("count", S::Int32, E, &M[4]),
+    f("count", S::Int32, E, &M[5]),
     f("type", S::String, E, &M[0]),
     f("eventTime", S::MicroTime, 0, &M[0]),
     f("series", S::Struct(ids::core_v1::EVENT_SERIES), P | E, &M[0]),
@@ -644,14 +644,14 @@ pub(super) static EVENT_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::EVENT)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::EVENT)), 0, &M[105]),
 ];
 pub(super) static EVENT_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static EVENT_SERIES: [Field; 2] = [
-    f("count", S::Int32, E, &M[4]),
+    f("count", S::Int32, E, &M[5]),
     f("lastObservedTime", S::MicroTime, 0, &M[0]),
 ];
 pub(super) static EVENT_SERIES_PROTO: [Proto; 2] = [
@@ -667,35 +667,35 @@ pub(super) static EVENT_SOURCE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static EXEC_ACTION: [Field; 1] = [
-    f("command", S::List(&S::String), E, &M[67]),
+    f("command", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static EXEC_ACTION_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static FC_VOLUME_SOURCE: [Field; 5] = [
-    f("targetWWNs", S::List(&S::String), E, &M[67]),
-    f("lun", S::Int32, P | E, &M[4]),
+    f("targetWWNs", S::List(&S::String), E, &M[72]),
+    f("lun", S::Int32, P | E, &M[5]),
     f("fsType", S::String, E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
-    f("wwids", S::List(&S::String), E, &M[67]),
+    f("wwids", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static FC_VOLUME_SOURCE_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
 ];
 
 pub(super) static FILE_KEY_SELECTOR: [Field; 4] = [
-    f("volumeName", S::String, 0, &M[94]),
-    f("path", S::String, 0, &M[94]),
-    f("key", S::String, 0, &M[94]),
-    f("optional", S::Bool, P | E, &M[0]),
+    f("volumeName", S::String, 0, &M[105]),
+    f("path", S::String, 0, &M[105]),
+    f("key", S::String, 0, &M[105]),
+    f("optional", S::Bool, P | E, &M[70]),
 ];
 pub(super) static FILE_KEY_SELECTOR_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static FLEX_PERSISTENT_VOLUME_SOURCE: [Field; 5] = [
-    f("driver", S::String, 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
     f("secretRef", S::Struct(ids::core_v1::SECRET_REFERENCE), P | E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
@@ -706,7 +706,7 @@ pub(super) static FLEX_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static FLEX_VOLUME_SOURCE: [Field; 5] = [
-    f("driver", S::String, 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
     f("secretRef", S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE), P | E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
@@ -725,9 +725,9 @@ pub(super) static FLOCKER_VOLUME_SOURCE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static GCE_PERSISTENT_DISK_VOLUME_SOURCE: [Field; 4] = [
-    f("pdName", S::String, 0, &M[94]),
+    f("pdName", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
-    f("partition", S::Int32, E, &M[4]),
+    f("partition", S::Int32, E, &M[5]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static GCE_PERSISTENT_DISK_VOLUME_SOURCE_PROTO: [Proto; 4] = [
@@ -735,15 +735,15 @@ pub(super) static GCE_PERSISTENT_DISK_VOLUME_SOURCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static GRPC_ACTION: [Field; 2] = [
-    f("port", S::Int32, 0, &M[96]),
-    f("service", S::String, P, &M[0]),
+    f("port", S::Int32, 0, &M[107]),
+    f("service", S::String, P, &M[53]),
 ];
 pub(super) static GRPC_ACTION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static GIT_REPO_VOLUME_SOURCE: [Field; 3] = [
-    f("repository", S::String, 0, &M[94]),
+    f("repository", S::String, 0, &M[105]),
     f("revision", S::String, E, &M[0]),
     f("directory", S::String, E, &M[0]),
 ];
@@ -752,8 +752,8 @@ pub(super) static GIT_REPO_VOLUME_SOURCE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static GLUSTERFS_PERSISTENT_VOLUME_SOURCE: [Field; 4] = [
-    f("endpoints", S::String, 0, &M[94]),
-    f("path", S::String, 0, &M[94]),
+    f("endpoints", S::String, 0, &M[105]),
+    f("path", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
     f("endpointsNamespace", S::String, P | E, &M[0]),
 ];
@@ -762,8 +762,8 @@ pub(super) static GLUSTERFS_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static GLUSTERFS_VOLUME_SOURCE: [Field; 3] = [
-    f("endpoints", S::String, 0, &M[94]),
-    f("path", S::String, 0, &M[94]),
+    f("endpoints", S::String, 0, &M[105]),
+    f("path", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static GLUSTERFS_VOLUME_SOURCE_PROTO: [Proto; 3] = [
@@ -772,54 +772,54 @@ pub(super) static GLUSTERFS_VOLUME_SOURCE_PROTO: [Proto; 3] = [
 
 pub(super) static HTTP_GET_ACTION: [Field; 5] = [
     f("path", S::String, E, &M[0]),
-    f("port", S::IntOrString, 0, &M[94]),
+    f("port", S::IntOrString, 0, &M[105]),
     f("host", S::String, E, &M[0]),
-    f("scheme", S::String, E, &M[34]).go("v1.URIScheme"),
-    f("httpHeaders", S::List(&S::Struct(ids::core_v1::HTTP_HEADER)), E, &M[67]),
+    f("scheme", S::String, E, &M[36]).go("v1.URIScheme"),
+    f("httpHeaders", S::List(&S::Struct(ids::core_v1::HTTP_HEADER)), E, &M[72]),
 ];
 pub(super) static HTTP_GET_ACTION_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
 ];
 
 pub(super) static HTTP_HEADER: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("value", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("value", S::String, 0, &M[105]),
 ];
 pub(super) static HTTP_HEADER_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static HOST_ALIAS: [Field; 2] = [
-    f("ip", S::String, 0, &M[94]),
-    f("hostnames", S::List(&S::String), E, &M[67]),
+    f("ip", S::String, 0, &M[105]),
+    f("hostnames", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static HOST_ALIAS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static HOST_IP: [Field; 1] = [
-    f("ip", S::String, 0, &M[94]),
+    f("ip", S::String, 0, &M[105]),
 ];
 pub(super) static HOST_IP_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static HOST_PATH_VOLUME_SOURCE: [Field; 2] = [
-    f("path", S::String, 0, &M[94]),
-    f("type", S::String, P | E, &M[6]).go("v1.HostPathType"),
+    f("path", S::String, 0, &M[105]),
+    f("type", S::String, P | E, &M[7]).go("v1.HostPathType"),
 ];
 pub(super) static HOST_PATH_VOLUME_SOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static ISCSI_PERSISTENT_VOLUME_SOURCE: [Field; 11] = [
-    f("targetPortal", S::String, 0, &M[94]),
-    f("iqn", S::String, 0, &M[94]),
-    f("lun", S::Int32, 0, &M[96]),
-    f("iscsiInterface", S::String, E, &M[59]),
+    f("targetPortal", S::String, 0, &M[105]),
+    f("iqn", S::String, 0, &M[105]),
+    f("lun", S::Int32, 0, &M[107]),
+    f("iscsiInterface", S::String, E, &M[62]),
     f("fsType", S::String, E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
-    f("portals", S::List(&S::String), E, &M[67]),
+    f("portals", S::List(&S::String), E, &M[72]),
     f("chapAuthDiscovery", S::Bool, E, &M[0]),
     f("chapAuthSession", S::Bool, E, &M[0]),
     f("secretRef", S::Struct(ids::core_v1::SECRET_REFERENCE), P | E, &M[0]),
@@ -830,13 +830,13 @@ pub(super) static ISCSI_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 11] = [
 ];
 
 pub(super) static ISCSI_VOLUME_SOURCE: [Field; 11] = [
-    f("targetPortal", S::String, 0, &M[94]),
-    f("iqn", S::String, 0, &M[94]),
-    f("lun", S::Int32, 0, &M[96]),
-    f("iscsiInterface", S::String, E, &M[59]),
+    f("targetPortal", S::String, 0, &M[105]),
+    f("iqn", S::String, 0, &M[105]),
+    f("lun", S::Int32, 0, &M[107]),
+    f("iscsiInterface", S::String, E, &M[62]),
     f("fsType", S::String, E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
-    f("portals", S::List(&S::String), E, &M[67]),
+    f("portals", S::List(&S::String), E, &M[72]),
     f("chapAuthDiscovery", S::Bool, E, &M[0]),
     f("chapAuthSession", S::Bool, E, &M[0]),
     f("secretRef", S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE), P | E, &M[0]),
@@ -848,23 +848,23 @@ pub(super) static ISCSI_VOLUME_SOURCE_PROTO: [Proto; 11] = [
 
 pub(super) static IMAGE_VOLUME_SOURCE: [Field; 2] = [
     f("reference", S::String, E, &M[0]),
-    f("pullPolicy", S::String, E, &M[12]).go("v1.PullPolicy"),
+    f("pullPolicy", S::String, E, &M[13]).go("v1.PullPolicy"),
 ];
 pub(super) static IMAGE_VOLUME_SOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static IMAGE_VOLUME_STATUS: [Field; 1] = [
-    f("imageRef", S::String, E, &M[94]),
+    f("imageRef", S::String, E, &M[105]),
 ];
 pub(super) static IMAGE_VOLUME_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static KEY_TO_PATH: [Field; 3] = [
-    f("key", S::String, 0, &M[94]),
-    f("path", S::String, 0, &M[94]),
-    f("mode", S::Int32, P | E, &M[4]),
+    f("key", S::String, 0, &M[105]),
+    f("path", S::String, 0, &M[105]),
+    f("mode", S::Int32, P | E, &M[5]),
 ];
 pub(super) static KEY_TO_PATH_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -873,7 +873,7 @@ pub(super) static KEY_TO_PATH_PROTO: [Proto; 3] = [
 pub(super) static LIFECYCLE: [Field; 3] = [
     f("postStart", S::Struct(ids::core_v1::LIFECYCLE_HANDLER), P | E, &M[0]),
     f("preStop", S::Struct(ids::core_v1::LIFECYCLE_HANDLER), P | E, &M[0]),
-    f("stopSignal", S::String, P | E, &M[50]).go("v1.Signal"),
+    f("stopSignal", S::String, P | E, &M[52]).go("v1.Signal"),
 ];
 pub(super) static LIFECYCLE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -900,7 +900,7 @@ pub(super) static LIMIT_RANGE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static LIMIT_RANGE_ITEM: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1.LimitType"),
+    f("type", S::String, 0, &M[105]).go("v1.LimitType"),
     f("max", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
     f("min", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
     f("default", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
@@ -915,23 +915,23 @@ pub(super) static LIMIT_RANGE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::LIMIT_RANGE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::LIMIT_RANGE)), 0, &M[105]),
 ];
 pub(super) static LIMIT_RANGE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static LIMIT_RANGE_SPEC: [Field; 1] = [
-    f("limits", S::List(&S::Struct(ids::core_v1::LIMIT_RANGE_ITEM)), 0, &M[114]),
+    f("limits", S::List(&S::Struct(ids::core_v1::LIMIT_RANGE_ITEM)), 0, &M[125]),
 ];
 pub(super) static LIMIT_RANGE_SPEC_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static LINUX_CONTAINER_USER: [Field; 3] = [
-    f("uid", S::Int64, 0, &M[97]),
-    f("gid", S::Int64, 0, &M[97]),
-    f("supplementalGroups", S::List(&S::Int64), E, &M[67]),
+    f("uid", S::Int64, 0, &M[108]),
+    f("gid", S::Int64, 0, &M[108]),
+    f("supplementalGroups", S::List(&S::Int64), E, &M[72]),
 ];
 pub(super) static LINUX_CONTAINER_USER_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -941,7 +941,7 @@ pub(super) static LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Raw(RawKind::RawExtension)), 0, &M[94]),
+    f("items", S::List(&S::Raw(RawKind::RawExtension)), 0, &M[105]),
 ];
 pub(super) static LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -951,28 +951,28 @@ pub(super) static LOAD_BALANCER_INGRESS: [Field; 4] = [
     f("ip", S::String, E, &M[0]),
     f("hostname", S::String, E, &M[0]),
     f("ipMode", S::String, P | E, &M[0]).go("v1.LoadBalancerIPMode"),
-    f("ports", S::List(&S::Struct(ids::core_v1::PORT_STATUS)), E, &M[67]),
+    f("ports", S::List(&S::Struct(ids::core_v1::PORT_STATUS)), E, &M[72]),
 ];
 pub(super) static LOAD_BALANCER_INGRESS_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static LOAD_BALANCER_STATUS: [Field; 1] = [
-    f("ingress", S::List(&S::Struct(ids::core_v1::LOAD_BALANCER_INGRESS)), E, &M[67]),
+    f("ingress", S::List(&S::Struct(ids::core_v1::LOAD_BALANCER_INGRESS)), E, &M[72]),
 ];
 pub(super) static LOAD_BALANCER_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static LOCAL_OBJECT_REFERENCE: [Field; 1] = [
-    f("name", S::String, E, &M[0]),
+    f("name", S::String, E, &M[53]),
 ];
 pub(super) static LOCAL_OBJECT_REFERENCE_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static LOCAL_VOLUME_SOURCE: [Field; 2] = [
-    f("path", S::String, 0, &M[94]),
+    f("path", S::String, 0, &M[105]),
     f("fsType", S::String, P | E, &M[0]),
 ];
 pub(super) static LOCAL_VOLUME_SOURCE_PROTO: [Proto; 2] = [
@@ -981,15 +981,15 @@ pub(super) static LOCAL_VOLUME_SOURCE_PROTO: [Proto; 2] = [
 
 pub(super) static MODIFY_VOLUME_STATUS: [Field; 2] = [
     f("targetVolumeAttributesClassName", S::String, E, &M[0]),
-    f("status", S::String, 0, &M[108]).go("v1.PersistentVolumeClaimModifyVolumeStatus"),
+    f("status", S::String, 0, &M[119]).go("v1.PersistentVolumeClaimModifyVolumeStatus"),
 ];
 pub(super) static MODIFY_VOLUME_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static NFS_VOLUME_SOURCE: [Field; 3] = [
-    f("server", S::String, 0, &M[94]),
-    f("path", S::String, 0, &M[94]),
+    f("server", S::String, 0, &M[105]),
+    f("path", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static NFS_VOLUME_SOURCE_PROTO: [Proto; 3] = [
@@ -1008,8 +1008,8 @@ pub(super) static NAMESPACE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static NAMESPACE_CONDITION: [Field; 5] = [
-    f("type", S::String, 0, &M[94]).go("v1.NamespaceConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.NamespaceConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -1022,22 +1022,22 @@ pub(super) static NAMESPACE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::NAMESPACE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::NAMESPACE)), 0, &M[105]),
 ];
 pub(super) static NAMESPACE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static NAMESPACE_SPEC: [Field; 1] = [
-    f("finalizers", S::List(&S::String), E, &M[67]).go("[]v1.FinalizerName"),
+    f("finalizers", S::List(&S::String), E, &M[72]).go("[]v1.FinalizerName"),
 ];
 pub(super) static NAMESPACE_SPEC_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static NAMESPACE_STATUS: [Field; 2] = [
-    f("phase", S::String, E, &M[8]).go("v1.NamespacePhase"),
-    f("conditions", S::List(&S::Struct(ids::core_v1::NAMESPACE_CONDITION)), E, &M[91]),
+    f("phase", S::String, E, &M[9]).go("v1.NamespacePhase"),
+    f("conditions", S::List(&S::Struct(ids::core_v1::NAMESPACE_CONDITION)), E, &M[102]),
 ];
 pub(super) static NAMESPACE_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -1055,8 +1055,8 @@ pub(super) static NODE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static NODE_ADDRESS: [Field; 2] = [
-    f("type", S::String, 0, &M[94]).go("v1.NodeAddressType"),
-    f("address", S::String, 0, &M[94]),
+    f("type", S::String, 0, &M[105]).go("v1.NodeAddressType"),
+    f("address", S::String, 0, &M[105]),
 ];
 pub(super) static NODE_ADDRESS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -1064,24 +1064,24 @@ pub(super) static NODE_ADDRESS_PROTO: [Proto; 2] = [
 
 pub(super) static NODE_AFFINITY: [Field; 2] = [
     f("requiredDuringSchedulingIgnoredDuringExecution", S::Struct(ids::core_v1::NODE_SELECTOR), P | E, &M[0]),
-    f("preferredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::PREFERRED_SCHEDULING_TERM)), E, &M[67]),
+    f("preferredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::PREFERRED_SCHEDULING_TERM)), E, &M[72]),
 ];
 pub(super) static NODE_AFFINITY_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS: [Field; 3] = [
-    f("resourceClaimName", S::String, 0, &M[94]),
-    f("containers", S::List(&S::String), E, &M[78]),
-    f("resources", S::Map(&S::Quantity), 0, &M[94]).go("map[v1.ResourceName]resource.Quantity"),
+    f("resourceClaimName", S::String, 0, &M[105]),
+    f("containers", S::List(&S::String), E, &M[89]),
+    f("resources", S::Map(&S::Quantity), 0, &M[105]).go("map[v1.ResourceName]resource.Quantity"),
 ];
 pub(super) static NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static NODE_CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1.NodeConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.NodeConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastHeartbeatTime", S::Time, 0, &M[0]),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
@@ -1126,7 +1126,7 @@ pub(super) static NODE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::NODE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::NODE)), 0, &M[105]),
 ];
 pub(super) static NODE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -1158,24 +1158,24 @@ pub(super) static NODE_RUNTIME_HANDLER_FEATURES_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static NODE_SELECTOR: [Field; 1] = [
-    f("nodeSelectorTerms", S::List(&S::Struct(ids::core_v1::NODE_SELECTOR_TERM)), 0, &M[114]),
+    f("nodeSelectorTerms", S::List(&S::Struct(ids::core_v1::NODE_SELECTOR_TERM)), 0, &M[125]),
 ];
 pub(super) static NODE_SELECTOR_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static NODE_SELECTOR_REQUIREMENT: [Field; 3] = [
-    f("key", S::String, 0, &M[94]),
-    f("operator", S::String, 0, &M[102]).go("v1.NodeSelectorOperator"),
-    f("values", S::List(&S::String), E, &M[67]),
+    f("key", S::String, 0, &M[105]),
+    f("operator", S::String, 0, &M[113]).go("v1.NodeSelectorOperator"),
+    f("values", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static NODE_SELECTOR_REQUIREMENT_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static NODE_SELECTOR_TERM: [Field; 2] = [
-    f("matchExpressions", S::List(&S::Struct(ids::core_v1::NODE_SELECTOR_REQUIREMENT)), E, &M[67]),
-    f("matchFields", S::List(&S::Struct(ids::core_v1::NODE_SELECTOR_REQUIREMENT)), E, &M[67]),
+    f("matchExpressions", S::List(&S::Struct(ids::core_v1::NODE_SELECTOR_REQUIREMENT)), E, &M[72]),
+    f("matchFields", S::List(&S::Struct(ids::core_v1::NODE_SELECTOR_REQUIREMENT)), E, &M[72]),
 ];
 pub(super) static NODE_SELECTOR_TERM_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -1183,10 +1183,10 @@ pub(super) static NODE_SELECTOR_TERM_PROTO: [Proto; 2] = [
 
 pub(super) static NODE_SPEC: [Field; 7] = [
     f("podCIDR", S::String, E, &M[0]),
-    f("podCIDRs", S::List(&S::String), E, &M[80]),
+    f("podCIDRs", S::List(&S::String), E, &M[91]),
     f("providerID", S::String, E, &M[0]),
     f("unschedulable", S::Bool, E, &M[0]),
-    f("taints", S::List(&S::Struct(ids::core_v1::TAINT)), E, &M[67]),
+    f("taints", S::List(&S::Struct(ids::core_v1::TAINT)), E, &M[72]),
     f("configSource", S::Struct(ids::core_v1::NODE_CONFIG_SOURCE), P | E, &M[0]),
     f("externalID", S::String, E, &M[0]),
 ];
@@ -1197,18 +1197,18 @@ pub(super) static NODE_SPEC_PROTO: [Proto; 7] = [
 pub(super) static NODE_STATUS: [Field; 14] = [
     f("capacity", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
     f("allocatable", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
-    f("phase", S::String, E, &M[45]).go("v1.NodePhase"),
-    f("conditions", S::List(&S::Struct(ids::core_v1::NODE_CONDITION)), E, &M[91]),
-    f("addresses", S::List(&S::Struct(ids::core_v1::NODE_ADDRESS)), E, &M[91]),
+    f("phase", S::String, E, &M[47]).go("v1.NodePhase"),
+    f("conditions", S::List(&S::Struct(ids::core_v1::NODE_CONDITION)), E, &M[102]),
+    f("addresses", S::List(&S::Struct(ids::core_v1::NODE_ADDRESS)), E, &M[102]),
     f("daemonEndpoints", S::Struct(ids::core_v1::NODE_DAEMON_ENDPOINTS), 0, &M[0]),
     f("nodeInfo", S::Struct(ids::core_v1::NODE_SYSTEM_INFO), 0, &M[0]),
-    f("images", S::List(&S::Struct(ids::core_v1::CONTAINER_IMAGE)), E, &M[67]),
-    f("volumesInUse", S::List(&S::String), E, &M[67]).go("[]v1.UniqueVolumeName"),
-    f("volumesAttached", S::List(&S::Struct(ids::core_v1::ATTACHED_VOLUME)), E, &M[67]),
+    f("images", S::List(&S::Struct(ids::core_v1::CONTAINER_IMAGE)), E, &M[72]),
+    f("volumesInUse", S::List(&S::String), E, &M[72]).go("[]v1.UniqueVolumeName"),
+    f("volumesAttached", S::List(&S::Struct(ids::core_v1::ATTACHED_VOLUME)), E, &M[72]),
     f("config", S::Struct(ids::core_v1::NODE_CONFIG_STATUS), P | E, &M[0]),
-    f("runtimeHandlers", S::List(&S::Struct(ids::core_v1::NODE_RUNTIME_HANDLER)), E, &M[67]),
+    f("runtimeHandlers", S::List(&S::Struct(ids::core_v1::NODE_RUNTIME_HANDLER)), E, &M[72]),
     f("features", S::Struct(ids::core_v1::NODE_FEATURES), P | E, &M[0]),
-    f("declaredFeatures", S::List(&S::String), E, &M[67]),
+    f("declaredFeatures", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static NODE_STATUS_PROTO: [Proto; 14] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7), p(9, 8), p(10, 9), p(11, 10), p(12, 11),
@@ -1216,23 +1216,23 @@ pub(super) static NODE_STATUS_PROTO: [Proto; 14] = [
 ];
 
 pub(super) static NODE_SWAP_STATUS: [Field; 1] = [
-    f("capacity", S::Int64, P | E, &M[5]),
+    f("capacity", S::Int64, P | E, &M[6]),
 ];
 pub(super) static NODE_SWAP_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static NODE_SYSTEM_INFO: [Field; 11] = [
-    f("machineID", S::String, 0, &M[94]),
-    f("systemUUID", S::String, 0, &M[94]),
-    f("bootID", S::String, 0, &M[94]),
-    f("kernelVersion", S::String, 0, &M[94]),
-    f("osImage", S::String, 0, &M[94]),
-    f("containerRuntimeVersion", S::String, 0, &M[94]),
-    f("kubeletVersion", S::String, 0, &M[94]),
-    f("kubeProxyVersion", S::String, 0, &M[94]),
-    f("operatingSystem", S::String, 0, &M[94]),
-    f("architecture", S::String, 0, &M[94]),
+    f("machineID", S::String, 0, &M[105]),
+    f("systemUUID", S::String, 0, &M[105]),
+    f("bootID", S::String, 0, &M[105]),
+    f("kernelVersion", S::String, 0, &M[105]),
+    f("osImage", S::String, 0, &M[105]),
+    f("containerRuntimeVersion", S::String, 0, &M[105]),
+    f("kubeletVersion", S::String, 0, &M[105]),
+    f("kubeProxyVersion", S::String, 0, &M[105]),
+    f("operatingSystem", S::String, 0, &M[105]),
+    f("architecture", S::String, 0, &M[105]),
     f("swap", S::Struct(ids::core_v1::NODE_SWAP_STATUS), P | E, &M[0]),
 ];
 pub(super) static NODE_SYSTEM_INFO_PROTO: [Proto; 11] = [
@@ -1241,7 +1241,7 @@ pub(super) static NODE_SYSTEM_INFO_PROTO: [Proto; 11] = [
 
 pub(super) static OBJECT_FIELD_SELECTOR: [Field; 2] = [
     f("apiVersion", S::String, E, &M[0]),
-    f("fieldPath", S::String, 0, &M[94]),
+    f("fieldPath", S::String, 0, &M[105]),
 ];
 pub(super) static OBJECT_FIELD_SELECTOR_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -1283,8 +1283,8 @@ pub(super) static PERSISTENT_VOLUME_CLAIM_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static PERSISTENT_VOLUME_CLAIM_CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]).go("v1.PersistentVolumeClaimConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.PersistentVolumeClaimConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastProbeTime", S::Time, 0, &M[0]),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
@@ -1298,19 +1298,19 @@ pub(super) static PERSISTENT_VOLUME_CLAIM_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM)), 0, &M[105]),
 ];
 pub(super) static PERSISTENT_VOLUME_CLAIM_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static PERSISTENT_VOLUME_CLAIM_SPEC: [Field; 9] = [
-    f("accessModes", S::List(&S::String), E, &M[67]).go("[]v1.PersistentVolumeAccessMode"),
+    f("accessModes", S::List(&S::String), E, &M[78]).go("[]v1.PersistentVolumeAccessMode"),
     f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
     f("resources", S::Struct(ids::core_v1::VOLUME_RESOURCE_REQUIREMENTS), 0, &M[0]),
     f("volumeName", S::String, E, &M[0]),
     f("storageClassName", S::String, P | E, &M[0]),
-    f("volumeMode", S::String, P | E, &M[19]).go("v1.PersistentVolumeMode"),
+    f("volumeMode", S::String, P | E, &M[20]).go("v1.PersistentVolumeMode"),
     f("dataSource", S::Struct(ids::core_v1::TYPED_LOCAL_OBJECT_REFERENCE), P | E, &M[0]),
     f("dataSourceRef", S::Struct(ids::core_v1::TYPED_OBJECT_REFERENCE), P | E, &M[0]),
     f("volumeAttributesClassName", S::String, P | E, &M[0]),
@@ -1320,12 +1320,12 @@ pub(super) static PERSISTENT_VOLUME_CLAIM_SPEC_PROTO: [Proto; 9] = [
 ];
 
 pub(super) static PERSISTENT_VOLUME_CLAIM_STATUS: [Field; 8] = [
-    f("phase", S::String, E, &M[20]).go("v1.PersistentVolumeClaimPhase"),
-    f("accessModes", S::List(&S::String), E, &M[67]).go("[]v1.PersistentVolumeAccessMode"),
+    f("phase", S::String, E, &M[21]).go("v1.PersistentVolumeClaimPhase"),
+    f("accessModes", S::List(&S::String), E, &M[78]).go("[]v1.PersistentVolumeAccessMode"),
     f("capacity", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
-    f("conditions", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM_CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM_CONDITION)), E, &M[102]),
     f("allocatedResources", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
-    f("allocatedResourceStatuses", S::Map(&S::String), E, &M[1]).go("map[v1.ResourceName]v1.ClaimResourceStatus"),
+    f("allocatedResourceStatuses", S::Map(&S::String), E, &M[26]).go("map[v1.ResourceName]v1.ClaimResourceStatus"),
     f("currentVolumeAttributesClassName", S::String, P | E, &M[0]),
     f("modifyVolumeStatus", S::Struct(ids::core_v1::MODIFY_VOLUME_STATUS), P | E, &M[0]),
 ];
@@ -1335,14 +1335,14 @@ pub(super) static PERSISTENT_VOLUME_CLAIM_STATUS_PROTO: [Proto; 8] = [
 
 pub(super) static PERSISTENT_VOLUME_CLAIM_TEMPLATE: [Field; 2] = [
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::core_v1::PERSISTENT_VOLUME_CLAIM_SPEC), 0, &M[105]),
 ];
 pub(super) static PERSISTENT_VOLUME_CLAIM_TEMPLATE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static PERSISTENT_VOLUME_CLAIM_VOLUME_SOURCE: [Field; 2] = [
-    f("claimName", S::String, 0, &M[94]),
+    f("claimName", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static PERSISTENT_VOLUME_CLAIM_VOLUME_SOURCE_PROTO: [Proto; 2] = [
@@ -1353,7 +1353,7 @@ pub(super) static PERSISTENT_VOLUME_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::PERSISTENT_VOLUME)), 0, &M[105]),
 ];
 pub(super) static PERSISTENT_VOLUME_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -1412,12 +1412,12 @@ pub(super) static PERSISTENT_VOLUME_SPEC: [Field; 31] = [
     f("local", S::Struct(ids::core_v1::LOCAL_VOLUME_SOURCE), P | E, &M[0]).within("PersistentVolumeSource"),
     f("storageos", S::Struct(ids::core_v1::STORAGE_OS_PERSISTENT_VOLUME_SOURCE), P | E, &M[0]).within("PersistentVolumeSource"),
     f("csi", S::Struct(ids::core_v1::CSI_PERSISTENT_VOLUME_SOURCE), P | E, &M[0]).within("PersistentVolumeSource"),
-    f("accessModes", S::List(&S::String), E, &M[67]).go("[]v1.PersistentVolumeAccessMode"),
+    f("accessModes", S::List(&S::String), E, &M[78]).go("[]v1.PersistentVolumeAccessMode"),
     f("claimRef", S::Struct(ids::core_v1::OBJECT_REFERENCE), P | E, &M[1]),
-    f("persistentVolumeReclaimPolicy", S::String, E, &M[26]).go("v1.PersistentVolumeReclaimPolicy"),
+    f("persistentVolumeReclaimPolicy", S::String, E, &M[28]).go("v1.PersistentVolumeReclaimPolicy"),
     f("storageClassName", S::String, E, &M[0]),
-    f("mountOptions", S::List(&S::String), E, &M[67]),
-    f("volumeMode", S::String, P | E, &M[19]).go("v1.PersistentVolumeMode"),
+    f("mountOptions", S::List(&S::String), E, &M[72]),
+    f("volumeMode", S::String, P | E, &M[20]).go("v1.PersistentVolumeMode"),
     f("nodeAffinity", S::Struct(ids::core_v1::VOLUME_NODE_AFFINITY), P | E, &M[0]),
     f("volumeAttributesClassName", S::String, P | E, &M[0]),
 ];
@@ -1428,7 +1428,7 @@ pub(super) static PERSISTENT_VOLUME_SPEC_PROTO: [Proto; 10] = [
 ];
 
 pub(super) static PERSISTENT_VOLUME_STATUS: [Field; 4] = [
-    f("phase", S::String, E, &M[16]).go("v1.PersistentVolumePhase"),
+    f("phase", S::String, E, &M[17]).go("v1.PersistentVolumePhase"),
     f("message", S::String, E, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("lastPhaseTransitionTime", S::Time, P | E, &M[0]),
@@ -1438,7 +1438,7 @@ pub(super) static PERSISTENT_VOLUME_STATUS_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static PHOTON_PERSISTENT_DISK_VOLUME_SOURCE: [Field; 2] = [
-    f("pdID", S::String, 0, &M[94]),
+    f("pdID", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
 ];
 pub(super) static PHOTON_PERSISTENT_DISK_VOLUME_SOURCE_PROTO: [Proto; 2] = [
@@ -1457,8 +1457,8 @@ pub(super) static POD_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static POD_AFFINITY: [Field; 2] = [
-    f("requiredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::POD_AFFINITY_TERM)), E, &M[67]),
-    f("preferredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::WEIGHTED_POD_AFFINITY_TERM)), E, &M[67]),
+    f("requiredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::POD_AFFINITY_TERM)), E, &M[72]),
+    f("preferredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::WEIGHTED_POD_AFFINITY_TERM)), E, &M[72]),
 ];
 pub(super) static POD_AFFINITY_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -1466,19 +1466,19 @@ pub(super) static POD_AFFINITY_PROTO: [Proto; 2] = [
 
 pub(super) static POD_AFFINITY_TERM: [Field; 6] = [
     f("labelSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("namespaces", S::List(&S::String), E, &M[67]),
-    f("topologyKey", S::String, 0, &M[94]),
+    f("namespaces", S::List(&S::String), E, &M[72]),
+    f("topologyKey", S::String, 0, &M[105]),
     f("namespaceSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("matchLabelKeys", S::List(&S::String), E, &M[67]),
-    f("mismatchLabelKeys", S::List(&S::String), E, &M[67]),
+    f("matchLabelKeys", S::List(&S::String), E, &M[72]),
+    f("mismatchLabelKeys", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static POD_AFFINITY_TERM_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
 ];
 
 pub(super) static POD_ANTI_AFFINITY: [Field; 2] = [
-    f("requiredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::POD_AFFINITY_TERM)), E, &M[67]),
-    f("preferredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::WEIGHTED_POD_AFFINITY_TERM)), E, &M[67]),
+    f("requiredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::POD_AFFINITY_TERM)), E, &M[72]),
+    f("preferredDuringSchedulingIgnoredDuringExecution", S::List(&S::Struct(ids::core_v1::WEIGHTED_POD_AFFINITY_TERM)), E, &M[72]),
 ];
 pub(super) static POD_ANTI_AFFINITY_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -1498,9 +1498,9 @@ pub(super) static POD_ATTACH_OPTIONS_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static POD_CERTIFICATE_PROJECTION: [Field; 7] = [
-    f("signerName", S::String, E, &M[94]),
-    f("keyType", S::String, E, &M[94]),
-    f("maxExpirationSeconds", S::Int32, P | E, &M[4]),
+    f("signerName", S::String, E, &M[105]),
+    f("keyType", S::String, E, &M[105]),
+    f("maxExpirationSeconds", S::Int32, P | E, &M[5]),
     f("credentialBundlePath", S::String, E, &M[0]),
     f("keyPath", S::String, E, &M[0]),
     f("certificateChainPath", S::String, E, &M[0]),
@@ -1511,9 +1511,9 @@ pub(super) static POD_CERTIFICATE_PROJECTION_PROTO: [Proto; 7] = [
 ];
 
 pub(super) static POD_CONDITION: [Field; 7] = [
-    f("type", S::String, 0, &M[94]).go("v1.PodConditionType"),
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.PodConditionType"),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastProbeTime", S::Time, 0, &M[0]),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
@@ -1524,9 +1524,9 @@ pub(super) static POD_CONDITION_PROTO: [Proto; 7] = [
 ];
 
 pub(super) static POD_DNS_CONFIG: [Field; 3] = [
-    f("nameservers", S::List(&S::String), E, &M[67]),
-    f("searches", S::List(&S::String), E, &M[67]),
-    f("options", S::List(&S::Struct(ids::core_v1::POD_DNS_CONFIG_OPTION)), E, &M[67]),
+    f("nameservers", S::List(&S::String), E, &M[72]),
+    f("searches", S::List(&S::String), E, &M[72]),
+    f("options", S::List(&S::Struct(ids::core_v1::POD_DNS_CONFIG_OPTION)), E, &M[72]),
 ];
 pub(super) static POD_DNS_CONFIG_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -1548,22 +1548,22 @@ pub(super) static POD_EXEC_OPTIONS: [Field; 8] = [
     f("stderr", S::Bool, E, &M[0]),
     f("tty", S::Bool, E, &M[0]),
     f("container", S::String, E, &M[0]),
-    f("command", S::List(&S::String), 0, &M[114]),
+    f("command", S::List(&S::String), 0, &M[125]),
 ];
 pub(super) static POD_EXEC_OPTIONS_PROTO: [Proto; 6] = [
     p(1, 2), p(2, 3), p(3, 4), p(4, 5), p(5, 6), p(6, 7),
 ];
 
 pub(super) static POD_EXTENDED_RESOURCE_CLAIM_STATUS: [Field; 2] = [
-    f("requestMappings", S::List(&S::Struct(ids::core_v1::CONTAINER_EXTENDED_RESOURCE_REQUEST)), 0, &M[114]),
-    f("resourceClaimName", S::String, 0, &M[94]),
+    f("requestMappings", S::List(&S::Struct(ids::core_v1::CONTAINER_EXTENDED_RESOURCE_REQUEST)), 0, &M[125]),
+    f("resourceClaimName", S::String, 0, &M[105]),
 ];
 pub(super) static POD_EXTENDED_RESOURCE_CLAIM_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static POD_IP: [Field; 1] = [
-    f("ip", S::String, 0, &M[94]),
+    f("ip", S::String, 0, &M[105]),
 ];
 pub(super) static POD_IP_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -1573,7 +1573,7 @@ pub(super) static POD_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::POD)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::POD)), 0, &M[105]),
 ];
 pub(super) static POD_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -1585,11 +1585,11 @@ pub(super) static POD_LOG_OPTIONS: [Field; 12] = [
     f("container", S::String, E, &M[0]),
     f("follow", S::Bool, E, &M[0]),
     f("previous", S::Bool, E, &M[0]),
-    f("sinceSeconds", S::Int64, P | E, &M[5]),
+    f("sinceSeconds", S::Int64, P | E, &M[6]),
     f("sinceTime", S::Time, P | E, &M[0]),
     f("timestamps", S::Bool, E, &M[0]),
-    f("tailLines", S::Int64, P | E, &M[5]),
-    f("limitBytes", S::Int64, P | E, &M[5]),
+    f("tailLines", S::Int64, P | E, &M[6]),
+    f("limitBytes", S::Int64, P | E, &M[6]),
     f("insecureSkipTLSVerifyBackend", S::Bool, E, &M[0]),
     f("stream", S::String, P | E, &M[0]),
 ];
@@ -1598,7 +1598,7 @@ pub(super) static POD_LOG_OPTIONS_PROTO: [Proto; 10] = [
 ];
 
 pub(super) static POD_OS: [Field; 1] = [
-    f("name", S::String, 0, &M[94]).go("v1.OSName"),
+    f("name", S::String, 0, &M[105]).go("v1.OSName"),
 ];
 pub(super) static POD_OS_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -1607,7 +1607,7 @@ pub(super) static POD_OS_PROTO: [Proto; 1] = [
 pub(super) static POD_PORT_FORWARD_OPTIONS: [Field; 3] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("ports", S::List(&S::Int32), E, &M[67]),
+    f("ports", S::List(&S::Int32), E, &M[72]),
 ];
 pub(super) static POD_PORT_FORWARD_OPTIONS_PROTO: [Proto; 1] = [
     p(1, 2),
@@ -1623,14 +1623,14 @@ pub(super) static POD_PROXY_OPTIONS_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static POD_READINESS_GATE: [Field; 1] = [
-    f("conditionType", S::String, 0, &M[94]).go("v1.PodConditionType"),
+    f("conditionType", S::String, 0, &M[105]).go("v1.PodConditionType"),
 ];
 pub(super) static POD_READINESS_GATE_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static POD_RESOURCE_CLAIM: [Field; 3] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("resourceClaimName", S::String, P | E, &M[0]),
     f("resourceClaimTemplateName", S::String, P | E, &M[0]),
 ];
@@ -1639,7 +1639,7 @@ pub(super) static POD_RESOURCE_CLAIM_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static POD_RESOURCE_CLAIM_STATUS: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("resourceClaimName", S::String, P | E, &M[0]),
 ];
 pub(super) static POD_RESOURCE_CLAIM_STATUS_PROTO: [Proto; 2] = [
@@ -1647,7 +1647,7 @@ pub(super) static POD_RESOURCE_CLAIM_STATUS_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static POD_SCHEDULING_GATE: [Field; 1] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static POD_SCHEDULING_GATE_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -1663,14 +1663,14 @@ pub(super) static POD_SCHEDULING_GROUP_PROTO: [Proto; 1] = [
 pub(super) static POD_SECURITY_CONTEXT: [Field; 13] = [
     f("seLinuxOptions", S::Struct(ids::core_v1::SE_LINUX_OPTIONS), P | E, &M[0]),
     f("windowsOptions", S::Struct(ids::core_v1::WINDOWS_SECURITY_CONTEXT_OPTIONS), P | E, &M[0]),
-    f("runAsUser", S::Int64, P | E, &M[5]),
-    f("runAsGroup", S::Int64, P | E, &M[5]),
+    f("runAsUser", S::Int64, P | E, &M[6]),
+    f("runAsGroup", S::Int64, P | E, &M[6]),
     f("runAsNonRoot", S::Bool, P | E, &M[0]),
-    f("supplementalGroups", S::List(&S::Int64), E, &M[67]),
-    f("supplementalGroupsPolicy", S::String, P | E, &M[39]).go("v1.SupplementalGroupsPolicy"),
-    f("fsGroup", S::Int64, P | E, &M[5]),
-    f("sysctls", S::List(&S::Struct(ids::core_v1::SYSCTL)), E, &M[67]),
-    f("fsGroupChangePolicy", S::String, P | E, &M[14]).go("v1.PodFSGroupChangePolicy"),
+    f("supplementalGroups", S::List(&S::Int64), E, &M[72]),
+    f("supplementalGroupsPolicy", S::String, P | E, &M[41]).go("v1.SupplementalGroupsPolicy"),
+    f("fsGroup", S::Int64, P | E, &M[6]),
+    f("sysctls", S::List(&S::Struct(ids::core_v1::SYSCTL)), E, &M[72]),
+    f("fsGroupChangePolicy", S::String, P | E, &M[15]).go("v1.PodFSGroupChangePolicy"),
     f("seccompProfile", S::Struct(ids::core_v1::SECCOMP_PROFILE), P | E, &M[0]),
     f("appArmorProfile", S::Struct(ids::core_v1::APP_ARMOR_PROFILE), P | E, &M[0]),
     f("seLinuxChangePolicy", S::String, P | E, &M[0]).go("v1.PodSELinuxChangePolicy"),
@@ -1681,15 +1681,15 @@ pub(super) static POD_SECURITY_CONTEXT_PROTO: [Proto; 13] = [
 ];
 
 pub(super) static POD_SPEC: [Field; 42] = [
-    f("volumes", S::List(&S::Struct(ids::core_v1::VOLUME)), E, &M[93]),
-    f("initContainers", S::List(&S::Struct(ids::core_v1::CONTAINER)), E, &M[86]),
-    f("containers", S::List(&S::Struct(ids::core_v1::CONTAINER)), 0, &M[117]),
-    f("ephemeralContainers", S::List(&S::Struct(ids::core_v1::EPHEMERAL_CONTAINER)), E, &M[86]),
-    f("restartPolicy", S::String, E, &M[13]).go("v1.RestartPolicy"),
-    f("terminationGracePeriodSeconds", S::Int64, P | E, &M[5]),
-    f("activeDeadlineSeconds", S::Int64, P | E, &M[5]),
-    f("dnsPolicy", S::String, E, &M[23]).go("v1.DNSPolicy"),
-    f("nodeSelector", S::Map(&S::String), E, &M[66]),
+    f("volumes", S::List(&S::Struct(ids::core_v1::VOLUME)), E, &M[104]),
+    f("initContainers", S::List(&S::Struct(ids::core_v1::CONTAINER)), E, &M[97]),
+    f("containers", S::List(&S::Struct(ids::core_v1::CONTAINER)), 0, &M[129]),
+    f("ephemeralContainers", S::List(&S::Struct(ids::core_v1::EPHEMERAL_CONTAINER)), E, &M[97]),
+    f("restartPolicy", S::String, E, &M[14]).go("v1.RestartPolicy"),
+    f("terminationGracePeriodSeconds", S::Int64, P | E, &M[6]),
+    f("activeDeadlineSeconds", S::Int64, P | E, &M[6]),
+    f("dnsPolicy", S::String, E, &M[24]).go("v1.DNSPolicy"),
+    f("nodeSelector", S::Map(&S::String), E, &M[71]),
     f("serviceAccountName", S::String, E, &M[0]),
     f("serviceAccount", S::String, E, &M[0]),
     f("automountServiceAccountToken", S::Bool, P | E, &M[0]),
@@ -1699,27 +1699,27 @@ pub(super) static POD_SPEC: [Field; 42] = [
     f("hostIPC", S::Bool, E, &M[0]),
     f("shareProcessNamespace", S::Bool, P | E, &M[0]),
     f("securityContext", S::Struct(ids::core_v1::POD_SECURITY_CONTEXT), P | E, &M[0]),
-    f("imagePullSecrets", S::List(&S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE)), E, &M[86]),
+    f("imagePullSecrets", S::List(&S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE)), E, &M[97]),
     f("hostname", S::String, E, &M[0]),
     f("subdomain", S::String, E, &M[0]),
     f("affinity", S::Struct(ids::core_v1::AFFINITY), P | E, &M[0]),
     f("schedulerName", S::String, E, &M[0]),
-    f("tolerations", S::List(&S::Struct(ids::core_v1::TOLERATION)), E, &M[67]),
-    f("hostAliases", S::List(&S::Struct(ids::core_v1::HOST_ALIAS)), E, &M[84]),
+    f("tolerations", S::List(&S::Struct(ids::core_v1::TOLERATION)), E, &M[72]),
+    f("hostAliases", S::List(&S::Struct(ids::core_v1::HOST_ALIAS)), E, &M[95]),
     f("priorityClassName", S::String, E, &M[0]),
-    f("priority", S::Int32, P | E, &M[4]),
+    f("priority", S::Int32, P | E, &M[5]),
     f("dnsConfig", S::Struct(ids::core_v1::POD_DNS_CONFIG), P | E, &M[0]),
-    f("readinessGates", S::List(&S::Struct(ids::core_v1::POD_READINESS_GATE)), E, &M[67]),
+    f("readinessGates", S::List(&S::Struct(ids::core_v1::POD_READINESS_GATE)), E, &M[72]),
     f("runtimeClassName", S::String, P | E, &M[0]),
     f("enableServiceLinks", S::Bool, P | E, &M[0]),
-    f("preemptionPolicy", S::String, P | E, &M[40]).go("v1.PreemptionPolicy"),
+    f("preemptionPolicy", S::String, P | E, &M[42]).go("v1.PreemptionPolicy"),
     f("overhead", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
-    f("topologySpreadConstraints", S::List(&S::Struct(ids::core_v1::TOPOLOGY_SPREAD_CONSTRAINT)), E, &M[89]),
+    f("topologySpreadConstraints", S::List(&S::Struct(ids::core_v1::TOPOLOGY_SPREAD_CONSTRAINT)), E, &M[100]),
     f("setHostnameAsFQDN", S::Bool, P | E, &M[0]),
     f("os", S::Struct(ids::core_v1::POD_OS), P | E, &M[0]),
     f("hostUsers", S::Bool, P | E, &M[0]),
-    f("schedulingGates", S::List(&S::Struct(ids::core_v1::POD_SCHEDULING_GATE)), E, &M[86]),
-    f("resourceClaims", S::List(&S::Struct(ids::core_v1::POD_RESOURCE_CLAIM)), E, &M[93]),
+    f("schedulingGates", S::List(&S::Struct(ids::core_v1::POD_SCHEDULING_GATE)), E, &M[97]),
+    f("resourceClaims", S::List(&S::Struct(ids::core_v1::POD_RESOURCE_CLAIM)), E, &M[104]),
     f("resources", S::Struct(ids::core_v1::RESOURCE_REQUIREMENTS), P | E, &M[0]),
     f("hostnameOverride", S::String, P | E, &M[0]),
     f("schedulingGroup", S::Struct(ids::core_v1::POD_SCHEDULING_GROUP), P | E, &M[0]),
@@ -1733,27 +1733,27 @@ pub(super) static POD_SPEC_PROTO: [Proto; 42] = [
 ];
 
 pub(super) static POD_STATUS: [Field; 21] = [
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("phase", S::String, E, &M[30]).go("v1.PodPhase"),
-    f("conditions", S::List(&S::Struct(ids::core_v1::POD_CONDITION)), E, &M[91]),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("phase", S::String, E, &M[32]).go("v1.PodPhase"),
+    f("conditions", S::List(&S::Struct(ids::core_v1::POD_CONDITION)), E, &M[102]),
     f("message", S::String, E, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("nominatedNodeName", S::String, E, &M[0]),
     f("hostIP", S::String, E, &M[0]),
-    f("hostIPs", S::List(&S::Struct(ids::core_v1::HOST_IP)), E, &M[83]),
+    f("hostIPs", S::List(&S::Struct(ids::core_v1::HOST_IP)), E, &M[94]),
     f("podIP", S::String, E, &M[0]),
-    f("podIPs", S::List(&S::Struct(ids::core_v1::POD_IP)), E, &M[84]),
+    f("podIPs", S::List(&S::Struct(ids::core_v1::POD_IP)), E, &M[95]),
     f("startTime", S::Time, P | E, &M[0]),
-    f("initContainerStatuses", S::List(&S::Struct(ids::core_v1::CONTAINER_STATUS)), E, &M[67]),
-    f("containerStatuses", S::List(&S::Struct(ids::core_v1::CONTAINER_STATUS)), E, &M[67]),
-    f("qosClass", S::String, E, &M[17]).go("v1.PodQOSClass"),
-    f("ephemeralContainerStatuses", S::List(&S::Struct(ids::core_v1::CONTAINER_STATUS)), E, &M[67]),
+    f("initContainerStatuses", S::List(&S::Struct(ids::core_v1::CONTAINER_STATUS)), E, &M[72]),
+    f("containerStatuses", S::List(&S::Struct(ids::core_v1::CONTAINER_STATUS)), E, &M[72]),
+    f("qosClass", S::String, E, &M[18]).go("v1.PodQOSClass"),
+    f("ephemeralContainerStatuses", S::List(&S::Struct(ids::core_v1::CONTAINER_STATUS)), E, &M[72]),
     f("resize", S::String, E, &M[0]).go("v1.PodResizeStatus"),
-    f("resourceClaimStatuses", S::List(&S::Struct(ids::core_v1::POD_RESOURCE_CLAIM_STATUS)), E, &M[93]),
+    f("resourceClaimStatuses", S::List(&S::Struct(ids::core_v1::POD_RESOURCE_CLAIM_STATUS)), E, &M[104]),
     f("extendedResourceClaimStatus", S::Struct(ids::core_v1::POD_EXTENDED_RESOURCE_CLAIM_STATUS), P | E, &M[0]),
     f("allocatedResources", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
     f("resources", S::Struct(ids::core_v1::RESOURCE_REQUIREMENTS), P | E, &M[0]),
-    f("nodeAllocatableResourceClaimStatuses", S::List(&S::Struct(ids::core_v1::NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS)), E, &M[67]),
+    f("nodeAllocatableResourceClaimStatuses", S::List(&S::Struct(ids::core_v1::NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUS)), E, &M[72]),
 ];
 pub(super) static POD_STATUS_PROTO: [Proto; 21] = [
     p(1, 1), p(2, 2), p(3, 3), p(4, 4), p(5, 6), p(6, 8), p(7, 10), p(8, 12), p(9, 13), p(10, 11), p(11, 5),
@@ -1784,7 +1784,7 @@ pub(super) static POD_TEMPLATE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::POD_TEMPLATE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::POD_TEMPLATE)), 0, &M[105]),
 ];
 pub(super) static POD_TEMPLATE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -1799,8 +1799,8 @@ pub(super) static POD_TEMPLATE_SPEC_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static PORT_STATUS: [Field; 3] = [
-    f("port", S::Int32, 0, &M[96]),
-    f("protocol", S::String, 0, &M[113]).go("v1.Protocol"),
+    f("port", S::Int32, 0, &M[107]),
+    f("protocol", S::String, 0, &M[124]).go("v1.Protocol"),
     f("error", S::String, P | E, &M[0]),
 ];
 pub(super) static PORT_STATUS_PROTO: [Proto; 3] = [
@@ -1808,7 +1808,7 @@ pub(super) static PORT_STATUS_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static PORTWORX_VOLUME_SOURCE: [Field; 3] = [
-    f("volumeID", S::String, 0, &M[94]),
+    f("volumeID", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
@@ -1817,8 +1817,8 @@ pub(super) static PORTWORX_VOLUME_SOURCE_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static PREFERRED_SCHEDULING_TERM: [Field; 2] = [
-    f("weight", S::Int32, 0, &M[96]),
-    f("preference", S::Struct(ids::core_v1::NODE_SELECTOR_TERM), 0, &M[94]),
+    f("weight", S::Int32, 0, &M[107]),
+    f("preference", S::Struct(ids::core_v1::NODE_SELECTOR_TERM), 0, &M[105]),
 ];
 pub(super) static PREFERRED_SCHEDULING_TERM_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -1829,12 +1829,12 @@ pub(super) static PROBE: [Field; 10] = [
     f("httpGet", S::Struct(ids::core_v1::HTTP_GET_ACTION), P | E, &M[0]).within("ProbeHandler"),
     f("tcpSocket", S::Struct(ids::core_v1::TCP_SOCKET_ACTION), P | E, &M[0]).within("ProbeHandler"),
     f("grpc", S::Struct(ids::core_v1::GRPC_ACTION), P | E, &M[0]).within("ProbeHandler"),
-    f("initialDelaySeconds", S::Int32, E, &M[4]),
-    f("timeoutSeconds", S::Int32, E, &M[4]),
-    f("periodSeconds", S::Int32, E, &M[4]),
-    f("successThreshold", S::Int32, E, &M[4]),
-    f("failureThreshold", S::Int32, E, &M[4]),
-    f("terminationGracePeriodSeconds", S::Int64, P | E, &M[5]),
+    f("initialDelaySeconds", S::Int32, E, &M[5]),
+    f("timeoutSeconds", S::Int32, E, &M[5]),
+    f("periodSeconds", S::Int32, E, &M[5]),
+    f("successThreshold", S::Int32, E, &M[5]),
+    f("failureThreshold", S::Int32, E, &M[5]),
+    f("terminationGracePeriodSeconds", S::Int64, P | E, &M[6]),
 ];
 pub(super) static PROBE_PROTO: [Proto; 7] = [
     embedded(1, false, { static ITEMS: &[Proto] = &[p(1, 0), p(2, 1), p(3, 2), p(4, 3)]; ITEMS }), p(2, 4), p(3, 5),
@@ -1852,16 +1852,16 @@ pub(super) static PROBE_HANDLER_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static PROJECTED_VOLUME_SOURCE: [Field; 2] = [
-    f("sources", S::List(&S::Struct(ids::core_v1::VOLUME_PROJECTION)), 0, &M[67]),
-    f("defaultMode", S::Int32, P | E, &M[4]),
+    f("sources", S::List(&S::Struct(ids::core_v1::VOLUME_PROJECTION)), 0, &M[72]),
+    f("defaultMode", S::Int32, P | E, &M[5]),
 ];
 pub(super) static PROJECTED_VOLUME_SOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static QUOBYTE_VOLUME_SOURCE: [Field; 6] = [
-    f("registry", S::String, 0, &M[94]),
-    f("volume", S::String, 0, &M[94]),
+    f("registry", S::String, 0, &M[105]),
+    f("volume", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
     f("user", S::String, E, &M[0]),
     f("group", S::String, E, &M[0]),
@@ -1872,12 +1872,12 @@ pub(super) static QUOBYTE_VOLUME_SOURCE_PROTO: [Proto; 6] = [
 ];
 
 pub(super) static RBD_PERSISTENT_VOLUME_SOURCE: [Field; 8] = [
-    f("monitors", S::List(&S::String), 0, &M[114]),
-    f("image", S::String, 0, &M[94]),
+    f("monitors", S::List(&S::String), 0, &M[125]),
+    f("image", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
-    f("pool", S::String, E, &M[61]),
-    f("user", S::String, E, &M[58]),
-    f("keyring", S::String, E, &M[51]),
+    f("pool", S::String, E, &M[64]),
+    f("user", S::String, E, &M[61]),
+    f("keyring", S::String, E, &M[54]),
     f("secretRef", S::Struct(ids::core_v1::SECRET_REFERENCE), P | E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
@@ -1886,12 +1886,12 @@ pub(super) static RBD_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 8] = [
 ];
 
 pub(super) static RBD_VOLUME_SOURCE: [Field; 8] = [
-    f("monitors", S::List(&S::String), 0, &M[114]),
-    f("image", S::String, 0, &M[94]),
+    f("monitors", S::List(&S::String), 0, &M[125]),
+    f("image", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
-    f("pool", S::String, E, &M[61]),
-    f("user", S::String, E, &M[58]),
-    f("keyring", S::String, E, &M[51]),
+    f("pool", S::String, E, &M[64]),
+    f("user", S::String, E, &M[61]),
+    f("keyring", S::String, E, &M[54]),
     f("secretRef", S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE), P | E, &M[0]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
@@ -1903,8 +1903,8 @@ pub(super) static RANGE_ALLOCATION: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("range", S::String, 0, &M[94]),
-    f("data", S::Bytes, 0, &M[95]),
+    f("range", S::String, 0, &M[105]),
+    f("data", S::Bytes, 0, &M[106]),
 ];
 pub(super) static RANGE_ALLOCATION_PROTO: [Proto; 3] = [
     p(1, 2), p(2, 3), p(3, 4),
@@ -1922,8 +1922,8 @@ pub(super) static REPLICATION_CONTROLLER_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static REPLICATION_CONTROLLER_CONDITION: [Field; 5] = [
-    f("type", S::String, 0, &M[94]).go("v1.ReplicationControllerConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.ReplicationControllerConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("lastTransitionTime", S::Time, 0, &M[0]),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
@@ -1936,16 +1936,16 @@ pub(super) static REPLICATION_CONTROLLER_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::REPLICATION_CONTROLLER)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::REPLICATION_CONTROLLER)), 0, &M[105]),
 ];
 pub(super) static REPLICATION_CONTROLLER_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static REPLICATION_CONTROLLER_SPEC: [Field; 4] = [
-    f("replicas", S::Int32, P | E, &M[63]),
-    f("minReadySeconds", S::Int32, E, &M[4]),
-    f("selector", S::Map(&S::String), E, &M[66]),
+    f("replicas", S::Int32, P | E, &M[67]),
+    f("minReadySeconds", S::Int32, E, &M[66]),
+    f("selector", S::Map(&S::String), E, &M[71]),
     f("template", S::Struct(ids::core_v1::POD_TEMPLATE_SPEC), P | E, &M[0]),
 ];
 pub(super) static REPLICATION_CONTROLLER_SPEC_PROTO: [Proto; 4] = [
@@ -1953,19 +1953,19 @@ pub(super) static REPLICATION_CONTROLLER_SPEC_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static REPLICATION_CONTROLLER_STATUS: [Field; 6] = [
-    f("replicas", S::Int32, 0, &M[96]),
-    f("fullyLabeledReplicas", S::Int32, E, &M[4]),
-    f("readyReplicas", S::Int32, E, &M[4]),
-    f("availableReplicas", S::Int32, E, &M[4]),
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("conditions", S::List(&S::Struct(ids::core_v1::REPLICATION_CONTROLLER_CONDITION)), E, &M[91]),
+    f("replicas", S::Int32, 0, &M[107]),
+    f("fullyLabeledReplicas", S::Int32, E, &M[5]),
+    f("readyReplicas", S::Int32, E, &M[5]),
+    f("availableReplicas", S::Int32, E, &M[5]),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("conditions", S::List(&S::Struct(ids::core_v1::REPLICATION_CONTROLLER_CONDITION)), E, &M[102]),
 ];
 pub(super) static REPLICATION_CONTROLLER_STATUS_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 4), p(4, 2), p(5, 3), p(6, 5),
 ];
 
 pub(super) static RESOURCE_CLAIM: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("request", S::String, E, &M[0]),
 ];
 pub(super) static RESOURCE_CLAIM_PROTO: [Proto; 2] = [
@@ -1974,7 +1974,7 @@ pub(super) static RESOURCE_CLAIM_PROTO: [Proto; 2] = [
 
 pub(super) static RESOURCE_FIELD_SELECTOR: [Field; 3] = [
     f("containerName", S::String, E, &M[0]),
-    f("resource", S::String, 0, &M[94]),
+    f("resource", S::String, 0, &M[105]),
     f("divisor", S::Quantity, 0, &M[0]),
 ];
 pub(super) static RESOURCE_FIELD_SELECTOR_PROTO: [Proto; 3] = [
@@ -1982,7 +1982,7 @@ pub(super) static RESOURCE_FIELD_SELECTOR_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static RESOURCE_HEALTH: [Field; 3] = [
-    f("resourceID", S::String, 0, &M[94]).go("v1.ResourceID"),
+    f("resourceID", S::String, 0, &M[105]).go("v1.ResourceID"),
     f("health", S::String, E, &M[0]).go("v1.ResourceHealthStatus"),
     f("message", S::String, P | E, &M[0]),
 ];
@@ -2005,7 +2005,7 @@ pub(super) static RESOURCE_QUOTA_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::RESOURCE_QUOTA)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::RESOURCE_QUOTA)), 0, &M[105]),
 ];
 pub(super) static RESOURCE_QUOTA_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -2013,7 +2013,7 @@ pub(super) static RESOURCE_QUOTA_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static RESOURCE_QUOTA_SPEC: [Field; 3] = [
     f("hard", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
-    f("scopes", S::List(&S::String), E, &M[67]).go("[]v1.ResourceQuotaScope"),
+    f("scopes", S::List(&S::String), E, &M[76]).go("[]v1.ResourceQuotaScope"),
     f("scopeSelector", S::Struct(ids::core_v1::SCOPE_SELECTOR), P | E, &M[0]),
 ];
 pub(super) static RESOURCE_QUOTA_SPEC_PROTO: [Proto; 3] = [
@@ -2031,15 +2031,15 @@ pub(super) static RESOURCE_QUOTA_STATUS_PROTO: [Proto; 2] = [
 pub(super) static RESOURCE_REQUIREMENTS: [Field; 3] = [
     f("limits", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
     f("requests", S::Map(&S::Quantity), E, &M[0]).go("v1.ResourceList"),
-    f("claims", S::List(&S::Struct(ids::core_v1::RESOURCE_CLAIM)), E, &M[72]),
+    f("claims", S::List(&S::Struct(ids::core_v1::RESOURCE_CLAIM)), E, &M[83]),
 ];
 pub(super) static RESOURCE_REQUIREMENTS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static RESOURCE_STATUS: [Field; 2] = [
-    f("name", S::String, 0, &M[94]).go("v1.ResourceName"),
-    f("resources", S::List(&S::Struct(ids::core_v1::RESOURCE_HEALTH)), E, &M[74]),
+    f("name", S::String, 0, &M[105]).go("v1.ResourceName"),
+    f("resources", S::List(&S::Struct(ids::core_v1::RESOURCE_HEALTH)), E, &M[85]),
 ];
 pub(super) static RESOURCE_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -2056,15 +2056,15 @@ pub(super) static SE_LINUX_OPTIONS_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static SCALE_IO_PERSISTENT_VOLUME_SOURCE: [Field; 10] = [
-    f("gateway", S::String, 0, &M[94]),
-    f("system", S::String, 0, &M[94]),
-    f("secretRef", S::Struct(ids::core_v1::SECRET_REFERENCE), P, &M[94]),
+    f("gateway", S::String, 0, &M[105]),
+    f("system", S::String, 0, &M[105]),
+    f("secretRef", S::Struct(ids::core_v1::SECRET_REFERENCE), P, &M[105]),
     f("sslEnabled", S::Bool, E, &M[0]),
     f("protectionDomain", S::String, E, &M[0]),
     f("storagePool", S::String, E, &M[0]),
-    f("storageMode", S::String, E, &M[57]),
+    f("storageMode", S::String, E, &M[60]),
     f("volumeName", S::String, E, &M[0]),
-    f("fsType", S::String, E, &M[62]),
+    f("fsType", S::String, E, &M[65]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static SCALE_IO_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 10] = [
@@ -2072,15 +2072,15 @@ pub(super) static SCALE_IO_PERSISTENT_VOLUME_SOURCE_PROTO: [Proto; 10] = [
 ];
 
 pub(super) static SCALE_IO_VOLUME_SOURCE: [Field; 10] = [
-    f("gateway", S::String, 0, &M[94]),
-    f("system", S::String, 0, &M[94]),
-    f("secretRef", S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE), P, &M[94]),
+    f("gateway", S::String, 0, &M[105]),
+    f("system", S::String, 0, &M[105]),
+    f("secretRef", S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE), P, &M[105]),
     f("sslEnabled", S::Bool, E, &M[0]),
     f("protectionDomain", S::String, E, &M[0]),
     f("storagePool", S::String, E, &M[0]),
-    f("storageMode", S::String, E, &M[57]),
+    f("storageMode", S::String, E, &M[60]),
     f("volumeName", S::String, E, &M[0]),
-    f("fsType", S::String, E, &M[62]),
+    f("fsType", S::String, E, &M[65]),
     f("readOnly", S::Bool, E, &M[0]),
 ];
 pub(super) static SCALE_IO_VOLUME_SOURCE_PROTO: [Proto; 10] = [
@@ -2088,23 +2088,23 @@ pub(super) static SCALE_IO_VOLUME_SOURCE_PROTO: [Proto; 10] = [
 ];
 
 pub(super) static SCOPE_SELECTOR: [Field; 1] = [
-    f("matchExpressions", S::List(&S::Struct(ids::core_v1::SCOPED_RESOURCE_SELECTOR_REQUIREMENT)), E, &M[67]),
+    f("matchExpressions", S::List(&S::Struct(ids::core_v1::SCOPED_RESOURCE_SELECTOR_REQUIREMENT)), E, &M[72]),
 ];
 pub(super) static SCOPE_SELECTOR_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static SCOPED_RESOURCE_SELECTOR_REQUIREMENT: [Field; 3] = [
-    f("scopeName", S::String, 0, &M[99]).go("v1.ResourceQuotaScope"),
-    f("operator", S::String, 0, &M[103]).go("v1.ScopeSelectorOperator"),
-    f("values", S::List(&S::String), E, &M[67]),
+    f("scopeName", S::String, 0, &M[110]).go("v1.ResourceQuotaScope"),
+    f("operator", S::String, 0, &M[114]).go("v1.ScopeSelectorOperator"),
+    f("values", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static SCOPED_RESOURCE_SELECTOR_REQUIREMENT_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static SECCOMP_PROFILE: [Field; 2] = [
-    f("type", S::String, 0, &M[109]).go("v1.SeccompProfileType"),
+    f("type", S::String, 0, &M[120]).go("v1.SeccompProfileType"),
     f("localhostProfile", S::String, P | E, &M[0]),
 ];
 pub(super) static SECCOMP_PROFILE_PROTO: [Proto; 2] = [
@@ -2125,7 +2125,7 @@ pub(super) static SECRET_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static SECRET_ENV_SOURCE: [Field; 2] = [
-    f("name", S::String, E, &M[0]).within("LocalObjectReference"),
+    f("name", S::String, E, &M[53]).within("LocalObjectReference"),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static SECRET_ENV_SOURCE_PROTO: [Proto; 2] = [
@@ -2133,8 +2133,8 @@ pub(super) static SECRET_ENV_SOURCE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static SECRET_KEY_SELECTOR: [Field; 3] = [
-    f("name", S::String, E, &M[0]).within("LocalObjectReference"),
-    f("key", S::String, 0, &M[94]),
+    f("name", S::String, E, &M[53]).within("LocalObjectReference"),
+    f("key", S::String, 0, &M[105]),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static SECRET_KEY_SELECTOR_PROTO: [Proto; 3] = [
@@ -2145,15 +2145,15 @@ pub(super) static SECRET_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::SECRET)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::SECRET)), 0, &M[105]),
 ];
 pub(super) static SECRET_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static SECRET_PROJECTION: [Field; 3] = [
-    f("name", S::String, E, &M[0]).within("LocalObjectReference"),
-    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[67]),
+    f("name", S::String, E, &M[53]).within("LocalObjectReference"),
+    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[72]),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static SECRET_PROJECTION_PROTO: [Proto; 3] = [
@@ -2170,8 +2170,8 @@ pub(super) static SECRET_REFERENCE_PROTO: [Proto; 2] = [
 
 pub(super) static SECRET_VOLUME_SOURCE: [Field; 4] = [
     f("secretName", S::String, E, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[67]),
-    f("defaultMode", S::Int32, P | E, &M[4]),
+    f("items", S::List(&S::Struct(ids::core_v1::KEY_TO_PATH)), E, &M[72]),
+    f("defaultMode", S::Int32, P | E, &M[5]),
     f("optional", S::Bool, P | E, &M[0]),
 ];
 pub(super) static SECRET_VOLUME_SOURCE_PROTO: [Proto; 4] = [
@@ -2183,12 +2183,12 @@ pub(super) static SECURITY_CONTEXT: [Field; 12] = [
     f("privileged", S::Bool, P | E, &M[0]),
     f("seLinuxOptions", S::Struct(ids::core_v1::SE_LINUX_OPTIONS), P | E, &M[0]),
     f("windowsOptions", S::Struct(ids::core_v1::WINDOWS_SECURITY_CONTEXT_OPTIONS), P | E, &M[0]),
-    f("runAsUser", S::Int64, P | E, &M[5]),
-    f("runAsGroup", S::Int64, P | E, &M[5]),
+    f("runAsUser", S::Int64, P | E, &M[6]),
+    f("runAsGroup", S::Int64, P | E, &M[6]),
     f("runAsNonRoot", S::Bool, P | E, &M[0]),
     f("readOnlyRootFilesystem", S::Bool, P | E, &M[0]),
     f("allowPrivilegeEscalation", S::Bool, P | E, &M[0]),
-    f("procMount", S::String, P | E, &M[25]).go("v1.ProcMountType"),
+    f("procMount", S::String, P | E, &M[27]).go("v1.ProcMountType"),
     f("seccompProfile", S::Struct(ids::core_v1::SECCOMP_PROFILE), P | E, &M[0]),
     f("appArmorProfile", S::Struct(ids::core_v1::APP_ARMOR_PROFILE), P | E, &M[0]),
 ];
@@ -2220,8 +2220,8 @@ pub(super) static SERVICE_ACCOUNT: [Field; 6] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("secrets", S::List(&S::Struct(ids::core_v1::OBJECT_REFERENCE)), E, &M[86]),
-    f("imagePullSecrets", S::List(&S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE)), E, &M[67]),
+    f("secrets", S::List(&S::Struct(ids::core_v1::OBJECT_REFERENCE)), E, &M[97]),
+    f("imagePullSecrets", S::List(&S::Struct(ids::core_v1::LOCAL_OBJECT_REFERENCE)), E, &M[72]),
     f("automountServiceAccountToken", S::Bool, P | E, &M[0]),
 ];
 pub(super) static SERVICE_ACCOUNT_PROTO: [Proto; 4] = [
@@ -2232,7 +2232,7 @@ pub(super) static SERVICE_ACCOUNT_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::SERVICE_ACCOUNT)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::SERVICE_ACCOUNT)), 0, &M[105]),
 ];
 pub(super) static SERVICE_ACCOUNT_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -2240,8 +2240,8 @@ pub(super) static SERVICE_ACCOUNT_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static SERVICE_ACCOUNT_TOKEN_PROJECTION: [Field; 3] = [
     f("audience", S::String, E, &M[0]),
-    f("expirationSeconds", S::Int64, P | E, &M[5]),
-    f("path", S::String, 0, &M[94]),
+    f("expirationSeconds", S::Int64, P | E, &M[6]),
+    f("path", S::String, 0, &M[105]),
 ];
 pub(super) static SERVICE_ACCOUNT_TOKEN_PROJECTION_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -2251,7 +2251,7 @@ pub(super) static SERVICE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::core_v1::SERVICE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::core_v1::SERVICE)), 0, &M[105]),
 ];
 pub(super) static SERVICE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -2259,11 +2259,11 @@ pub(super) static SERVICE_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static SERVICE_PORT: [Field; 6] = [
     f("name", S::String, E, &M[0]),
-    f("protocol", S::String, E, &M[56]).go("v1.Protocol"),
+    f("protocol", S::String, E, &M[59]).go("v1.Protocol"),
     f("appProtocol", S::String, P | E, &M[0]),
-    f("port", S::Int32, 0, &M[96]),
+    f("port", S::Int32, 0, &M[107]),
     f("targetPort", S::IntOrString, 0, &M[0]),
-    f("nodePort", S::Int32, E, &M[4]),
+    f("nodePort", S::Int32, E, &M[5]),
 ];
 pub(super) static SERVICE_PORT_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 3), p(4, 4), p(5, 5), p(6, 2),
@@ -2279,25 +2279,25 @@ pub(super) static SERVICE_PROXY_OPTIONS_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static SERVICE_SPEC: [Field; 20] = [
-    f("ports", S::List(&S::Struct(ids::core_v1::SERVICE_PORT)), E, &M[87]),
-    f("selector", S::Map(&S::String), E, &M[66]),
+    f("ports", S::List(&S::Struct(ids::core_v1::SERVICE_PORT)), E, &M[98]),
+    f("selector", S::Map(&S::String), E, &M[71]),
     f("clusterIP", S::String, E, &M[0]),
-    f("clusterIPs", S::List(&S::String), E, &M[67]),
-    f("type", S::String, E, &M[24]).go("v1.ServiceType"),
-    f("externalIPs", S::List(&S::String), E, &M[67]),
-    f("sessionAffinity", S::String, E, &M[21]).go("v1.ServiceAffinity"),
+    f("clusterIPs", S::List(&S::String), E, &M[72]),
+    f("type", S::String, E, &M[25]).go("v1.ServiceType"),
+    f("externalIPs", S::List(&S::String), E, &M[72]),
+    f("sessionAffinity", S::String, E, &M[22]).go("v1.ServiceAffinity"),
     f("loadBalancerIP", S::String, E, &M[0]),
-    f("loadBalancerSourceRanges", S::List(&S::String), E, &M[67]),
+    f("loadBalancerSourceRanges", S::List(&S::String), E, &M[72]),
     f("externalName", S::String, E, &M[0]),
-    f("externalTrafficPolicy", S::String, E, &M[22]).go("v1.ServiceExternalTrafficPolicy"),
-    f("healthCheckNodePort", S::Int32, E, &M[4]),
+    f("externalTrafficPolicy", S::String, E, &M[23]).go("v1.ServiceExternalTrafficPolicy"),
+    f("healthCheckNodePort", S::Int32, E, &M[5]),
     f("publishNotReadyAddresses", S::Bool, E, &M[0]),
     f("sessionAffinityConfig", S::Struct(ids::core_v1::SESSION_AFFINITY_CONFIG), P | E, &M[0]),
-    f("ipFamilies", S::List(&S::String), E, &M[67]).go("[]v1.IPFamily"),
-    f("ipFamilyPolicy", S::String, P | E, &M[47]).go("v1.IPFamilyPolicy"),
+    f("ipFamilies", S::List(&S::String), E, &M[74]).go("[]v1.IPFamily"),
+    f("ipFamilyPolicy", S::String, P | E, &M[49]).go("v1.IPFamilyPolicy"),
     f("allocateLoadBalancerNodePorts", S::Bool, P | E, &M[0]),
     f("loadBalancerClass", S::String, P | E, &M[0]),
-    f("internalTrafficPolicy", S::String, P | E, &M[22]).go("v1.ServiceInternalTrafficPolicy"),
+    f("internalTrafficPolicy", S::String, P | E, &M[23]).go("v1.ServiceInternalTrafficPolicy"),
     f("trafficDistribution", S::String, P | E, &M[0]),
 ];
 pub(super) static SERVICE_SPEC_PROTO: [Proto; 20] = [
@@ -2307,7 +2307,7 @@ pub(super) static SERVICE_SPEC_PROTO: [Proto; 20] = [
 
 pub(super) static SERVICE_STATUS: [Field; 2] = [
     f("loadBalancer", S::Struct(ids::core_v1::LOAD_BALANCER_STATUS), 0, &M[0]),
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
 ];
 pub(super) static SERVICE_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -2321,7 +2321,7 @@ pub(super) static SESSION_AFFINITY_CONFIG_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static SLEEP_ACTION: [Field; 1] = [
-    f("seconds", S::Int64, 0, &M[97]),
+    f("seconds", S::Int64, 0, &M[108]),
 ];
 pub(super) static SLEEP_ACTION_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -2350,15 +2350,15 @@ pub(super) static STORAGE_OS_VOLUME_SOURCE_PROTO: [Proto; 5] = [
 ];
 
 pub(super) static SYSCTL: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("value", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("value", S::String, 0, &M[105]),
 ];
 pub(super) static SYSCTL_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static TCP_SOCKET_ACTION: [Field; 2] = [
-    f("port", S::IntOrString, 0, &M[94]),
+    f("port", S::IntOrString, 0, &M[105]),
     f("host", S::String, E, &M[0]),
 ];
 pub(super) static TCP_SOCKET_ACTION_PROTO: [Proto; 2] = [
@@ -2366,9 +2366,9 @@ pub(super) static TCP_SOCKET_ACTION_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static TAINT: [Field; 4] = [
-    f("key", S::String, 0, &M[94]),
+    f("key", S::String, 0, &M[105]),
     f("value", S::String, E, &M[0]),
-    f("effect", S::String, 0, &M[111]).go("v1.TaintEffect"),
+    f("effect", S::String, 0, &M[122]).go("v1.TaintEffect"),
     f("timeAdded", S::Time, P | E, &M[0]),
 ];
 pub(super) static TAINT_PROTO: [Proto; 4] = [
@@ -2377,39 +2377,39 @@ pub(super) static TAINT_PROTO: [Proto; 4] = [
 
 pub(super) static TOLERATION: [Field; 5] = [
     f("key", S::String, E, &M[0]),
-    f("operator", S::String, E, &M[27]).go("v1.TolerationOperator"),
+    f("operator", S::String, E, &M[29]).go("v1.TolerationOperator"),
     f("value", S::String, E, &M[0]),
-    f("effect", S::String, E, &M[42]).go("v1.TaintEffect"),
-    f("tolerationSeconds", S::Int64, P | E, &M[5]),
+    f("effect", S::String, E, &M[44]).go("v1.TaintEffect"),
+    f("tolerationSeconds", S::Int64, P | E, &M[6]),
 ];
 pub(super) static TOLERATION_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
 ];
 
 pub(super) static TOPOLOGY_SELECTOR_LABEL_REQUIREMENT: [Field; 2] = [
-    f("key", S::String, 0, &M[94]),
-    f("values", S::List(&S::String), 0, &M[114]),
+    f("key", S::String, 0, &M[105]),
+    f("values", S::List(&S::String), 0, &M[125]),
 ];
 pub(super) static TOPOLOGY_SELECTOR_LABEL_REQUIREMENT_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static TOPOLOGY_SELECTOR_TERM: [Field; 1] = [
-    f("matchLabelExpressions", S::List(&S::Struct(ids::core_v1::TOPOLOGY_SELECTOR_LABEL_REQUIREMENT)), E, &M[67]),
+    f("matchLabelExpressions", S::List(&S::Struct(ids::core_v1::TOPOLOGY_SELECTOR_LABEL_REQUIREMENT)), E, &M[72]),
 ];
 pub(super) static TOPOLOGY_SELECTOR_TERM_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static TOPOLOGY_SPREAD_CONSTRAINT: [Field; 8] = [
-    f("maxSkew", S::Int32, 0, &M[96]),
-    f("topologyKey", S::String, 0, &M[94]),
-    f("whenUnsatisfiable", S::String, 0, &M[101]).go("v1.UnsatisfiableConstraintAction"),
+    f("maxSkew", S::Int32, 0, &M[107]),
+    f("topologyKey", S::String, 0, &M[105]),
+    f("whenUnsatisfiable", S::String, 0, &M[112]).go("v1.UnsatisfiableConstraintAction"),
     f("labelSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("minDomains", S::Int32, P | E, &M[4]),
-    f("nodeAffinityPolicy", S::String, P | E, &M[35]).go("v1.NodeInclusionPolicy"),
-    f("nodeTaintsPolicy", S::String, P | E, &M[35]).go("v1.NodeInclusionPolicy"),
-    f("matchLabelKeys", S::List(&S::String), E, &M[67]),
+    f("minDomains", S::Int32, P | E, &M[5]),
+    f("nodeAffinityPolicy", S::String, P | E, &M[37]).go("v1.NodeInclusionPolicy"),
+    f("nodeTaintsPolicy", S::String, P | E, &M[37]).go("v1.NodeInclusionPolicy"),
+    f("matchLabelKeys", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static TOPOLOGY_SPREAD_CONSTRAINT_PROTO: [Proto; 8] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7),
@@ -2417,8 +2417,8 @@ pub(super) static TOPOLOGY_SPREAD_CONSTRAINT_PROTO: [Proto; 8] = [
 
 pub(super) static TYPED_LOCAL_OBJECT_REFERENCE: [Field; 3] = [
     f("apiGroup", S::String, P, &M[0]),
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static TYPED_LOCAL_OBJECT_REFERENCE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -2426,8 +2426,8 @@ pub(super) static TYPED_LOCAL_OBJECT_REFERENCE_PROTO: [Proto; 3] = [
 
 pub(super) static TYPED_OBJECT_REFERENCE: [Field; 4] = [
     f("apiGroup", S::String, P, &M[0]),
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
     f("namespace", S::String, P | E, &M[0]),
 ];
 pub(super) static TYPED_OBJECT_REFERENCE_PROTO: [Proto; 4] = [
@@ -2435,7 +2435,7 @@ pub(super) static TYPED_OBJECT_REFERENCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static VOLUME: [Field; 31] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("hostPath", S::Struct(ids::core_v1::HOST_PATH_VOLUME_SOURCE), P | E, &M[0]).within("VolumeSource"),
     f("emptyDir", S::Struct(ids::core_v1::EMPTY_DIR_VOLUME_SOURCE), P | E, &M[0]).within("VolumeSource"),
     f("gcePersistentDisk", S::Struct(ids::core_v1::GCE_PERSISTENT_DISK_VOLUME_SOURCE), P | E, &M[0]).within("VolumeSource"),
@@ -2473,20 +2473,20 @@ pub(super) static VOLUME_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static VOLUME_DEVICE: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("devicePath", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("devicePath", S::String, 0, &M[105]),
 ];
 pub(super) static VOLUME_DEVICE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static VOLUME_MOUNT: [Field; 7] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
     f("recursiveReadOnly", S::String, P | E, &M[0]).go("v1.RecursiveReadOnlyMode"),
-    f("mountPath", S::String, 0, &M[94]),
+    f("mountPath", S::String, 0, &M[105]),
     f("subPath", S::String, E, &M[0]),
-    f("mountPropagation", S::String, P | E, &M[18]).go("v1.MountPropagationMode"),
+    f("mountPropagation", S::String, P | E, &M[19]).go("v1.MountPropagationMode"),
     f("subPathExpr", S::String, E, &M[0]),
 ];
 pub(super) static VOLUME_MOUNT_PROTO: [Proto; 7] = [
@@ -2494,8 +2494,8 @@ pub(super) static VOLUME_MOUNT_PROTO: [Proto; 7] = [
 ];
 
 pub(super) static VOLUME_MOUNT_STATUS: [Field; 5] = [
-    f("name", S::String, 0, &M[94]),
-    f("mountPath", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("mountPath", S::String, 0, &M[105]),
     f("readOnly", S::Bool, E, &M[0]),
     f("recursiveReadOnly", S::String, P | E, &M[0]).go("v1.RecursiveReadOnlyMode"),
     f("volumeStatus", S::Struct(ids::core_v1::VOLUME_STATUS), P | E, &M[0]),
@@ -2577,7 +2577,7 @@ pub(super) static VOLUME_STATUS_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE: [Field; 4] = [
-    f("volumePath", S::String, 0, &M[94]),
+    f("volumePath", S::String, 0, &M[105]),
     f("fsType", S::String, E, &M[0]),
     f("storagePolicyName", S::String, E, &M[0]),
     f("storagePolicyID", S::String, E, &M[0]),
@@ -2587,8 +2587,8 @@ pub(super) static VSPHERE_VIRTUAL_DISK_VOLUME_SOURCE_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static WEIGHTED_POD_AFFINITY_TERM: [Field; 2] = [
-    f("weight", S::Int32, 0, &M[96]),
-    f("podAffinityTerm", S::Struct(ids::core_v1::POD_AFFINITY_TERM), 0, &M[94]),
+    f("weight", S::Int32, 0, &M[107]),
+    f("podAffinityTerm", S::Struct(ids::core_v1::POD_AFFINITY_TERM), 0, &M[105]),
 ];
 pub(super) static WEIGHTED_POD_AFFINITY_TERM_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

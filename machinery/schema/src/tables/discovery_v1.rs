@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) static ENDPOINT: [Field; 8] = [
-    f("addresses", S::List(&S::String), 0, &M[116]),
+    f("addresses", S::List(&S::String), 0, &M[127]),
     f("conditions", S::Struct(ids::discovery_v1::ENDPOINT_CONDITIONS), 0, &M[0]),
     f("hostname", S::String, P | E, &M[0]),
     f("targetRef", S::Struct(ids::core_v1::OBJECT_REFERENCE), P | E, &M[0]),
@@ -26,8 +26,8 @@ pub(super) static ENDPOINT_CONDITIONS_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static ENDPOINT_HINTS: [Field; 2] = [
-    f("forZones", S::List(&S::Struct(ids::discovery_v1::FOR_ZONE)), E, &M[67]),
-    f("forNodes", S::List(&S::Struct(ids::discovery_v1::FOR_NODE)), E, &M[67]),
+    f("forZones", S::List(&S::Struct(ids::discovery_v1::FOR_ZONE)), E, &M[72]),
+    f("forNodes", S::List(&S::Struct(ids::discovery_v1::FOR_NODE)), E, &M[72]),
 ];
 pub(super) static ENDPOINT_HINTS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -35,8 +35,8 @@ pub(super) static ENDPOINT_HINTS_PROTO: [Proto; 2] = [
 
 pub(super) static ENDPOINT_PORT: [Field; 4] = [
     f("name", S::String, P | E, &M[0]),
-    f("protocol", S::String, P | E, &M[49]).go("v1.Protocol"),
-    f("port", S::Int32, P | E, &M[4]),
+    f("protocol", S::String, P | E, &M[51]).go("v1.Protocol"),
+    f("port", S::Int32, P | E, &M[5]),
     f("appProtocol", S::String, P | E, &M[0]),
 ];
 pub(super) static ENDPOINT_PORT_PROTO: [Proto; 4] = [
@@ -47,9 +47,9 @@ pub(super) static ENDPOINT_SLICE: [Field; 6] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("addressType", S::String, 0, &M[105]).go("v1.AddressType"),
-    f("endpoints", S::List(&S::Struct(ids::discovery_v1::ENDPOINT)), 0, &M[67]),
-    f("ports", S::List(&S::Struct(ids::discovery_v1::ENDPOINT_PORT)), 0, &M[67]),
+    f("addressType", S::String, 0, &M[116]).go("v1.AddressType"),
+    f("endpoints", S::List(&S::Struct(ids::discovery_v1::ENDPOINT)), 0, &M[72]),
+    f("ports", S::List(&S::Struct(ids::discovery_v1::ENDPOINT_PORT)), 0, &M[72]),
 ];
 pub(super) static ENDPOINT_SLICE_PROTO: [Proto; 4] = [
     p(1, 2), p(2, 4), p(3, 5), p(4, 3),
@@ -59,21 +59,21 @@ pub(super) static ENDPOINT_SLICE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::discovery_v1::ENDPOINT_SLICE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::discovery_v1::ENDPOINT_SLICE)), 0, &M[105]),
 ];
 pub(super) static ENDPOINT_SLICE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static FOR_NODE: [Field; 1] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static FOR_NODE_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static FOR_ZONE: [Field; 1] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static FOR_ZONE_PROTO: [Proto; 1] = [
     p(1, 0),

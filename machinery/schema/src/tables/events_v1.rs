@@ -6,7 +6,7 @@ pub(super) static EVENT: [Field; 17] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("eventTime", S::MicroTime, 0, &M[94]),
+    f("eventTime", S::MicroTime, 0, &M[105]),
     f("series", S::Struct(ids::events_v1::EVENT_SERIES), P | E, &M[0]),
     f("reportingController", S::String, E, &M[0]),
     f("reportingInstance", S::String, E, &M[0]),
@@ -19,7 +19,7 @@ pub(super) static EVENT: [Field; 17] = [
     f("deprecatedSource", S::Struct(ids::core_v1::EVENT_SOURCE), 0, &M[0]),
     f("deprecatedFirstTimestamp", S::Time, 0, &M[0]),
     f("deprecatedLastTimestamp", S::Time, 0, &M[0]),
-    f("deprecatedCount", S::Int32, E, &M[4]),
+    f("deprecatedCount", S::Int32, E, &M[5]),
 ];
 pub(super) static EVENT_PROTO: [Proto; 15] = [
     p(1, 2), p(2, 3), p(3, 4), p(4, 5), p(5, 6), p(6, 7), p(7, 8), p(8, 9), p(9, 10), p(10, 11), p(11, 12),
@@ -30,15 +30,15 @@ pub(super) static EVENT_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::events_v1::EVENT)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::events_v1::EVENT)), 0, &M[105]),
 ];
 pub(super) static EVENT_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static EVENT_SERIES: [Field; 2] = [
-    f("count", S::Int32, 0, &M[96]),
-    f("lastObservedTime", S::MicroTime, 0, &M[94]),
+    f("count", S::Int32, 0, &M[107]),
+    f("lastObservedTime", S::MicroTime, 0, &M[105]),
 ];
 pub(super) static EVENT_SERIES_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

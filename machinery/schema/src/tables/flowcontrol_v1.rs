@@ -3,15 +3,15 @@
 use super::*;
 
 pub(super) static EXEMPT_PRIORITY_LEVEL_CONFIGURATION: [Field; 2] = [
-    f("nominalConcurrencyShares", S::Int32, P | E, &M[4]),
-    f("lendablePercent", S::Int32, P | E, &M[4]),
+    f("nominalConcurrencyShares", S::Int32, P | E, &M[5]),
+    f("lendablePercent", S::Int32, P | E, &M[5]),
 ];
 pub(super) static EXEMPT_PRIORITY_LEVEL_CONFIGURATION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static FLOW_DISTINGUISHER_METHOD: [Field; 1] = [
-    f("type", S::String, 0, &M[94]).go("v1.FlowDistinguisherMethodType"),
+    f("type", S::String, 0, &M[105]).go("v1.FlowDistinguisherMethodType"),
 ];
 pub(super) static FLOW_DISTINGUISHER_METHOD_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -43,38 +43,38 @@ pub(super) static FLOW_SCHEMA_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::flowcontrol_v1::FLOW_SCHEMA)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::flowcontrol_v1::FLOW_SCHEMA)), 0, &M[105]),
 ];
 pub(super) static FLOW_SCHEMA_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static FLOW_SCHEMA_SPEC: [Field; 4] = [
-    f("priorityLevelConfiguration", S::Struct(ids::flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION_REFERENCE), 0, &M[94]),
-    f("matchingPrecedence", S::Int32, 0, &M[4]),
+    f("priorityLevelConfiguration", S::Struct(ids::flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION_REFERENCE), 0, &M[105]),
+    f("matchingPrecedence", S::Int32, 0, &M[5]),
     f("distinguisherMethod", S::Struct(ids::flowcontrol_v1::FLOW_DISTINGUISHER_METHOD), P | E, &M[0]),
-    f("rules", S::List(&S::Struct(ids::flowcontrol_v1::POLICY_RULES_WITH_SUBJECTS)), E, &M[67]),
+    f("rules", S::List(&S::Struct(ids::flowcontrol_v1::POLICY_RULES_WITH_SUBJECTS)), E, &M[72]),
 ];
 pub(super) static FLOW_SCHEMA_SPEC_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static FLOW_SCHEMA_STATUS: [Field; 1] = [
-    f("conditions", S::List(&S::Struct(ids::flowcontrol_v1::FLOW_SCHEMA_CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::flowcontrol_v1::FLOW_SCHEMA_CONDITION)), E, &M[102]),
 ];
 pub(super) static FLOW_SCHEMA_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static GROUP_SUBJECT: [Field; 1] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static GROUP_SUBJECT_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static LIMIT_RESPONSE: [Field; 2] = [
-    f("type", S::String, 0, &M[94]).go("v1.LimitResponseType"),
+    f("type", S::String, 0, &M[105]).go("v1.LimitResponseType"),
     f("queuing", S::Struct(ids::flowcontrol_v1::QUEUING_CONFIGURATION), P | E, &M[0]),
 ];
 pub(super) static LIMIT_RESPONSE_PROTO: [Proto; 2] = [
@@ -82,27 +82,27 @@ pub(super) static LIMIT_RESPONSE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static LIMITED_PRIORITY_LEVEL_CONFIGURATION: [Field; 4] = [
-    f("nominalConcurrencyShares", S::Int32, P, &M[4]),
+    f("nominalConcurrencyShares", S::Int32, P, &M[5]),
     f("limitResponse", S::Struct(ids::flowcontrol_v1::LIMIT_RESPONSE), 0, &M[0]),
-    f("lendablePercent", S::Int32, P | E, &M[4]),
-    f("borrowingLimitPercent", S::Int32, P | E, &M[4]),
+    f("lendablePercent", S::Int32, P | E, &M[5]),
+    f("borrowingLimitPercent", S::Int32, P | E, &M[5]),
 ];
 pub(super) static LIMITED_PRIORITY_LEVEL_CONFIGURATION_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static NON_RESOURCE_POLICY_RULE: [Field; 2] = [
-    f("verbs", S::List(&S::String), 0, &M[116]),
-    f("nonResourceURLs", S::List(&S::String), 0, &M[116]),
+    f("verbs", S::List(&S::String), 0, &M[127]),
+    f("nonResourceURLs", S::List(&S::String), 0, &M[127]),
 ];
 pub(super) static NON_RESOURCE_POLICY_RULE_PROTO: [Proto; 2] = [
     p(1, 0), p(6, 1),
 ];
 
 pub(super) static POLICY_RULES_WITH_SUBJECTS: [Field; 3] = [
-    f("subjects", S::List(&S::Struct(ids::flowcontrol_v1::SUBJECT)), 0, &M[114]),
-    f("resourceRules", S::List(&S::Struct(ids::flowcontrol_v1::RESOURCE_POLICY_RULE)), E, &M[67]),
-    f("nonResourceRules", S::List(&S::Struct(ids::flowcontrol_v1::NON_RESOURCE_POLICY_RULE)), E, &M[67]),
+    f("subjects", S::List(&S::Struct(ids::flowcontrol_v1::SUBJECT)), 0, &M[125]),
+    f("resourceRules", S::List(&S::Struct(ids::flowcontrol_v1::RESOURCE_POLICY_RULE)), E, &M[72]),
+    f("nonResourceRules", S::List(&S::Struct(ids::flowcontrol_v1::NON_RESOURCE_POLICY_RULE)), E, &M[72]),
 ];
 pub(super) static POLICY_RULES_WITH_SUBJECTS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -134,21 +134,21 @@ pub(super) static PRIORITY_LEVEL_CONFIGURATION_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION)), 0, &M[105]),
 ];
 pub(super) static PRIORITY_LEVEL_CONFIGURATION_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static PRIORITY_LEVEL_CONFIGURATION_REFERENCE: [Field; 1] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static PRIORITY_LEVEL_CONFIGURATION_REFERENCE_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static PRIORITY_LEVEL_CONFIGURATION_SPEC: [Field; 3] = [
-    f("type", S::String, 0, &M[94]).go("v1.PriorityLevelEnablement"),
+    f("type", S::String, 0, &M[105]).go("v1.PriorityLevelEnablement"),
     f("limited", S::Struct(ids::flowcontrol_v1::LIMITED_PRIORITY_LEVEL_CONFIGURATION), P | E, &M[0]),
     f("exempt", S::Struct(ids::flowcontrol_v1::EXEMPT_PRIORITY_LEVEL_CONFIGURATION), P | E, &M[0]),
 ];
@@ -157,42 +157,42 @@ pub(super) static PRIORITY_LEVEL_CONFIGURATION_SPEC_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static PRIORITY_LEVEL_CONFIGURATION_STATUS: [Field; 1] = [
-    f("conditions", S::List(&S::Struct(ids::flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION_CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::flowcontrol_v1::PRIORITY_LEVEL_CONFIGURATION_CONDITION)), E, &M[102]),
 ];
 pub(super) static PRIORITY_LEVEL_CONFIGURATION_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static QUEUING_CONFIGURATION: [Field; 3] = [
-    f("queues", S::Int32, 0, &M[4]),
-    f("handSize", S::Int32, 0, &M[4]),
-    f("queueLengthLimit", S::Int32, 0, &M[4]),
+    f("queues", S::Int32, 0, &M[5]),
+    f("handSize", S::Int32, 0, &M[5]),
+    f("queueLengthLimit", S::Int32, 0, &M[5]),
 ];
 pub(super) static QUEUING_CONFIGURATION_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static RESOURCE_POLICY_RULE: [Field; 5] = [
-    f("verbs", S::List(&S::String), 0, &M[116]),
-    f("apiGroups", S::List(&S::String), 0, &M[116]),
-    f("resources", S::List(&S::String), 0, &M[116]),
+    f("verbs", S::List(&S::String), 0, &M[127]),
+    f("apiGroups", S::List(&S::String), 0, &M[127]),
+    f("resources", S::List(&S::String), 0, &M[127]),
     f("clusterScope", S::Bool, E, &M[0]),
-    f("namespaces", S::List(&S::String), 0, &M[78]),
+    f("namespaces", S::List(&S::String), 0, &M[89]),
 ];
 pub(super) static RESOURCE_POLICY_RULE_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
 ];
 
 pub(super) static SERVICE_ACCOUNT_SUBJECT: [Field; 2] = [
-    f("namespace", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("namespace", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static SERVICE_ACCOUNT_SUBJECT_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static SUBJECT: [Field; 4] = [
-    f("kind", S::String, 0, &M[94]).go("v1.SubjectKind"),
+    f("kind", S::String, 0, &M[105]).go("v1.SubjectKind"),
     f("user", S::Struct(ids::flowcontrol_v1::USER_SUBJECT), P | E, &M[0]),
     f("group", S::Struct(ids::flowcontrol_v1::GROUP_SUBJECT), P | E, &M[0]),
     f("serviceAccount", S::Struct(ids::flowcontrol_v1::SERVICE_ACCOUNT_SUBJECT), P | E, &M[0]),
@@ -202,7 +202,7 @@ pub(super) static SUBJECT_PROTO: [Proto; 4] = [
 ];
 
 pub(super) static USER_SUBJECT: [Field; 1] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static USER_SUBJECT_PROTO: [Proto; 1] = [
     p(1, 0),

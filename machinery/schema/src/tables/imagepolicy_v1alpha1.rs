@@ -21,7 +21,7 @@ pub(super) static IMAGE_REVIEW_CONTAINER_SPEC_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static IMAGE_REVIEW_SPEC: [Field; 3] = [
-    f("containers", S::List(&S::Struct(ids::imagepolicy_v1alpha1::IMAGE_REVIEW_CONTAINER_SPEC)), E, &M[67]),
+    f("containers", S::List(&S::Struct(ids::imagepolicy_v1alpha1::IMAGE_REVIEW_CONTAINER_SPEC)), E, &M[72]),
     f("annotations", S::Map(&S::String), E, &M[0]),
     f("namespace", S::String, E, &M[0]),
 ];

@@ -5,10 +5,10 @@ use super::*;
 pub(super) static API_GROUP: [Field; 6] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("name", S::String, 0, &M[94]),
-    f("versions", S::List(&S::Struct(ids::meta_v1::GROUP_VERSION_FOR_DISCOVERY)), 0, &M[114]),
+    f("name", S::String, 0, &M[105]),
+    f("versions", S::List(&S::Struct(ids::meta_v1::GROUP_VERSION_FOR_DISCOVERY)), 0, &M[125]),
     f("preferredVersion", S::Struct(ids::meta_v1::GROUP_VERSION_FOR_DISCOVERY), 0, &M[0]),
-    f("serverAddressByClientCIDRs", S::List(&S::Struct(ids::meta_v1::SERVER_ADDRESS_BY_CLIENT_CIDR)), E, &M[67]),
+    f("serverAddressByClientCIDRs", S::List(&S::Struct(ids::meta_v1::SERVER_ADDRESS_BY_CLIENT_CIDR)), E, &M[72]),
 ];
 pub(super) static API_GROUP_PROTO: [Proto; 4] = [
     p(1, 2), p(2, 3), p(3, 4), p(4, 5),
@@ -17,22 +17,22 @@ pub(super) static API_GROUP_PROTO: [Proto; 4] = [
 pub(super) static API_GROUP_LIST: [Field; 3] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("groups", S::List(&S::Struct(ids::meta_v1::API_GROUP)), 0, &M[114]),
+    f("groups", S::List(&S::Struct(ids::meta_v1::API_GROUP)), 0, &M[125]),
 ];
 pub(super) static API_GROUP_LIST_PROTO: [Proto; 1] = [
     p(1, 2),
 ];
 
 pub(super) static API_RESOURCE: [Field; 10] = [
-    f("name", S::String, 0, &M[94]),
-    f("singularName", S::String, 0, &M[94]),
-    f("namespaced", S::Bool, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("singularName", S::String, 0, &M[105]),
+    f("namespaced", S::Bool, 0, &M[105]),
     f("group", S::String, E, &M[0]),
     f("version", S::String, E, &M[0]),
-    f("kind", S::String, 0, &M[94]),
-    f("verbs", S::WrappedList(&S::String), 0, &M[94]).go("v1.Verbs"),
-    f("shortNames", S::List(&S::String), E, &M[67]),
-    f("categories", S::List(&S::String), E, &M[67]),
+    f("kind", S::String, 0, &M[105]),
+    f("verbs", S::WrappedList(&S::String), 0, &M[105]).go("v1.Verbs"),
+    f("shortNames", S::List(&S::String), E, &M[72]),
+    f("categories", S::List(&S::String), E, &M[72]),
     f("storageVersionHash", S::String, E, &M[0]),
 ];
 pub(super) static API_RESOURCE_PROTO: [Proto; 10] = [
@@ -42,8 +42,8 @@ pub(super) static API_RESOURCE_PROTO: [Proto; 10] = [
 pub(super) static API_RESOURCE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("groupVersion", S::String, 0, &M[94]),
-    f("resources", S::List(&S::Struct(ids::meta_v1::API_RESOURCE)), 0, &M[114]),
+    f("groupVersion", S::String, 0, &M[105]),
+    f("resources", S::List(&S::Struct(ids::meta_v1::API_RESOURCE)), 0, &M[125]),
 ];
 pub(super) static API_RESOURCE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -52,20 +52,20 @@ pub(super) static API_RESOURCE_LIST_PROTO: [Proto; 2] = [
 pub(super) static API_VERSIONS: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("versions", S::List(&S::String), 0, &M[114]),
-    f("serverAddressByClientCIDRs", S::List(&S::Struct(ids::meta_v1::SERVER_ADDRESS_BY_CLIENT_CIDR)), 0, &M[114]),
+    f("versions", S::List(&S::String), 0, &M[125]),
+    f("serverAddressByClientCIDRs", S::List(&S::Struct(ids::meta_v1::SERVER_ADDRESS_BY_CLIENT_CIDR)), 0, &M[125]),
 ];
 pub(super) static API_VERSIONS_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CONDITION: [Field; 6] = [
-    f("type", S::String, 0, &M[94]),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
-    f("observedGeneration", S::Int64, E, &M[5]),
-    f("lastTransitionTime", S::Time, 0, &M[94]),
-    f("reason", S::String, 0, &M[94]),
-    f("message", S::String, 0, &M[94]),
+    f("type", S::String, 0, &M[105]),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
+    f("observedGeneration", S::Int64, E, &M[6]),
+    f("lastTransitionTime", S::Time, 0, &M[105]),
+    f("reason", S::String, 0, &M[105]),
+    f("message", S::String, 0, &M[105]),
 ];
 pub(super) static CONDITION_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5),
@@ -74,7 +74,7 @@ pub(super) static CONDITION_PROTO: [Proto; 6] = [
 pub(super) static CREATE_OPTIONS: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("dryRun", S::List(&S::String), E, &M[67]),
+    f("dryRun", S::List(&S::String), E, &M[72]),
     f("fieldManager", S::String, E, &M[0]),
     f("fieldValidation", S::String, E, &M[0]),
 ];
@@ -85,11 +85,11 @@ pub(super) static CREATE_OPTIONS_PROTO: [Proto; 3] = [
 pub(super) static DELETE_OPTIONS: [Field; 8] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("gracePeriodSeconds", S::Int64, P | E, &M[5]),
+    f("gracePeriodSeconds", S::Int64, P | E, &M[6]),
     f("preconditions", S::Struct(ids::meta_v1::PRECONDITIONS), P | E, &M[0]),
     f("orphanDependents", S::Bool, P | E, &M[0]),
     f("propagationPolicy", S::String, P | E, &M[0]).go("v1.DeletionPropagation"),
-    f("dryRun", S::List(&S::String), E, &M[67]),
+    f("dryRun", S::List(&S::String), E, &M[72]),
     f("ignoreStoreReadErrorWithClusterBreakingPotential", S::Bool, P | E, &M[0]),
 ];
 pub(super) static DELETE_OPTIONS_PROTO: [Proto; 6] = [
@@ -97,9 +97,9 @@ pub(super) static DELETE_OPTIONS_PROTO: [Proto; 6] = [
 ];
 
 pub(super) static FIELD_SELECTOR_REQUIREMENT: [Field; 3] = [
-    f("key", S::String, 0, &M[94]),
-    f("operator", S::String, 0, &M[94]).go("v1.FieldSelectorOperator"),
-    f("values", S::List(&S::String), E, &M[67]),
+    f("key", S::String, 0, &M[105]),
+    f("operator", S::String, 0, &M[105]).go("v1.FieldSelectorOperator"),
+    f("values", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static FIELD_SELECTOR_REQUIREMENT_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -115,34 +115,34 @@ pub(super) static GET_OPTIONS_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static GROUP_RESOURCE: [Field; 2] = [
-    f("group", S::String, 0, &M[94]),
-    f("resource", S::String, 0, &M[94]),
+    f("group", S::String, 0, &M[105]),
+    f("resource", S::String, 0, &M[105]),
 ];
 pub(super) static GROUP_RESOURCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static GROUP_VERSION_FOR_DISCOVERY: [Field; 2] = [
-    f("groupVersion", S::String, 0, &M[94]),
-    f("version", S::String, 0, &M[94]),
+    f("groupVersion", S::String, 0, &M[105]),
+    f("version", S::String, 0, &M[105]),
 ];
 pub(super) static GROUP_VERSION_FOR_DISCOVERY_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static GROUP_VERSION_KIND: [Field; 3] = [
-    f("group", S::String, 0, &M[94]),
-    f("version", S::String, 0, &M[94]),
-    f("kind", S::String, 0, &M[94]),
+    f("group", S::String, 0, &M[105]),
+    f("version", S::String, 0, &M[105]),
+    f("kind", S::String, 0, &M[105]),
 ];
 pub(super) static GROUP_VERSION_KIND_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static GROUP_VERSION_RESOURCE: [Field; 3] = [
-    f("group", S::String, 0, &M[94]),
-    f("version", S::String, 0, &M[94]),
-    f("resource", S::String, 0, &M[94]),
+    f("group", S::String, 0, &M[105]),
+    f("version", S::String, 0, &M[105]),
+    f("resource", S::String, 0, &M[105]),
 ];
 pub(super) static GROUP_VERSION_RESOURCE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -150,16 +150,16 @@ pub(super) static GROUP_VERSION_RESOURCE_PROTO: [Proto; 3] = [
 
 pub(super) static LABEL_SELECTOR: [Field; 2] = [
     f("matchLabels", S::Map(&S::String), E, &M[0]),
-    f("matchExpressions", S::List(&S::Struct(ids::meta_v1::LABEL_SELECTOR_REQUIREMENT)), E, &M[67]),
+    f("matchExpressions", S::List(&S::Struct(ids::meta_v1::LABEL_SELECTOR_REQUIREMENT)), E, &M[72]),
 ];
 pub(super) static LABEL_SELECTOR_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static LABEL_SELECTOR_REQUIREMENT: [Field; 3] = [
-    f("key", S::String, 0, &M[94]),
-    f("operator", S::String, 0, &M[94]).go("v1.LabelSelectorOperator"),
-    f("values", S::List(&S::String), E, &M[67]),
+    f("key", S::String, 0, &M[105]),
+    f("operator", S::String, 0, &M[105]).go("v1.LabelSelectorOperator"),
+    f("values", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static LABEL_SELECTOR_REQUIREMENT_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -169,7 +169,7 @@ pub(super) static LIST_META: [Field; 5] = [
     f("selfLink", S::String, E, &M[0]),
     f("resourceVersion", S::String, E, &M[0]),
     f("continue", S::String, E, &M[0]),
-    f("remainingItemCount", S::Int64, P | E, &M[5]),
+    f("remainingItemCount", S::Int64, P | E, &M[6]),
     f("shardInfo", S::Struct(ids::meta_v1::SHARD_INFO), P | E, &M[0]),
 ];
 pub(super) static LIST_META_PROTO: [Proto; 5] = [
@@ -185,8 +185,8 @@ pub(super) static LIST_OPTIONS: [Field; 13] = [
     f("allowWatchBookmarks", S::Bool, E, &M[0]),
     f("resourceVersion", S::String, E, &M[0]),
     f("resourceVersionMatch", S::String, E, &M[0]).go("v1.ResourceVersionMatch"),
-    f("timeoutSeconds", S::Int64, P | E, &M[5]),
-    f("limit", S::Int64, E, &M[5]),
+    f("timeoutSeconds", S::Int64, P | E, &M[6]),
+    f("limit", S::Int64, E, &M[6]),
     f("continue", S::String, E, &M[0]),
     f("sendInitialEvents", S::Bool, P | E, &M[0]),
     f("shardSelector", S::String, E, &M[0]),
@@ -215,15 +215,15 @@ pub(super) static OBJECT_META: [Field; 15] = [
     f("selfLink", S::String, E, &M[0]),
     f("uid", S::String, E, &M[0]).go("types.UID"),
     f("resourceVersion", S::String, E, &M[0]),
-    f("generation", S::Int64, E, &M[5]),
+    f("generation", S::Int64, E, &M[6]),
     f("creationTimestamp", S::Time, Z, &M[0]),
     f("deletionTimestamp", S::Time, P | E, &M[0]),
-    f("deletionGracePeriodSeconds", S::Int64, P | E, &M[5]),
+    f("deletionGracePeriodSeconds", S::Int64, P | E, &M[6]),
     f("labels", S::Map(&S::String), E, &M[0]),
     f("annotations", S::Map(&S::String), E, &M[0]),
-    f("ownerReferences", S::List(&S::Struct(ids::meta_v1::OWNER_REFERENCE)), E, &M[92]),
-    f("finalizers", S::List(&S::String), E, &M[80]),
-    f("managedFields", S::List(&S::Struct(ids::meta_v1::MANAGED_FIELDS_ENTRY)), E, &M[67]),
+    f("ownerReferences", S::List(&S::Struct(ids::meta_v1::OWNER_REFERENCE)), E, &M[103]),
+    f("finalizers", S::List(&S::String), E, &M[91]),
+    f("managedFields", S::List(&S::Struct(ids::meta_v1::MANAGED_FIELDS_ENTRY)), E, &M[72]),
 ];
 pub(super) static OBJECT_META_PROTO: [Proto; 15] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7), p(9, 8), p(10, 9), p(11, 10), p(12, 11),
@@ -231,10 +231,10 @@ pub(super) static OBJECT_META_PROTO: [Proto; 15] = [
 ];
 
 pub(super) static OWNER_REFERENCE: [Field; 6] = [
-    f("apiVersion", S::String, 0, &M[94]),
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
-    f("uid", S::String, 0, &M[94]).go("types.UID"),
+    f("apiVersion", S::String, 0, &M[105]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
+    f("uid", S::String, 0, &M[105]).go("types.UID"),
     f("controller", S::Bool, P | E, &M[0]),
     f("blockOwnerDeletion", S::Bool, P | E, &M[0]),
 ];
@@ -255,7 +255,7 @@ pub(super) static PARTIAL_OBJECT_METADATA_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::meta_v1::PARTIAL_OBJECT_METADATA)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::meta_v1::PARTIAL_OBJECT_METADATA)), 0, &M[105]),
 ];
 pub(super) static PARTIAL_OBJECT_METADATA_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -264,7 +264,7 @@ pub(super) static PARTIAL_OBJECT_METADATA_LIST_PROTO: [Proto; 2] = [
 pub(super) static PATCH_OPTIONS: [Field; 6] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("dryRun", S::List(&S::String), E, &M[67]),
+    f("dryRun", S::List(&S::String), E, &M[72]),
     f("force", S::Bool, P | E, &M[0]),
     f("fieldManager", S::String, E, &M[0]),
     f("fieldValidation", S::String, E, &M[0]),
@@ -282,15 +282,15 @@ pub(super) static PRECONDITIONS_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static SERVER_ADDRESS_BY_CLIENT_CIDR: [Field; 2] = [
-    f("clientCIDR", S::String, 0, &M[94]),
-    f("serverAddress", S::String, 0, &M[94]),
+    f("clientCIDR", S::String, 0, &M[105]),
+    f("serverAddress", S::String, 0, &M[105]),
 ];
 pub(super) static SERVER_ADDRESS_BY_CLIENT_CIDR_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static SHARD_INFO: [Field; 1] = [
-    f("selector", S::String, 0, &M[94]),
+    f("selector", S::String, 0, &M[105]),
 ];
 pub(super) static SHARD_INFO_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -304,7 +304,7 @@ pub(super) static STATUS: [Field; 8] = [
     f("message", S::String, E, &M[0]),
     f("reason", S::String, E, &M[0]).go("v1.StatusReason"),
     f("details", S::Struct(ids::meta_v1::STATUS_DETAILS), P | E, &M[0]),
-    f("code", S::Int32, E, &M[4]),
+    f("code", S::Int32, E, &M[5]),
 ];
 pub(super) static STATUS_PROTO: [Proto; 6] = [
     p(1, 2), p(2, 3), p(3, 4), p(4, 5), p(5, 6), p(6, 7),
@@ -324,8 +324,8 @@ pub(super) static STATUS_DETAILS: [Field; 6] = [
     f("group", S::String, E, &M[0]),
     f("kind", S::String, E, &M[0]),
     f("uid", S::String, E, &M[0]).go("types.UID"),
-    f("causes", S::List(&S::Struct(ids::meta_v1::STATUS_CAUSE)), E, &M[67]),
-    f("retryAfterSeconds", S::Int32, E, &M[4]),
+    f("causes", S::List(&S::Struct(ids::meta_v1::STATUS_CAUSE)), E, &M[72]),
+    f("retryAfterSeconds", S::Int32, E, &M[5]),
 ];
 pub(super) static STATUS_DETAILS_PROTO: [Proto; 6] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 4), p(5, 5), p(6, 3),
@@ -335,33 +335,33 @@ pub(super) static TABLE: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("columnDefinitions", S::List(&S::Struct(ids::meta_v1::TABLE_COLUMN_DEFINITION)), 0, &M[114]),
-    f("rows", S::List(&S::Struct(ids::meta_v1::TABLE_ROW)), 0, &M[114]),
+    f("columnDefinitions", S::List(&S::Struct(ids::meta_v1::TABLE_COLUMN_DEFINITION)), 0, &M[125]),
+    f("rows", S::List(&S::Struct(ids::meta_v1::TABLE_ROW)), 0, &M[125]),
 ];
 pub(super) static TABLE_PROTO: [Proto; 0] = [
 ];
 
 pub(super) static TABLE_COLUMN_DEFINITION: [Field; 5] = [
-    f("name", S::String, 0, &M[94]),
-    f("type", S::String, 0, &M[94]),
-    f("format", S::String, 0, &M[94]),
-    f("description", S::String, 0, &M[94]),
-    f("priority", S::Int32, 0, &M[96]),
+    f("name", S::String, 0, &M[105]),
+    f("type", S::String, 0, &M[105]),
+    f("format", S::String, 0, &M[105]),
+    f("description", S::String, 0, &M[105]),
+    f("priority", S::Int32, 0, &M[107]),
 ];
 pub(super) static TABLE_COLUMN_DEFINITION_PROTO: [Proto; 0] = [
 ];
 
 pub(super) static TABLE_ROW: [Field; 3] = [
-    f("cells", S::List(&S::Raw(RawKind::Json)), 0, &M[114]),
-    f("conditions", S::List(&S::Struct(ids::meta_v1::TABLE_ROW_CONDITION)), E, &M[67]),
+    f("cells", S::List(&S::Raw(RawKind::Json)), 0, &M[125]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::TABLE_ROW_CONDITION)), E, &M[72]),
     f("object", S::Raw(RawKind::RawExtension), 0, &M[0]),
 ];
 pub(super) static TABLE_ROW_PROTO: [Proto; 0] = [
 ];
 
 pub(super) static TABLE_ROW_CONDITION: [Field; 4] = [
-    f("type", S::String, 0, &M[94]).go("v1.RowConditionType"),
-    f("status", S::String, 0, &M[94]).go("v1.ConditionStatus"),
+    f("type", S::String, 0, &M[105]).go("v1.RowConditionType"),
+    f("status", S::String, 0, &M[105]).go("v1.ConditionStatus"),
     f("reason", S::String, E, &M[0]),
     f("message", S::String, E, &M[0]),
 ];
@@ -379,7 +379,7 @@ pub(super) static TYPE_META_PROTO: [Proto; 2] = [
 pub(super) static UPDATE_OPTIONS: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("dryRun", S::List(&S::String), E, &M[67]),
+    f("dryRun", S::List(&S::String), E, &M[72]),
     f("fieldManager", S::String, E, &M[0]),
     f("fieldValidation", S::String, E, &M[0]),
 ];
@@ -388,8 +388,8 @@ pub(super) static UPDATE_OPTIONS_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static WATCH_EVENT: [Field; 2] = [
-    f("type", S::String, 0, &M[94]),
-    f("object", S::Raw(RawKind::RawExtension), 0, &M[94]),
+    f("type", S::String, 0, &M[105]),
+    f("object", S::Raw(RawKind::RawExtension), 0, &M[105]),
 ];
 pub(super) static WATCH_EVENT_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

@@ -4,15 +4,15 @@ use super::*;
 
 pub(super) static HTTP_INGRESS_PATH: [Field; 3] = [
     f("path", S::String, E, &M[0]),
-    f("pathType", S::String, P, &M[104]).go("v1.PathType"),
-    f("backend", S::Struct(ids::networking_v1::INGRESS_BACKEND), 0, &M[94]),
+    f("pathType", S::String, P, &M[115]).go("v1.PathType"),
+    f("backend", S::Struct(ids::networking_v1::INGRESS_BACKEND), 0, &M[105]),
 ];
 pub(super) static HTTP_INGRESS_PATH_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 2), p(3, 1),
 ];
 
 pub(super) static HTTP_INGRESS_RULE_VALUE: [Field; 1] = [
-    f("paths", S::List(&S::Struct(ids::networking_v1::HTTP_INGRESS_PATH)), 0, &M[114]),
+    f("paths", S::List(&S::Struct(ids::networking_v1::HTTP_INGRESS_PATH)), 0, &M[125]),
 ];
 pub(super) static HTTP_INGRESS_RULE_VALUE_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -22,7 +22,7 @@ pub(super) static IP_ADDRESS: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::networking_v1::IP_ADDRESS_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::networking_v1::IP_ADDRESS_SPEC), 0, &M[105]),
 ];
 pub(super) static IP_ADDRESS_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -32,22 +32,22 @@ pub(super) static IP_ADDRESS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::networking_v1::IP_ADDRESS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::networking_v1::IP_ADDRESS)), 0, &M[105]),
 ];
 pub(super) static IP_ADDRESS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static IP_ADDRESS_SPEC: [Field; 1] = [
-    f("parentRef", S::Struct(ids::networking_v1::PARENT_REFERENCE), P | E, &M[94]),
+    f("parentRef", S::Struct(ids::networking_v1::PARENT_REFERENCE), P | E, &M[105]),
 ];
 pub(super) static IP_ADDRESS_SPEC_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static IP_BLOCK: [Field; 2] = [
-    f("cidr", S::String, 0, &M[94]),
-    f("except", S::List(&S::String), E, &M[67]),
+    f("cidr", S::String, 0, &M[105]),
+    f("except", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static IP_BLOCK_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -86,7 +86,7 @@ pub(super) static INGRESS_CLASS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::networking_v1::INGRESS_CLASS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::networking_v1::INGRESS_CLASS)), 0, &M[105]),
 ];
 pub(super) static INGRESS_CLASS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -94,8 +94,8 @@ pub(super) static INGRESS_CLASS_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static INGRESS_CLASS_PARAMETERS_REFERENCE: [Field; 5] = [
     f("apiGroup", S::String, P | E, &M[0]),
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
     f("scope", S::String, P, &M[0]),
     f("namespace", S::String, P | E, &M[0]),
 ];
@@ -115,7 +115,7 @@ pub(super) static INGRESS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::networking_v1::INGRESS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::networking_v1::INGRESS)), 0, &M[105]),
 ];
 pub(super) static INGRESS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -124,22 +124,22 @@ pub(super) static INGRESS_LIST_PROTO: [Proto; 2] = [
 pub(super) static INGRESS_LOAD_BALANCER_INGRESS: [Field; 3] = [
     f("ip", S::String, E, &M[0]),
     f("hostname", S::String, E, &M[0]),
-    f("ports", S::List(&S::Struct(ids::networking_v1::INGRESS_PORT_STATUS)), E, &M[67]),
+    f("ports", S::List(&S::Struct(ids::networking_v1::INGRESS_PORT_STATUS)), E, &M[72]),
 ];
 pub(super) static INGRESS_LOAD_BALANCER_INGRESS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(4, 2),
 ];
 
 pub(super) static INGRESS_LOAD_BALANCER_STATUS: [Field; 1] = [
-    f("ingress", S::List(&S::Struct(ids::networking_v1::INGRESS_LOAD_BALANCER_INGRESS)), E, &M[67]),
+    f("ingress", S::List(&S::Struct(ids::networking_v1::INGRESS_LOAD_BALANCER_INGRESS)), E, &M[72]),
 ];
 pub(super) static INGRESS_LOAD_BALANCER_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static INGRESS_PORT_STATUS: [Field; 3] = [
-    f("port", S::Int32, 0, &M[96]),
-    f("protocol", S::String, 0, &M[113]).go("v1.Protocol"),
+    f("port", S::Int32, 0, &M[107]),
+    f("protocol", S::String, 0, &M[124]).go("v1.Protocol"),
     f("error", S::String, P | E, &M[0]),
 ];
 pub(super) static INGRESS_PORT_STATUS_PROTO: [Proto; 3] = [
@@ -162,7 +162,7 @@ pub(super) static INGRESS_RULE_VALUE_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static INGRESS_SERVICE_BACKEND: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("port", S::Struct(ids::networking_v1::SERVICE_BACKEND_PORT), 0, &M[0]),
 ];
 pub(super) static INGRESS_SERVICE_BACKEND_PROTO: [Proto; 2] = [
@@ -172,8 +172,8 @@ pub(super) static INGRESS_SERVICE_BACKEND_PROTO: [Proto; 2] = [
 pub(super) static INGRESS_SPEC: [Field; 4] = [
     f("ingressClassName", S::String, P | E, &M[0]),
     f("defaultBackend", S::Struct(ids::networking_v1::INGRESS_BACKEND), P | E, &M[0]),
-    f("tls", S::List(&S::Struct(ids::networking_v1::INGRESS_TLS)), E, &M[67]),
-    f("rules", S::List(&S::Struct(ids::networking_v1::INGRESS_RULE)), E, &M[67]),
+    f("tls", S::List(&S::Struct(ids::networking_v1::INGRESS_TLS)), E, &M[72]),
+    f("rules", S::List(&S::Struct(ids::networking_v1::INGRESS_RULE)), E, &M[72]),
 ];
 pub(super) static INGRESS_SPEC_PROTO: [Proto; 4] = [
     p(1, 1), p(2, 2), p(3, 3), p(4, 0),
@@ -187,7 +187,7 @@ pub(super) static INGRESS_STATUS_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static INGRESS_TLS: [Field; 2] = [
-    f("hosts", S::List(&S::String), E, &M[67]),
+    f("hosts", S::List(&S::String), E, &M[72]),
     f("secretName", S::String, E, &M[0]),
 ];
 pub(super) static INGRESS_TLS_PROTO: [Proto; 2] = [
@@ -205,16 +205,16 @@ pub(super) static NETWORK_POLICY_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static NETWORK_POLICY_EGRESS_RULE: [Field; 2] = [
-    f("ports", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PORT)), E, &M[67]),
-    f("to", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PEER)), E, &M[67]),
+    f("ports", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PORT)), E, &M[72]),
+    f("to", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PEER)), E, &M[72]),
 ];
 pub(super) static NETWORK_POLICY_EGRESS_RULE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static NETWORK_POLICY_INGRESS_RULE: [Field; 2] = [
-    f("ports", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PORT)), E, &M[67]),
-    f("from", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PEER)), E, &M[67]),
+    f("ports", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PORT)), E, &M[72]),
+    f("from", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_PEER)), E, &M[72]),
 ];
 pub(super) static NETWORK_POLICY_INGRESS_RULE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -224,7 +224,7 @@ pub(super) static NETWORK_POLICY_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY)), 0, &M[105]),
 ];
 pub(super) static NETWORK_POLICY_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -240,9 +240,9 @@ pub(super) static NETWORK_POLICY_PEER_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static NETWORK_POLICY_PORT: [Field; 3] = [
-    f("protocol", S::String, P | E, &M[49]).go("v1.Protocol"),
+    f("protocol", S::String, P | E, &M[51]).go("v1.Protocol"),
     f("port", S::IntOrString, P | E, &M[0]),
-    f("endPort", S::Int32, P | E, &M[4]),
+    f("endPort", S::Int32, P | E, &M[5]),
 ];
 pub(super) static NETWORK_POLICY_PORT_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -250,9 +250,9 @@ pub(super) static NETWORK_POLICY_PORT_PROTO: [Proto; 3] = [
 
 pub(super) static NETWORK_POLICY_SPEC: [Field; 4] = [
     f("podSelector", S::Struct(ids::meta_v1::LABEL_SELECTOR), 0, &M[0]),
-    f("ingress", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_INGRESS_RULE)), E, &M[67]),
-    f("egress", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_EGRESS_RULE)), E, &M[67]),
-    f("policyTypes", S::List(&S::String), E, &M[67]).go("[]v1.PolicyType"),
+    f("ingress", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_INGRESS_RULE)), E, &M[72]),
+    f("egress", S::List(&S::Struct(ids::networking_v1::NETWORK_POLICY_EGRESS_RULE)), E, &M[72]),
+    f("policyTypes", S::List(&S::String), E, &M[77]).go("[]v1.PolicyType"),
 ];
 pub(super) static NETWORK_POLICY_SPEC_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
@@ -260,9 +260,9 @@ pub(super) static NETWORK_POLICY_SPEC_PROTO: [Proto; 4] = [
 
 pub(super) static PARENT_REFERENCE: [Field; 4] = [
     f("group", S::String, E, &M[0]),
-    f("resource", S::String, E, &M[94]),
+    f("resource", S::String, E, &M[105]),
     f("namespace", S::String, E, &M[0]),
-    f("name", S::String, E, &M[94]),
+    f("name", S::String, E, &M[105]),
 ];
 pub(super) static PARENT_REFERENCE_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
@@ -270,7 +270,7 @@ pub(super) static PARENT_REFERENCE_PROTO: [Proto; 4] = [
 
 pub(super) static SERVICE_BACKEND_PORT: [Field; 2] = [
     f("name", S::String, E, &M[0]),
-    f("number", S::Int32, E, &M[4]),
+    f("number", S::Int32, E, &M[5]),
 ];
 pub(super) static SERVICE_BACKEND_PORT_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -291,21 +291,21 @@ pub(super) static SERVICE_CIDR_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::networking_v1::SERVICE_CIDR)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::networking_v1::SERVICE_CIDR)), 0, &M[105]),
 ];
 pub(super) static SERVICE_CIDR_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static SERVICE_CIDR_SPEC: [Field; 1] = [
-    f("cidrs", S::List(&S::String), E, &M[67]),
+    f("cidrs", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static SERVICE_CIDR_SPEC_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static SERVICE_CIDR_STATUS: [Field; 1] = [
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
 ];
 pub(super) static SERVICE_CIDR_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),

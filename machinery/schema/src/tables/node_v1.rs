@@ -13,7 +13,7 @@ pub(super) static RUNTIME_CLASS: [Field; 6] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("handler", S::String, 0, &M[94]),
+    f("handler", S::String, 0, &M[105]),
     f("overhead", S::Struct(ids::node_v1::OVERHEAD), P | E, &M[0]),
     f("scheduling", S::Struct(ids::node_v1::SCHEDULING), P | E, &M[0]),
 ];
@@ -25,15 +25,15 @@ pub(super) static RUNTIME_CLASS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::node_v1::RUNTIME_CLASS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::node_v1::RUNTIME_CLASS)), 0, &M[105]),
 ];
 pub(super) static RUNTIME_CLASS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static SCHEDULING: [Field; 2] = [
-    f("nodeSelector", S::Map(&S::String), E, &M[66]),
-    f("tolerations", S::List(&S::Struct(ids::core_v1::TOLERATION)), E, &M[67]),
+    f("nodeSelector", S::Map(&S::String), E, &M[71]),
+    f("tolerations", S::List(&S::Struct(ids::core_v1::TOLERATION)), E, &M[72]),
 ];
 pub(super) static SCHEDULING_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

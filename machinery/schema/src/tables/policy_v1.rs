@@ -27,7 +27,7 @@ pub(super) static POD_DISRUPTION_BUDGET_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::policy_v1::POD_DISRUPTION_BUDGET)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::policy_v1::POD_DISRUPTION_BUDGET)), 0, &M[105]),
 ];
 pub(super) static POD_DISRUPTION_BUDGET_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -35,22 +35,22 @@ pub(super) static POD_DISRUPTION_BUDGET_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static POD_DISRUPTION_BUDGET_SPEC: [Field; 4] = [
     f("minAvailable", S::IntOrString, P | E, &M[0]),
-    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
+    f("selector", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[2]),
     f("maxUnavailable", S::IntOrString, P | E, &M[0]),
-    f("unhealthyPodEvictionPolicy", S::String, P | E, &M[15]).go("v1.UnhealthyPodEvictionPolicyType"),
+    f("unhealthyPodEvictionPolicy", S::String, P | E, &M[16]).go("v1.UnhealthyPodEvictionPolicyType"),
 ];
 pub(super) static POD_DISRUPTION_BUDGET_SPEC_PROTO: [Proto; 4] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3),
 ];
 
 pub(super) static POD_DISRUPTION_BUDGET_STATUS: [Field; 7] = [
-    f("observedGeneration", S::Int64, E, &M[5]),
+    f("observedGeneration", S::Int64, E, &M[6]),
     f("disruptedPods", S::Map(&S::Time), E, &M[0]),
-    f("disruptionsAllowed", S::Int32, 0, &M[4]),
-    f("currentHealthy", S::Int32, 0, &M[4]),
-    f("desiredHealthy", S::Int32, 0, &M[4]),
-    f("expectedPods", S::Int32, 0, &M[4]),
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
+    f("disruptionsAllowed", S::Int32, 0, &M[5]),
+    f("currentHealthy", S::Int32, 0, &M[5]),
+    f("desiredHealthy", S::Int32, 0, &M[5]),
+    f("expectedPods", S::Int32, 0, &M[5]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
 ];
 pub(super) static POD_DISRUPTION_BUDGET_STATUS_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6),

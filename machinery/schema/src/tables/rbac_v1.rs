@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) static AGGREGATION_RULE: [Field; 1] = [
-    f("clusterRoleSelectors", S::List(&S::Struct(ids::meta_v1::LABEL_SELECTOR)), E, &M[67]),
+    f("clusterRoleSelectors", S::List(&S::Struct(ids::meta_v1::LABEL_SELECTOR)), E, &M[72]),
 ];
 pub(super) static AGGREGATION_RULE_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -13,7 +13,7 @@ pub(super) static CLUSTER_ROLE: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("rules", S::List(&S::Struct(ids::rbac_v1::POLICY_RULE)), 0, &M[67]),
+    f("rules", S::List(&S::Struct(ids::rbac_v1::POLICY_RULE)), 0, &M[72]),
     f("aggregationRule", S::Struct(ids::rbac_v1::AGGREGATION_RULE), P | E, &M[0]),
 ];
 pub(super) static CLUSTER_ROLE_PROTO: [Proto; 3] = [
@@ -24,8 +24,8 @@ pub(super) static CLUSTER_ROLE_BINDING: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("subjects", S::List(&S::Struct(ids::rbac_v1::SUBJECT)), E, &M[67]),
-    f("roleRef", S::Struct(ids::rbac_v1::ROLE_REF), 0, &M[94]),
+    f("subjects", S::List(&S::Struct(ids::rbac_v1::SUBJECT)), E, &M[72]),
+    f("roleRef", S::Struct(ids::rbac_v1::ROLE_REF), 0, &M[105]),
 ];
 pub(super) static CLUSTER_ROLE_BINDING_PROTO: [Proto; 3] = [
     p(1, 2), p(2, 3), p(3, 4),
@@ -35,7 +35,7 @@ pub(super) static CLUSTER_ROLE_BINDING_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::rbac_v1::CLUSTER_ROLE_BINDING)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::rbac_v1::CLUSTER_ROLE_BINDING)), 0, &M[105]),
 ];
 pub(super) static CLUSTER_ROLE_BINDING_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -45,18 +45,18 @@ pub(super) static CLUSTER_ROLE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::rbac_v1::CLUSTER_ROLE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::rbac_v1::CLUSTER_ROLE)), 0, &M[105]),
 ];
 pub(super) static CLUSTER_ROLE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static POLICY_RULE: [Field; 5] = [
-    f("verbs", S::List(&S::String), 0, &M[114]),
-    f("apiGroups", S::List(&S::String), E, &M[67]),
-    f("resources", S::List(&S::String), E, &M[67]),
-    f("resourceNames", S::List(&S::String), E, &M[67]),
-    f("nonResourceURLs", S::List(&S::String), E, &M[67]),
+    f("verbs", S::List(&S::String), 0, &M[125]),
+    f("apiGroups", S::List(&S::String), E, &M[72]),
+    f("resources", S::List(&S::String), E, &M[72]),
+    f("resourceNames", S::List(&S::String), E, &M[72]),
+    f("nonResourceURLs", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static POLICY_RULE_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
@@ -66,7 +66,7 @@ pub(super) static ROLE: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("rules", S::List(&S::Struct(ids::rbac_v1::POLICY_RULE)), 0, &M[67]),
+    f("rules", S::List(&S::Struct(ids::rbac_v1::POLICY_RULE)), 0, &M[72]),
 ];
 pub(super) static ROLE_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -76,8 +76,8 @@ pub(super) static ROLE_BINDING: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("subjects", S::List(&S::Struct(ids::rbac_v1::SUBJECT)), E, &M[67]),
-    f("roleRef", S::Struct(ids::rbac_v1::ROLE_REF), 0, &M[94]),
+    f("subjects", S::List(&S::Struct(ids::rbac_v1::SUBJECT)), E, &M[72]),
+    f("roleRef", S::Struct(ids::rbac_v1::ROLE_REF), 0, &M[105]),
 ];
 pub(super) static ROLE_BINDING_PROTO: [Proto; 3] = [
     p(1, 2), p(2, 3), p(3, 4),
@@ -87,7 +87,7 @@ pub(super) static ROLE_BINDING_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::rbac_v1::ROLE_BINDING)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::rbac_v1::ROLE_BINDING)), 0, &M[105]),
 ];
 pub(super) static ROLE_BINDING_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -97,7 +97,7 @@ pub(super) static ROLE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::rbac_v1::ROLE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::rbac_v1::ROLE)), 0, &M[105]),
 ];
 pub(super) static ROLE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -105,17 +105,17 @@ pub(super) static ROLE_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static ROLE_REF: [Field; 3] = [
     f("apiGroup", S::String, 0, &M[0]),
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static ROLE_REF_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static SUBJECT: [Field; 4] = [
-    f("kind", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
     f("apiGroup", S::String, E, &M[0]),
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("namespace", S::String, E, &M[0]),
 ];
 pub(super) static SUBJECT_PROTO: [Proto; 4] = [

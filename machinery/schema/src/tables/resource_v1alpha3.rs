@@ -3,9 +3,9 @@
 use super::*;
 
 pub(super) static DEVICE_TAINT: [Field; 4] = [
-    f("key", S::String, 0, &M[94]),
+    f("key", S::String, 0, &M[105]),
     f("value", S::String, E, &M[0]),
-    f("effect", S::String, 0, &M[110]).go("v1alpha3.DeviceTaintEffect"),
+    f("effect", S::String, 0, &M[121]).go("v1alpha3.DeviceTaintEffect"),
     f("timeAdded", S::Time, P | E, &M[0]),
 ];
 pub(super) static DEVICE_TAINT_PROTO: [Proto; 4] = [
@@ -16,7 +16,7 @@ pub(super) static DEVICE_TAINT_RULE: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::resource_v1alpha3::DEVICE_TAINT_RULE_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::resource_v1alpha3::DEVICE_TAINT_RULE_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::resource_v1alpha3::DEVICE_TAINT_RULE_STATUS), 0, &M[0]),
 ];
 pub(super) static DEVICE_TAINT_RULE_PROTO: [Proto; 3] = [
@@ -27,7 +27,7 @@ pub(super) static DEVICE_TAINT_RULE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::resource_v1alpha3::DEVICE_TAINT_RULE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::resource_v1alpha3::DEVICE_TAINT_RULE)), 0, &M[105]),
 ];
 pub(super) static DEVICE_TAINT_RULE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -35,14 +35,14 @@ pub(super) static DEVICE_TAINT_RULE_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static DEVICE_TAINT_RULE_SPEC: [Field; 2] = [
     f("deviceSelector", S::Struct(ids::resource_v1alpha3::DEVICE_TAINT_SELECTOR), P | E, &M[0]),
-    f("taint", S::Struct(ids::resource_v1alpha3::DEVICE_TAINT), 0, &M[94]),
+    f("taint", S::Struct(ids::resource_v1alpha3::DEVICE_TAINT), 0, &M[105]),
 ];
 pub(super) static DEVICE_TAINT_RULE_SPEC_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static DEVICE_TAINT_RULE_STATUS: [Field; 1] = [
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
 ];
 pub(super) static DEVICE_TAINT_RULE_STATUS_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -58,14 +58,14 @@ pub(super) static DEVICE_TAINT_SELECTOR_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static POOL_STATUS: [Field; 10] = [
-    f("driver", S::String, E, &M[94]),
-    f("poolName", S::String, E, &M[94]),
-    f("generation", S::Int64, 0, &M[97]),
-    f("resourceSliceCount", S::Int32, P | E, &M[4]),
-    f("totalDevices", S::Int32, P | E, &M[4]),
-    f("allocatedDevices", S::Int32, P | E, &M[4]),
-    f("availableDevices", S::Int32, P | E, &M[4]),
-    f("unavailableDevices", S::Int32, P | E, &M[4]),
+    f("driver", S::String, E, &M[105]),
+    f("poolName", S::String, E, &M[105]),
+    f("generation", S::Int64, 0, &M[108]),
+    f("resourceSliceCount", S::Int32, P | E, &M[5]),
+    f("totalDevices", S::Int32, P | E, &M[5]),
+    f("allocatedDevices", S::Int32, P | E, &M[5]),
+    f("availableDevices", S::Int32, P | E, &M[5]),
+    f("unavailableDevices", S::Int32, P | E, &M[5]),
     f("nodeName", S::String, P | E, &M[0]),
     f("validationError", S::String, P | E, &M[0]),
 ];
@@ -76,8 +76,8 @@ pub(super) static POOL_STATUS_PROTO: [Proto; 10] = [
 pub(super) static RESOURCE_POOL_STATUS_REQUEST: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
-    f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[94]),
-    f("spec", S::Struct(ids::resource_v1alpha3::RESOURCE_POOL_STATUS_REQUEST_SPEC), 0, &M[94]),
+    f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[105]),
+    f("spec", S::Struct(ids::resource_v1alpha3::RESOURCE_POOL_STATUS_REQUEST_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::resource_v1alpha3::RESOURCE_POOL_STATUS_REQUEST_STATUS), P | E, &M[0]),
 ];
 pub(super) static RESOURCE_POOL_STATUS_REQUEST_PROTO: [Proto; 3] = [
@@ -88,25 +88,25 @@ pub(super) static RESOURCE_POOL_STATUS_REQUEST_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::resource_v1alpha3::RESOURCE_POOL_STATUS_REQUEST)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::resource_v1alpha3::RESOURCE_POOL_STATUS_REQUEST)), 0, &M[105]),
 ];
 pub(super) static RESOURCE_POOL_STATUS_REQUEST_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static RESOURCE_POOL_STATUS_REQUEST_SPEC: [Field; 3] = [
-    f("driver", S::String, 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
     f("poolName", S::String, P | E, &M[0]),
-    f("limit", S::Int32, P | E, &M[64]),
+    f("limit", S::Int32, P | E, &M[68]),
 ];
 pub(super) static RESOURCE_POOL_STATUS_REQUEST_SPEC_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static RESOURCE_POOL_STATUS_REQUEST_STATUS: [Field; 3] = [
-    f("poolCount", S::Int32, P | E, &M[96]),
-    f("pools", S::List(&S::Struct(ids::resource_v1alpha3::POOL_STATUS)), E, &M[67]),
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
+    f("poolCount", S::Int32, P | E, &M[107]),
+    f("pools", S::List(&S::Struct(ids::resource_v1alpha3::POOL_STATUS)), E, &M[72]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
 ];
 pub(super) static RESOURCE_POOL_STATUS_REQUEST_STATUS_PROTO: [Proto; 3] = [
     p(2, 1), p(3, 2), p(6, 0),

@@ -3,11 +3,11 @@
 use super::*;
 
 pub(super) static ALLOCATED_DEVICE_STATUS: [Field; 7] = [
-    f("driver", S::String, 0, &M[94]),
-    f("pool", S::String, 0, &M[94]),
-    f("device", S::String, 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
+    f("pool", S::String, 0, &M[105]),
+    f("device", S::String, 0, &M[105]),
     f("shareID", S::String, P | E, &M[0]),
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), 0, &M[76]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), 0, &M[87]),
     f("data", S::Raw(RawKind::RawExtension), P | E, &M[0]),
     f("networkData", S::Struct(ids::resource_v1beta1::NETWORK_DEVICE_DATA), P | E, &M[0]),
 ];
@@ -27,14 +27,14 @@ pub(super) static ALLOCATION_RESULT_PROTO: [Proto; 3] = [
 pub(super) static BASIC_DEVICE: [Field; 12] = [
     f("attributes", S::Map(&S::Struct(ids::resource_v1beta1::DEVICE_ATTRIBUTE)), E, &M[0]).go("map[v1beta1.QualifiedName]v1beta1.DeviceAttribute"),
     f("capacity", S::Map(&S::Struct(ids::resource_v1beta1::DEVICE_CAPACITY)), E, &M[0]).go("map[v1beta1.QualifiedName]v1beta1.DeviceCapacity"),
-    f("consumesCounters", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_COUNTER_CONSUMPTION)), E, &M[67]),
+    f("consumesCounters", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_COUNTER_CONSUMPTION)), E, &M[72]),
     f("nodeName", S::String, P | E, &M[0]),
     f("nodeSelector", S::Struct(ids::core_v1::NODE_SELECTOR), P | E, &M[0]),
     f("allNodes", S::Bool, P | E, &M[0]),
-    f("taints", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TAINT)), E, &M[67]),
+    f("taints", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TAINT)), E, &M[72]),
     f("bindsToNode", S::Bool, P | E, &M[0]),
-    f("bindingConditions", S::List(&S::String), E, &M[67]),
-    f("bindingFailureConditions", S::List(&S::String), E, &M[67]),
+    f("bindingConditions", S::List(&S::String), E, &M[72]),
+    f("bindingFailureConditions", S::List(&S::String), E, &M[72]),
     f("allowMultipleAllocations", S::Bool, P | E, &M[0]),
     f("nodeAllocatableResourceMappings", S::Map(&S::Struct(ids::resource_v1beta1::NODE_ALLOCATABLE_RESOURCE_MAPPING)), E, &M[0]).go("map[v1.ResourceName]v1beta1.NodeAllocatableResourceMapping"),
 ];
@@ -43,7 +43,7 @@ pub(super) static BASIC_DEVICE_PROTO: [Proto; 12] = [
 ];
 
 pub(super) static CEL_DEVICE_SELECTOR: [Field; 1] = [
-    f("expression", S::String, 0, &M[94]),
+    f("expression", S::String, 0, &M[105]),
 ];
 pub(super) static CEL_DEVICE_SELECTOR_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -51,7 +51,7 @@ pub(super) static CEL_DEVICE_SELECTOR_PROTO: [Proto; 1] = [
 
 pub(super) static CAPACITY_REQUEST_POLICY: [Field; 3] = [
     f("default", S::Quantity, P, &M[0]),
-    f("validValues", S::List(&S::Quantity), E, &M[67]),
+    f("validValues", S::List(&S::Quantity), E, &M[72]),
     f("validRange", S::Struct(ids::resource_v1beta1::CAPACITY_REQUEST_POLICY_RANGE), P | E, &M[0]),
 ];
 pub(super) static CAPACITY_REQUEST_POLICY_PROTO: [Proto; 3] = [
@@ -59,7 +59,7 @@ pub(super) static CAPACITY_REQUEST_POLICY_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static CAPACITY_REQUEST_POLICY_RANGE: [Field; 3] = [
-    f("min", S::Quantity, P | E, &M[94]),
+    f("min", S::Quantity, P | E, &M[105]),
     f("max", S::Quantity, P | E, &M[0]),
     f("step", S::Quantity, P | E, &M[0]),
 ];
@@ -75,22 +75,22 @@ pub(super) static CAPACITY_REQUIREMENTS_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static COUNTER: [Field; 1] = [
-    f("value", S::Quantity, 0, &M[94]),
+    f("value", S::Quantity, 0, &M[105]),
 ];
 pub(super) static COUNTER_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static COUNTER_SET: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
-    f("counters", S::Map(&S::Struct(ids::resource_v1beta1::COUNTER)), E, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("counters", S::Map(&S::Struct(ids::resource_v1beta1::COUNTER)), E, &M[105]),
 ];
 pub(super) static COUNTER_SET_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static DEVICE: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("basic", S::Struct(ids::resource_v1beta1::BASIC_DEVICE), P | E, &M[0]),
 ];
 pub(super) static DEVICE_PROTO: [Proto; 2] = [
@@ -98,8 +98,8 @@ pub(super) static DEVICE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static DEVICE_ALLOCATION_CONFIGURATION: [Field; 3] = [
-    f("source", S::String, 0, &M[106]).go("v1beta1.AllocationConfigSource"),
-    f("requests", S::List(&S::String), E, &M[67]),
+    f("source", S::String, 0, &M[117]).go("v1beta1.AllocationConfigSource"),
+    f("requests", S::List(&S::String), E, &M[72]),
     f("opaque", S::Struct(ids::resource_v1beta1::OPAQUE_DEVICE_CONFIGURATION), P | E, &M[0]).within("DeviceConfiguration"),
 ];
 pub(super) static DEVICE_ALLOCATION_CONFIGURATION_PROTO: [Proto; 3] = [
@@ -107,29 +107,29 @@ pub(super) static DEVICE_ALLOCATION_CONFIGURATION_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static DEVICE_ALLOCATION_RESULT: [Field; 2] = [
-    f("results", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_REQUEST_ALLOCATION_RESULT)), E, &M[67]),
-    f("config", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_ALLOCATION_CONFIGURATION)), E, &M[67]),
+    f("results", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_REQUEST_ALLOCATION_RESULT)), E, &M[72]),
+    f("config", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_ALLOCATION_CONFIGURATION)), E, &M[72]),
 ];
 pub(super) static DEVICE_ALLOCATION_RESULT_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static DEVICE_ATTRIBUTE: [Field; 8] = [
-    f("int", S::Int64, P | E, &M[5]),
+    f("int", S::Int64, P | E, &M[6]),
     f("bool", S::Bool, P | E, &M[0]),
     f("string", S::String, P | E, &M[0]),
     f("version", S::String, P | E, &M[0]),
-    f("ints", S::List(&S::Int64), E, &M[67]),
-    f("bools", S::List(&S::Bool), E, &M[67]),
-    f("strings", S::List(&S::String), E, &M[67]),
-    f("versions", S::List(&S::String), E, &M[67]),
+    f("ints", S::List(&S::Int64), E, &M[72]),
+    f("bools", S::List(&S::Bool), E, &M[72]),
+    f("strings", S::List(&S::String), E, &M[72]),
+    f("versions", S::List(&S::String), E, &M[72]),
 ];
 pub(super) static DEVICE_ATTRIBUTE_PROTO: [Proto; 8] = [
     p(2, 0), p(3, 1), p(4, 2), p(5, 3), p(6, 4), p(7, 5), p(8, 6), p(9, 7),
 ];
 
 pub(super) static DEVICE_CAPACITY: [Field; 2] = [
-    f("value", S::Quantity, 0, &M[94]),
+    f("value", S::Quantity, 0, &M[105]),
     f("requestPolicy", S::Struct(ids::resource_v1beta1::CAPACITY_REQUEST_POLICY), P | E, &M[0]),
 ];
 pub(super) static DEVICE_CAPACITY_PROTO: [Proto; 2] = [
@@ -137,16 +137,16 @@ pub(super) static DEVICE_CAPACITY_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static DEVICE_CLAIM: [Field; 3] = [
-    f("requests", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_REQUEST)), 0, &M[67]),
-    f("constraints", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CONSTRAINT)), E, &M[67]),
-    f("config", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CLAIM_CONFIGURATION)), E, &M[67]),
+    f("requests", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_REQUEST)), 0, &M[72]),
+    f("constraints", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CONSTRAINT)), E, &M[72]),
+    f("config", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CLAIM_CONFIGURATION)), E, &M[72]),
 ];
 pub(super) static DEVICE_CLAIM_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static DEVICE_CLAIM_CONFIGURATION: [Field; 2] = [
-    f("requests", S::List(&S::String), E, &M[67]),
+    f("requests", S::List(&S::String), E, &M[72]),
     f("opaque", S::Struct(ids::resource_v1beta1::OPAQUE_DEVICE_CONFIGURATION), P | E, &M[0]).within("DeviceConfiguration"),
 ];
 pub(super) static DEVICE_CLAIM_CONFIGURATION_PROTO: [Proto; 2] = [
@@ -157,7 +157,7 @@ pub(super) static DEVICE_CLASS: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::resource_v1beta1::DEVICE_CLASS_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::resource_v1beta1::DEVICE_CLASS_SPEC), 0, &M[105]),
 ];
 pub(super) static DEVICE_CLASS_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -174,15 +174,15 @@ pub(super) static DEVICE_CLASS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CLASS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CLASS)), 0, &M[105]),
 ];
 pub(super) static DEVICE_CLASS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static DEVICE_CLASS_SPEC: [Field; 3] = [
-    f("selectors", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SELECTOR)), E, &M[67]),
-    f("config", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CLASS_CONFIGURATION)), E, &M[67]),
+    f("selectors", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SELECTOR)), E, &M[72]),
+    f("config", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_CLASS_CONFIGURATION)), E, &M[72]),
     f("extendedResourceName", S::String, P | E, &M[0]),
 ];
 pub(super) static DEVICE_CLASS_SPEC_PROTO: [Proto; 3] = [
@@ -197,7 +197,7 @@ pub(super) static DEVICE_CONFIGURATION_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static DEVICE_CONSTRAINT: [Field; 3] = [
-    f("requests", S::List(&S::String), E, &M[67]),
+    f("requests", S::List(&S::String), E, &M[72]),
     f("matchAttribute", S::String, P | E, &M[0]).go("v1beta1.FullyQualifiedName"),
     f("distinctAttribute", S::String, P | E, &M[0]).go("v1beta1.FullyQualifiedName"),
 ];
@@ -206,22 +206,22 @@ pub(super) static DEVICE_CONSTRAINT_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static DEVICE_COUNTER_CONSUMPTION: [Field; 2] = [
-    f("counterSet", S::String, 0, &M[94]),
-    f("counters", S::Map(&S::Struct(ids::resource_v1beta1::COUNTER)), E, &M[94]),
+    f("counterSet", S::String, 0, &M[105]),
+    f("counters", S::Map(&S::Struct(ids::resource_v1beta1::COUNTER)), E, &M[105]),
 ];
 pub(super) static DEVICE_COUNTER_CONSUMPTION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static DEVICE_REQUEST: [Field; 9] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("deviceClassName", S::String, 0, &M[0]),
-    f("selectors", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SELECTOR)), E, &M[67]),
-    f("allocationMode", S::String, E, &M[9]).go("v1beta1.DeviceAllocationMode"),
-    f("count", S::Int64, E, &M[5]),
+    f("selectors", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SELECTOR)), E, &M[72]),
+    f("allocationMode", S::String, E, &M[10]).go("v1beta1.DeviceAllocationMode"),
+    f("count", S::Int64, E, &M[6]),
     f("adminAccess", S::Bool, P | E, &M[0]),
-    f("firstAvailable", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SUB_REQUEST)), E, &M[67]),
-    f("tolerations", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TOLERATION)), E, &M[67]),
+    f("firstAvailable", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SUB_REQUEST)), E, &M[72]),
+    f("tolerations", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TOLERATION)), E, &M[72]),
     f("capacity", S::Struct(ids::resource_v1beta1::CAPACITY_REQUIREMENTS), P | E, &M[0]),
 ];
 pub(super) static DEVICE_REQUEST_PROTO: [Proto; 9] = [
@@ -229,14 +229,14 @@ pub(super) static DEVICE_REQUEST_PROTO: [Proto; 9] = [
 ];
 
 pub(super) static DEVICE_REQUEST_ALLOCATION_RESULT: [Field; 10] = [
-    f("request", S::String, 0, &M[94]),
-    f("driver", S::String, 0, &M[94]),
-    f("pool", S::String, 0, &M[94]),
-    f("device", S::String, 0, &M[94]),
+    f("request", S::String, 0, &M[105]),
+    f("driver", S::String, 0, &M[105]),
+    f("pool", S::String, 0, &M[105]),
+    f("device", S::String, 0, &M[105]),
     f("adminAccess", S::Bool, P | E, &M[0]),
-    f("tolerations", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TOLERATION)), E, &M[67]),
-    f("bindingConditions", S::List(&S::String), E, &M[67]),
-    f("bindingFailureConditions", S::List(&S::String), E, &M[67]),
+    f("tolerations", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TOLERATION)), E, &M[72]),
+    f("bindingConditions", S::List(&S::String), E, &M[72]),
+    f("bindingFailureConditions", S::List(&S::String), E, &M[72]),
     f("shareID", S::String, P | E, &M[0]).go("types.UID"),
     f("consumedCapacity", S::Map(&S::Quantity), E, &M[0]).go("map[v1beta1.QualifiedName]resource.Quantity"),
 ];
@@ -252,12 +252,12 @@ pub(super) static DEVICE_SELECTOR_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static DEVICE_SUB_REQUEST: [Field; 7] = [
-    f("name", S::String, 0, &M[94]),
-    f("deviceClassName", S::String, 0, &M[94]),
-    f("selectors", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SELECTOR)), E, &M[67]),
-    f("allocationMode", S::String, E, &M[9]).go("v1beta1.DeviceAllocationMode"),
-    f("count", S::Int64, E, &M[5]),
-    f("tolerations", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TOLERATION)), E, &M[67]),
+    f("name", S::String, 0, &M[105]),
+    f("deviceClassName", S::String, 0, &M[105]),
+    f("selectors", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_SELECTOR)), E, &M[72]),
+    f("allocationMode", S::String, E, &M[10]).go("v1beta1.DeviceAllocationMode"),
+    f("count", S::Int64, E, &M[6]),
+    f("tolerations", S::List(&S::Struct(ids::resource_v1beta1::DEVICE_TOLERATION)), E, &M[72]),
     f("capacity", S::Struct(ids::resource_v1beta1::CAPACITY_REQUIREMENTS), P | E, &M[0]),
 ];
 pub(super) static DEVICE_SUB_REQUEST_PROTO: [Proto; 7] = [
@@ -265,9 +265,9 @@ pub(super) static DEVICE_SUB_REQUEST_PROTO: [Proto; 7] = [
 ];
 
 pub(super) static DEVICE_TAINT: [Field; 4] = [
-    f("key", S::String, 0, &M[94]),
+    f("key", S::String, 0, &M[105]),
     f("value", S::String, E, &M[0]),
-    f("effect", S::String, 0, &M[110]).go("v1beta1.DeviceTaintEffect"),
+    f("effect", S::String, 0, &M[121]).go("v1beta1.DeviceTaintEffect"),
     f("timeAdded", S::Time, P | E, &M[0]),
 ];
 pub(super) static DEVICE_TAINT_PROTO: [Proto; 4] = [
@@ -276,10 +276,10 @@ pub(super) static DEVICE_TAINT_PROTO: [Proto; 4] = [
 
 pub(super) static DEVICE_TOLERATION: [Field; 5] = [
     f("key", S::String, E, &M[0]),
-    f("operator", S::String, E, &M[52]).go("v1beta1.DeviceTolerationOperator"),
+    f("operator", S::String, E, &M[55]).go("v1beta1.DeviceTolerationOperator"),
     f("value", S::String, E, &M[0]),
-    f("effect", S::String, E, &M[41]).go("v1beta1.DeviceTaintEffect"),
-    f("tolerationSeconds", S::Int64, P | E, &M[5]),
+    f("effect", S::String, E, &M[43]).go("v1beta1.DeviceTaintEffect"),
+    f("tolerationSeconds", S::Int64, P | E, &M[6]),
 ];
 pub(super) static DEVICE_TOLERATION_PROTO: [Proto; 5] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4),
@@ -287,7 +287,7 @@ pub(super) static DEVICE_TOLERATION_PROTO: [Proto; 5] = [
 
 pub(super) static NETWORK_DEVICE_DATA: [Field; 3] = [
     f("interfaceName", S::String, E, &M[0]),
-    f("ips", S::List(&S::String), E, &M[67]),
+    f("ips", S::List(&S::String), E, &M[72]),
     f("hardwareAddress", S::String, E, &M[0]),
 ];
 pub(super) static NETWORK_DEVICE_DATA_PROTO: [Proto; 3] = [
@@ -303,8 +303,8 @@ pub(super) static NODE_ALLOCATABLE_RESOURCE_MAPPING_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static OPAQUE_DEVICE_CONFIGURATION: [Field; 2] = [
-    f("driver", S::String, 0, &M[94]),
-    f("parameters", S::Raw(RawKind::RawExtension), 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
+    f("parameters", S::Raw(RawKind::RawExtension), 0, &M[105]),
 ];
 pub(super) static OPAQUE_DEVICE_CONFIGURATION_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -314,7 +314,7 @@ pub(super) static RESOURCE_CLAIM: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_STATUS), 0, &M[0]),
 ];
 pub(super) static RESOURCE_CLAIM_PROTO: [Proto; 3] = [
@@ -323,9 +323,9 @@ pub(super) static RESOURCE_CLAIM_PROTO: [Proto; 3] = [
 
 pub(super) static RESOURCE_CLAIM_CONSUMER_REFERENCE: [Field; 4] = [
     f("apiGroup", S::String, E, &M[0]),
-    f("resource", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
-    f("uid", S::String, 0, &M[94]).go("types.UID"),
+    f("resource", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
+    f("uid", S::String, 0, &M[105]).go("types.UID"),
 ];
 pub(super) static RESOURCE_CLAIM_CONSUMER_REFERENCE_PROTO: [Proto; 4] = [
     p(1, 0), p(3, 1), p(4, 2), p(5, 3),
@@ -335,7 +335,7 @@ pub(super) static RESOURCE_CLAIM_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM)), 0, &M[105]),
 ];
 pub(super) static RESOURCE_CLAIM_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -350,8 +350,8 @@ pub(super) static RESOURCE_CLAIM_SPEC_PROTO: [Proto; 1] = [
 
 pub(super) static RESOURCE_CLAIM_STATUS: [Field; 3] = [
     f("allocation", S::Struct(ids::resource_v1beta1::ALLOCATION_RESULT), P | E, &M[0]),
-    f("reservedFor", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_CONSUMER_REFERENCE)), E, &M[92]),
-    f("devices", S::List(&S::Struct(ids::resource_v1beta1::ALLOCATED_DEVICE_STATUS)), E, &M[70]),
+    f("reservedFor", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_CONSUMER_REFERENCE)), E, &M[103]),
+    f("devices", S::List(&S::Struct(ids::resource_v1beta1::ALLOCATED_DEVICE_STATUS)), E, &M[81]),
 ];
 pub(super) static RESOURCE_CLAIM_STATUS_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(4, 2),
@@ -361,7 +361,7 @@ pub(super) static RESOURCE_CLAIM_TEMPLATE: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_TEMPLATE_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_TEMPLATE_SPEC), 0, &M[105]),
 ];
 pub(super) static RESOURCE_CLAIM_TEMPLATE_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -371,7 +371,7 @@ pub(super) static RESOURCE_CLAIM_TEMPLATE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_TEMPLATE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_TEMPLATE)), 0, &M[105]),
 ];
 pub(super) static RESOURCE_CLAIM_TEMPLATE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -379,16 +379,16 @@ pub(super) static RESOURCE_CLAIM_TEMPLATE_LIST_PROTO: [Proto; 2] = [
 
 pub(super) static RESOURCE_CLAIM_TEMPLATE_SPEC: [Field; 2] = [
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_CLAIM_SPEC), 0, &M[105]),
 ];
 pub(super) static RESOURCE_CLAIM_TEMPLATE_SPEC_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static RESOURCE_POOL: [Field; 3] = [
-    f("name", S::String, 0, &M[94]),
-    f("generation", S::Int64, 0, &M[97]),
-    f("resourceSliceCount", S::Int64, 0, &M[97]),
+    f("name", S::String, 0, &M[105]),
+    f("generation", S::Int64, 0, &M[108]),
+    f("resourceSliceCount", S::Int64, 0, &M[108]),
 ];
 pub(super) static RESOURCE_POOL_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -398,7 +398,7 @@ pub(super) static RESOURCE_SLICE: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_SLICE_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::resource_v1beta1::RESOURCE_SLICE_SPEC), 0, &M[105]),
 ];
 pub(super) static RESOURCE_SLICE_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -408,21 +408,21 @@ pub(super) static RESOURCE_SLICE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_SLICE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::resource_v1beta1::RESOURCE_SLICE)), 0, &M[105]),
 ];
 pub(super) static RESOURCE_SLICE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static RESOURCE_SLICE_SPEC: [Field; 8] = [
-    f("driver", S::String, 0, &M[94]),
-    f("pool", S::Struct(ids::resource_v1beta1::RESOURCE_POOL), 0, &M[94]),
+    f("driver", S::String, 0, &M[105]),
+    f("pool", S::Struct(ids::resource_v1beta1::RESOURCE_POOL), 0, &M[105]),
     f("nodeName", S::String, E, &M[0]),
     f("nodeSelector", S::Struct(ids::core_v1::NODE_SELECTOR), P | E, &M[0]),
     f("allNodes", S::Bool, E, &M[0]),
-    f("devices", S::List(&S::Struct(ids::resource_v1beta1::DEVICE)), E, &M[67]),
+    f("devices", S::List(&S::Struct(ids::resource_v1beta1::DEVICE)), E, &M[72]),
     f("perDeviceNodeSelection", S::Bool, P | E, &M[0]),
-    f("sharedCounters", S::List(&S::Struct(ids::resource_v1beta1::COUNTER_SET)), E, &M[67]),
+    f("sharedCounters", S::List(&S::Struct(ids::resource_v1beta1::COUNTER_SET)), E, &M[72]),
 ];
 pub(super) static RESOURCE_SLICE_SPEC_PROTO: [Proto; 8] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6), p(8, 7),

@@ -6,10 +6,10 @@ pub(super) static PRIORITY_CLASS: [Field; 7] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("value", S::Int32, 0, &M[4]),
+    f("value", S::Int32, 0, &M[5]),
     f("globalDefault", S::Bool, E, &M[0]),
     f("description", S::String, E, &M[0]),
-    f("preemptionPolicy", S::String, P | E, &M[40]).go("v1.PreemptionPolicy"),
+    f("preemptionPolicy", S::String, P | E, &M[42]).go("v1.PreemptionPolicy"),
 ];
 pub(super) static PRIORITY_CLASS_PROTO: [Proto; 5] = [
     p(1, 2), p(2, 3), p(3, 4), p(4, 5), p(5, 6),
@@ -19,7 +19,7 @@ pub(super) static PRIORITY_CLASS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::scheduling_v1::PRIORITY_CLASS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::scheduling_v1::PRIORITY_CLASS)), 0, &M[105]),
 ];
 pub(super) static PRIORITY_CLASS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),

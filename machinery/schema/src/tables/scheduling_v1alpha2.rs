@@ -8,7 +8,7 @@ pub(super) static BASIC_SCHEDULING_POLICY_PROTO: [Proto; 0] = [
 ];
 
 pub(super) static GANG_SCHEDULING_POLICY: [Field; 1] = [
-    f("minCount", S::Int32, 0, &M[96]),
+    f("minCount", S::Int32, 0, &M[107]),
 ];
 pub(super) static GANG_SCHEDULING_POLICY_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -18,7 +18,7 @@ pub(super) static POD_GROUP: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_STATUS), 0, &M[0]),
 ];
 pub(super) static POD_GROUP_PROTO: [Proto; 3] = [
@@ -29,14 +29,14 @@ pub(super) static POD_GROUP_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP)), 0, &M[105]),
 ];
 pub(super) static POD_GROUP_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static POD_GROUP_RESOURCE_CLAIM: [Field; 3] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("resourceClaimName", S::String, P | E, &M[0]),
     f("resourceClaimTemplateName", S::String, P | E, &M[0]),
 ];
@@ -45,7 +45,7 @@ pub(super) static POD_GROUP_RESOURCE_CLAIM_PROTO: [Proto; 3] = [
 ];
 
 pub(super) static POD_GROUP_RESOURCE_CLAIM_STATUS: [Field; 2] = [
-    f("name", S::String, 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
     f("resourceClaimName", S::String, P | E, &M[0]),
 ];
 pub(super) static POD_GROUP_RESOURCE_CLAIM_STATUS_PROTO: [Proto; 2] = [
@@ -53,7 +53,7 @@ pub(super) static POD_GROUP_RESOURCE_CLAIM_STATUS_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static POD_GROUP_SCHEDULING_CONSTRAINTS: [Field; 1] = [
-    f("topology", S::List(&S::Struct(ids::scheduling_v1alpha2::TOPOLOGY_CONSTRAINT)), E, &M[67]),
+    f("topology", S::List(&S::Struct(ids::scheduling_v1alpha2::TOPOLOGY_CONSTRAINT)), E, &M[72]),
 ];
 pub(super) static POD_GROUP_SCHEDULING_CONSTRAINTS_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -69,33 +69,33 @@ pub(super) static POD_GROUP_SCHEDULING_POLICY_PROTO: [Proto; 2] = [
 
 pub(super) static POD_GROUP_SPEC: [Field; 7] = [
     f("podGroupTemplateRef", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_TEMPLATE_REFERENCE), P, &M[0]),
-    f("schedulingPolicy", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SCHEDULING_POLICY), 0, &M[94]),
+    f("schedulingPolicy", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SCHEDULING_POLICY), 0, &M[105]),
     f("schedulingConstraints", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SCHEDULING_CONSTRAINTS), P | E, &M[0]),
-    f("resourceClaims", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_RESOURCE_CLAIM)), E, &M[93]),
-    f("disruptionMode", S::String, P | E, &M[53]).go("v1alpha2.DisruptionMode"),
+    f("resourceClaims", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_RESOURCE_CLAIM)), E, &M[104]),
+    f("disruptionMode", S::String, P | E, &M[56]).go("v1alpha2.DisruptionMode"),
     f("priorityClassName", S::String, E, &M[0]),
-    f("priority", S::Int32, P | E, &M[4]),
+    f("priority", S::Int32, P | E, &M[5]),
 ];
 pub(super) static POD_GROUP_SPEC_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6),
 ];
 
 pub(super) static POD_GROUP_STATUS: [Field; 2] = [
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
-    f("resourceClaimStatuses", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_RESOURCE_CLAIM_STATUS)), E, &M[93]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
+    f("resourceClaimStatuses", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_RESOURCE_CLAIM_STATUS)), E, &M[104]),
 ];
 pub(super) static POD_GROUP_STATUS_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
 ];
 
 pub(super) static POD_GROUP_TEMPLATE: [Field; 7] = [
-    f("name", S::String, 0, &M[94]),
-    f("schedulingPolicy", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SCHEDULING_POLICY), 0, &M[94]),
+    f("name", S::String, 0, &M[105]),
+    f("schedulingPolicy", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SCHEDULING_POLICY), 0, &M[105]),
     f("schedulingConstraints", S::Struct(ids::scheduling_v1alpha2::POD_GROUP_SCHEDULING_CONSTRAINTS), P, &M[0]),
-    f("resourceClaims", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_RESOURCE_CLAIM)), E, &M[93]),
-    f("disruptionMode", S::String, P | E, &M[46]).go("v1alpha2.DisruptionMode"),
+    f("resourceClaims", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_RESOURCE_CLAIM)), E, &M[104]),
+    f("disruptionMode", S::String, P | E, &M[48]).go("v1alpha2.DisruptionMode"),
     f("priorityClassName", S::String, E, &M[0]),
-    f("priority", S::Int32, P | E, &M[4]),
+    f("priority", S::Int32, P | E, &M[5]),
 ];
 pub(super) static POD_GROUP_TEMPLATE_PROTO: [Proto; 7] = [
     p(1, 0), p(2, 1), p(3, 2), p(4, 3), p(5, 4), p(6, 5), p(7, 6),
@@ -109,7 +109,7 @@ pub(super) static POD_GROUP_TEMPLATE_REFERENCE_PROTO: [Proto; 1] = [
 ];
 
 pub(super) static TOPOLOGY_CONSTRAINT: [Field; 1] = [
-    f("key", S::String, 0, &M[94]),
+    f("key", S::String, 0, &M[105]),
 ];
 pub(super) static TOPOLOGY_CONSTRAINT_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -117,8 +117,8 @@ pub(super) static TOPOLOGY_CONSTRAINT_PROTO: [Proto; 1] = [
 
 pub(super) static TYPED_LOCAL_OBJECT_REFERENCE: [Field; 3] = [
     f("apiGroup", S::String, E, &M[0]),
-    f("kind", S::String, 0, &M[94]),
-    f("name", S::String, 0, &M[94]),
+    f("kind", S::String, 0, &M[105]),
+    f("name", S::String, 0, &M[105]),
 ];
 pub(super) static TYPED_LOCAL_OBJECT_REFERENCE_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
@@ -128,7 +128,7 @@ pub(super) static WORKLOAD: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::scheduling_v1alpha2::WORKLOAD_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::scheduling_v1alpha2::WORKLOAD_SPEC), 0, &M[105]),
 ];
 pub(super) static WORKLOAD_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -138,15 +138,15 @@ pub(super) static WORKLOAD_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::scheduling_v1alpha2::WORKLOAD)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::scheduling_v1alpha2::WORKLOAD)), 0, &M[105]),
 ];
 pub(super) static WORKLOAD_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static WORKLOAD_POD_GROUP_TEMPLATE_REFERENCE: [Field; 2] = [
-    f("workloadName", S::String, 0, &M[94]),
-    f("podGroupTemplateName", S::String, 0, &M[94]),
+    f("workloadName", S::String, 0, &M[105]),
+    f("podGroupTemplateName", S::String, 0, &M[105]),
 ];
 pub(super) static WORKLOAD_POD_GROUP_TEMPLATE_REFERENCE_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -154,7 +154,7 @@ pub(super) static WORKLOAD_POD_GROUP_TEMPLATE_REFERENCE_PROTO: [Proto; 2] = [
 
 pub(super) static WORKLOAD_SPEC: [Field; 2] = [
     f("controllerRef", S::Struct(ids::scheduling_v1alpha2::TYPED_LOCAL_OBJECT_REFERENCE), P | E, &M[0]),
-    f("podGroupTemplates", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_TEMPLATE)), 0, &M[115]),
+    f("podGroupTemplates", S::List(&S::Struct(ids::scheduling_v1alpha2::POD_GROUP_TEMPLATE)), 0, &M[126]),
 ];
 pub(super) static WORKLOAD_SPEC_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),

@@ -6,7 +6,7 @@ pub(super) static CSI_DRIVER: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::storage_v1beta1::CSI_DRIVER_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::storage_v1beta1::CSI_DRIVER_SPEC), 0, &M[105]),
 ];
 pub(super) static CSI_DRIVER_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -16,7 +16,7 @@ pub(super) static CSI_DRIVER_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::storage_v1beta1::CSI_DRIVER)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::storage_v1beta1::CSI_DRIVER)), 0, &M[105]),
 ];
 pub(super) static CSI_DRIVER_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -25,13 +25,13 @@ pub(super) static CSI_DRIVER_LIST_PROTO: [Proto; 2] = [
 pub(super) static CSI_DRIVER_SPEC: [Field; 11] = [
     f("attachRequired", S::Bool, P | E, &M[0]),
     f("podInfoOnMount", S::Bool, P | E, &M[0]),
-    f("volumeLifecycleModes", S::List(&S::String), E, &M[67]).go("[]v1beta1.VolumeLifecycleMode"),
+    f("volumeLifecycleModes", S::List(&S::String), E, &M[72]).go("[]v1beta1.VolumeLifecycleMode"),
     f("storageCapacity", S::Bool, P | E, &M[0]),
     f("fsGroupPolicy", S::String, P | E, &M[0]).go("v1beta1.FSGroupPolicy"),
-    f("tokenRequests", S::List(&S::Struct(ids::storage_v1beta1::TOKEN_REQUEST)), E, &M[67]),
+    f("tokenRequests", S::List(&S::Struct(ids::storage_v1beta1::TOKEN_REQUEST)), E, &M[72]),
     f("requiresRepublish", S::Bool, P | E, &M[0]),
     f("seLinuxMount", S::Bool, P | E, &M[0]),
-    f("nodeAllocatableUpdatePeriodSeconds", S::Int64, P | E, &M[5]),
+    f("nodeAllocatableUpdatePeriodSeconds", S::Int64, P | E, &M[6]),
     f("serviceAccountTokenInSecrets", S::Bool, P | E, &M[0]),
     f("preventPodSchedulingIfMissing", S::Bool, P | E, &M[0]),
 ];
@@ -43,16 +43,16 @@ pub(super) static CSI_NODE: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::storage_v1beta1::CSI_NODE_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::storage_v1beta1::CSI_NODE_SPEC), 0, &M[105]),
 ];
 pub(super) static CSI_NODE_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CSI_NODE_DRIVER: [Field; 4] = [
-    f("name", S::String, 0, &M[94]),
-    f("nodeID", S::String, 0, &M[94]),
-    f("topologyKeys", S::List(&S::String), 0, &M[67]),
+    f("name", S::String, 0, &M[105]),
+    f("nodeID", S::String, 0, &M[105]),
+    f("topologyKeys", S::List(&S::String), 0, &M[72]),
     f("allocatable", S::Struct(ids::storage_v1beta1::VOLUME_NODE_RESOURCES), P | E, &M[0]),
 ];
 pub(super) static CSI_NODE_DRIVER_PROTO: [Proto; 4] = [
@@ -63,14 +63,14 @@ pub(super) static CSI_NODE_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::storage_v1beta1::CSI_NODE)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::storage_v1beta1::CSI_NODE)), 0, &M[105]),
 ];
 pub(super) static CSI_NODE_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static CSI_NODE_SPEC: [Field; 1] = [
-    f("drivers", S::List(&S::Struct(ids::storage_v1beta1::CSI_NODE_DRIVER)), 0, &M[117]),
+    f("drivers", S::List(&S::Struct(ids::storage_v1beta1::CSI_NODE_DRIVER)), 0, &M[129]),
 ];
 pub(super) static CSI_NODE_SPEC_PROTO: [Proto; 1] = [
     p(1, 0),
@@ -81,7 +81,7 @@ pub(super) static CSI_STORAGE_CAPACITY: [Field; 7] = [
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
     f("nodeTopology", S::Struct(ids::meta_v1::LABEL_SELECTOR), P | E, &M[0]),
-    f("storageClassName", S::String, 0, &M[94]),
+    f("storageClassName", S::String, 0, &M[105]),
     f("capacity", S::Quantity, P | E, &M[0]),
     f("maximumVolumeSize", S::Quantity, P | E, &M[0]),
 ];
@@ -93,7 +93,7 @@ pub(super) static CSI_STORAGE_CAPACITY_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::storage_v1beta1::CSI_STORAGE_CAPACITY)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::storage_v1beta1::CSI_STORAGE_CAPACITY)), 0, &M[105]),
 ];
 pub(super) static CSI_STORAGE_CAPACITY_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -103,13 +103,13 @@ pub(super) static STORAGE_CLASS: [Field; 10] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("provisioner", S::String, 0, &M[94]),
+    f("provisioner", S::String, 0, &M[105]),
     f("parameters", S::Map(&S::String), E, &M[0]),
-    f("reclaimPolicy", S::String, P | E, &M[26]).go("v1.PersistentVolumeReclaimPolicy"),
-    f("mountOptions", S::List(&S::String), E, &M[67]),
+    f("reclaimPolicy", S::String, P | E, &M[28]).go("v1.PersistentVolumeReclaimPolicy"),
+    f("mountOptions", S::List(&S::String), E, &M[72]),
     f("allowVolumeExpansion", S::Bool, P | E, &M[0]),
     f("volumeBindingMode", S::String, P | E, &M[0]).go("v1beta1.VolumeBindingMode"),
-    f("allowedTopologies", S::List(&S::Struct(ids::core_v1::TOPOLOGY_SELECTOR_TERM)), E, &M[67]),
+    f("allowedTopologies", S::List(&S::Struct(ids::core_v1::TOPOLOGY_SELECTOR_TERM)), E, &M[72]),
 ];
 pub(super) static STORAGE_CLASS_PROTO: [Proto; 8] = [
     p(1, 2), p(2, 3), p(3, 4), p(4, 5), p(5, 6), p(6, 7), p(7, 8), p(8, 9),
@@ -119,15 +119,15 @@ pub(super) static STORAGE_CLASS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::storage_v1beta1::STORAGE_CLASS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::storage_v1beta1::STORAGE_CLASS)), 0, &M[105]),
 ];
 pub(super) static STORAGE_CLASS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static TOKEN_REQUEST: [Field; 2] = [
-    f("audience", S::String, 0, &M[94]),
-    f("expirationSeconds", S::Int64, P | E, &M[5]),
+    f("audience", S::String, 0, &M[105]),
+    f("expirationSeconds", S::Int64, P | E, &M[6]),
 ];
 pub(super) static TOKEN_REQUEST_PROTO: [Proto; 2] = [
     p(1, 0), p(2, 1),
@@ -137,7 +137,7 @@ pub(super) static VOLUME_ATTACHMENT: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("spec", S::Struct(ids::storage_v1beta1::VOLUME_ATTACHMENT_SPEC), 0, &M[94]),
+    f("spec", S::Struct(ids::storage_v1beta1::VOLUME_ATTACHMENT_SPEC), 0, &M[105]),
     f("status", S::Struct(ids::storage_v1beta1::VOLUME_ATTACHMENT_STATUS), 0, &M[0]),
 ];
 pub(super) static VOLUME_ATTACHMENT_PROTO: [Proto; 3] = [
@@ -148,7 +148,7 @@ pub(super) static VOLUME_ATTACHMENT_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::storage_v1beta1::VOLUME_ATTACHMENT)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::storage_v1beta1::VOLUME_ATTACHMENT)), 0, &M[105]),
 ];
 pub(super) static VOLUME_ATTACHMENT_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -163,16 +163,16 @@ pub(super) static VOLUME_ATTACHMENT_SOURCE_PROTO: [Proto; 2] = [
 ];
 
 pub(super) static VOLUME_ATTACHMENT_SPEC: [Field; 3] = [
-    f("attacher", S::String, 0, &M[94]),
-    f("source", S::Struct(ids::storage_v1beta1::VOLUME_ATTACHMENT_SOURCE), 0, &M[94]),
-    f("nodeName", S::String, 0, &M[94]),
+    f("attacher", S::String, 0, &M[105]),
+    f("source", S::Struct(ids::storage_v1beta1::VOLUME_ATTACHMENT_SOURCE), 0, &M[105]),
+    f("nodeName", S::String, 0, &M[105]),
 ];
 pub(super) static VOLUME_ATTACHMENT_SPEC_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static VOLUME_ATTACHMENT_STATUS: [Field; 4] = [
-    f("attached", S::Bool, 0, &M[94]),
+    f("attached", S::Bool, 0, &M[105]),
     f("attachmentMetadata", S::Map(&S::String), E, &M[0]),
     f("attachError", S::Struct(ids::storage_v1beta1::VOLUME_ERROR), P | E, &M[0]),
     f("detachError", S::Struct(ids::storage_v1beta1::VOLUME_ERROR), P | E, &M[0]),
@@ -185,7 +185,7 @@ pub(super) static VOLUME_ATTRIBUTES_CLASS: [Field; 5] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::OBJECT_META), 0, &M[0]),
-    f("driverName", S::String, 0, &M[94]),
+    f("driverName", S::String, 0, &M[105]),
     f("parameters", S::Map(&S::String), E, &M[0]),
 ];
 pub(super) static VOLUME_ATTRIBUTES_CLASS_PROTO: [Proto; 3] = [
@@ -196,7 +196,7 @@ pub(super) static VOLUME_ATTRIBUTES_CLASS_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::storage_v1beta1::VOLUME_ATTRIBUTES_CLASS)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::storage_v1beta1::VOLUME_ATTRIBUTES_CLASS)), 0, &M[105]),
 ];
 pub(super) static VOLUME_ATTRIBUTES_CLASS_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
@@ -205,14 +205,14 @@ pub(super) static VOLUME_ATTRIBUTES_CLASS_LIST_PROTO: [Proto; 2] = [
 pub(super) static VOLUME_ERROR: [Field; 3] = [
     f("time", S::Time, 0, &M[0]),
     f("message", S::String, E, &M[0]),
-    f("errorCode", S::Int32, P | E, &M[4]),
+    f("errorCode", S::Int32, P | E, &M[5]),
 ];
 pub(super) static VOLUME_ERROR_PROTO: [Proto; 3] = [
     p(1, 0), p(2, 1), p(3, 2),
 ];
 
 pub(super) static VOLUME_NODE_RESOURCES: [Field; 1] = [
-    f("count", S::Int32, P | E, &M[4]),
+    f("count", S::Int32, P | E, &M[5]),
 ];
 pub(super) static VOLUME_NODE_RESOURCES_PROTO: [Proto; 1] = [
     p(1, 0),

@@ -17,21 +17,21 @@ pub(super) static STORAGE_VERSION_MIGRATION_LIST: [Field; 4] = [
     f("kind", S::String, E, &M[0]).within("TypeMeta"),
     f("apiVersion", S::String, E, &M[0]).within("TypeMeta"),
     f("metadata", S::Struct(ids::meta_v1::LIST_META), 0, &M[0]),
-    f("items", S::List(&S::Struct(ids::storagemigration_v1beta1::STORAGE_VERSION_MIGRATION)), 0, &M[94]),
+    f("items", S::List(&S::Struct(ids::storagemigration_v1beta1::STORAGE_VERSION_MIGRATION)), 0, &M[105]),
 ];
 pub(super) static STORAGE_VERSION_MIGRATION_LIST_PROTO: [Proto; 2] = [
     p(1, 2), p(2, 3),
 ];
 
 pub(super) static STORAGE_VERSION_MIGRATION_SPEC: [Field; 1] = [
-    f("resource", S::Struct(ids::meta_v1::GROUP_RESOURCE), 0, &M[94]),
+    f("resource", S::Struct(ids::meta_v1::GROUP_RESOURCE), 0, &M[105]),
 ];
 pub(super) static STORAGE_VERSION_MIGRATION_SPEC_PROTO: [Proto; 1] = [
     p(1, 0),
 ];
 
 pub(super) static STORAGE_VERSION_MIGRATION_STATUS: [Field; 2] = [
-    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[91]),
+    f("conditions", S::List(&S::Struct(ids::meta_v1::CONDITION)), E, &M[102]),
     f("resourceVersion", S::String, E, &M[0]),
 ];
 pub(super) static STORAGE_VERSION_MIGRATION_STATUS_PROTO: [Proto; 2] = [

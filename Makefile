@@ -1,0 +1,66 @@
+# The two commands of a newcomer are `make run` and `make test`; README.md tells about them.
+
+CARGO ?= cargo
+RUN_FLAGS ?= --data-dir target/run/data --write-kubeconfig target/run/admin.kubeconfig
+
+.PHONY: help run build test e2e bench fuzz torture lint clean packages test-packages
+
+help:
+	@echo 'make run       build and start a server in the foreground; its data lies in target/run'
+	@echo 'make build     build the release binary, target/release/corten'
+	@echo 'make test      all tests: of the crates, of both stores, end to end by kube and kubectl'
+	@echo 'make e2e       the tests end to end alone'
+	@echo 'make torture   hundreds of kills and power cuts under load'
+	@echo 'make bench     measure the release build beside its budgets'
+	@echo 'make fuzz      fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain'
+	@echo 'make lint      formatting, clippy, dependencies, generated code, house rules'
+	@echo 'make clean     remove what was built'
+
+run: packages
+	mkdir -p target/run
+	$(CARGO) run --release --bin corten -- server $(RUN_FLAGS)
+
+build: packages
+	$(CARGO) build --release --bin corten
+
+# The server is built first, so that the tests which start it do not each wait for it.
+test: packages test-packages
+	$(CARGO) build --bin corten
+	$(CARGO) test --workspace
+
+e2e: packages test-packages
+	$(CARGO) build --bin corten
+	$(CARGO) test --package corten-e2e
+
+torture: packages test-packages
+	$(CARGO) build --release --bin corten
+	CORTEN_TORTURE=full $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
+	CORTEN_TORTURE=full $(CARGO) test --release --package corten-store power -- --nocapture
+
+bench: packages test-packages
+	$(CARGO) build --release --bin corten
+	$(CARGO) run --release --package corten-bench -- $(BENCH_FLAGS)
+
+FUZZ_SECONDS ?= 60
+fuzz: packages
+	scripts/install-fuzz.sh
+	for target in $$($(CARGO) fuzz list); do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+lint: packages
+	scripts/install-deny.sh
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) deny --all-features check bans licenses sources
+	$(CARGO) run --quiet --package corten-schema-generate -- --check
+	$(CARGO) test --quiet --package corten-tidy
+
+clean:
+	$(CARGO) clean
+
+packages:
+	@scripts/install-build.sh
+
+test-packages:
+	@scripts/install-test.sh

@@ -1,0 +1,319 @@
+//! Custom resources come and go: a task follows the definitions, says in their status what upstream's controllers say,
+//! and swaps what is served.
+//!
+//! It looks at all definitions whenever one has changed. Each step is a pure function of what is there, so a step that
+//! was lost to a conflict is taken at the next change, which the conflict itself announces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail};
+use corten_api::time::Timestamp;
+use corten_custom::lifecycle::{self, Cleanup, Deleted};
+use corten_custom::{CustomStrategy, Definition, Version};
+use corten_openapi::CustomKind;
+use corten_object::json;
+use corten_object::tree::{Tree, View};
+use corten_runtime::tasks::CancellationToken;
+use corten_views::apiextensions_v1::CustomResourceDefinition;
+use http::Method;
+use tracing::{error, warn};
+
+use crate::api::Api;
+use crate::bootstrap::ask;
+use crate::cache::{Scope, Watcher};
+use crate::object::Object;
+use crate::resource::{Hub, Lifetime, Registry, Resource, Rules, Storage, Subresource};
+
+const GROUP: &str = "apiextensions.k8s.io";
+const PLURAL: &str = "customresourcedefinitions";
+const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const WRITES: [&str; 3] = ["get", "patch", "update"];
+
+/// What is served of a definition, and of which of its revisions.
+struct Served {
+    revision: u64,
+    /// What matters of the definition: a change of anything else leaves its resources as they are.
+    shape: Vec<u8>,
+    prefix: Arc<str>,
+    resources: Vec<Arc<Resource>>,
+    /// The same for OpenAPI.
+    published: Vec<CustomKind>,
+}
+
+pub struct Definitions {
+    api: Arc<Api>,
+    storage: Arc<Storage>,
+    /// What is served whatever the definitions are.
+    built_in: Vec<Arc<Resource>>,
+    served: BTreeMap<String, Served>,
+    watcher: Watcher,
+}
+
+impl Definitions {
+    pub fn new(api: &Arc<Api>) -> Result<Definitions> {
+        let storage = api.storage(GROUP, PLURAL).ok_or_else(|| anyhow!("definitions are not served"))?;
+        let (_, watcher) = storage.cache.snapshot_and_watch(Scope::All);
+        let built_in = api.registry.load().all().to_vec();
+        Ok(Definitions { api: Arc::clone(api), storage, built_in, served: BTreeMap::new(), watcher })
+    }
+
+    /// Serves what the definitions that are there already define; to be called before anybody is answered.
+    pub async fn begin(&mut self) -> Result<()> {
+        self.look().await
+    }
+
+    pub async fn run(mut self, token: CancellationToken) -> Result<()> {
+        loop {
+            self.look().await?;
+            tokio::select! {
+                () = self.watcher.changed() => {}
+                () = token.cancelled() => return Ok(()),
+            }
+            // Whatever came, it is the present that counts.
+            while self.watcher.take(1024).is_ok_and(|(events, _)| !events.is_empty()) {}
+        }
+    }
+
+    async fn look(&mut self) -> Result<()> {
+        let objects: Vec<Arc<Object>> = self.storage.cache.snapshot().objects.values().cloned().collect();
+        let trees: Vec<Tree> = objects.iter().map(|object| self.storage.tree(object)).collect();
+        self.serve(&objects, &trees).await?;
+        let all: Vec<&Tree> = trees.iter().collect();
+        for (object, tree) in objects.iter().zip(&trees) {
+            if let Err(error) = self.advance(object, tree, &all).await {
+                warn!(definition = object.name(), %error, "not advanced");
+            }
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.api.clock.now().seconds)
+    }
+
+    /// Takes a definition's next step, if there is one.
+    async fn advance(&self, object: &Object, tree: &Tree, all: &[&Tree]) -> Result<()> {
+        if crate::metadata::read(tree).deletion_timestamp().is_some() {
+            return self.clean_up(object, tree).await;
+        }
+        let next = lifecycle::reconcile(tree, all, self.now()).or_else(|| lifecycle::establish(tree, self.now()));
+        match next {
+            Some(next) => self.write(object, &next).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write(&self, object: &Object, tree: &Tree) -> Result<()> {
+        let path = format!("/apis/{GROUP}/v1/{PLURAL}/{}/status", object.name());
+        let (status, answer) = ask(&self.api, Method::PUT, &path, json::to_vec(tree.root())).await;
+        // A conflict means that a newer one is on its way here.
+        if status.is_success() || status.as_u16() == 409 || status.as_u16() == 404 {
+            return Ok(());
+        }
+        bail!("{status}: {}", String::from_utf8_lossy(&answer))
+    }
+
+    /// Deletes a definition's objects, then lets it go.
+    async fn clean_up(&self, object: &Object, tree: &Tree) -> Result<()> {
+        match lifecycle::begin_cleanup(tree, self.now()) {
+            Cleanup::Nothing => Ok(()),
+            Cleanup::Finish(next) => self.write(object, &next).await,
+            Cleanup::DeleteObjects { announce: Some(next) } => self.write(object, &next).await,
+            Cleanup::DeleteObjects { announce: None } => {
+                let deleted = self.delete_objects(object).await;
+                self.write(object, &lifecycle::end_cleanup(tree, &deleted, self.now())).await
+            }
+        }
+    }
+
+    async fn delete_objects(&self, object: &Object) -> Deleted {
+        let Some(served) = self.served.get(object.name()) else { return Deleted::All };
+        let Some(resource) = served.resources.first() else { return Deleted::All };
+        let Some(storage) = &resource.storage else { return Deleted::All };
+        let objects = storage.cache.snapshot().objects;
+        for kept in objects.values() {
+            let below = if resource.namespaced { format!("namespaces/{}/", kept.namespace()) } else { String::new() };
+            let path =
+                format!("/apis/{}/{}/{below}{}/{}", resource.group, resource.version, resource.plural, kept.name());
+            let (status, answer) = ask(&self.api, Method::DELETE, &path, Vec::new()).await;
+            if !status.is_success() && status.as_u16() != 404 {
+                return Deleted::DeleteFailed(String::from_utf8_lossy(&answer).into_owned());
+            }
+        }
+        Deleted::All
+    }
+
+    /// Brings what is served in line with the definitions.
+    async fn serve(&mut self, objects: &[Arc<Object>], trees: &[Tree]) -> Result<()> {
+        let mut changed = false;
+        for (object, tree) in objects.iter().zip(trees) {
+            changed |= self.serve_one(object, tree).await?;
+        }
+        let gone: Vec<String> =
+            self.served.keys().filter(|name| !objects.iter().any(|object| object.name() == *name)).cloned().collect();
+        for name in gone {
+            if let Some(served) = self.served.remove(&name) {
+                self.api.feed.remove(&served.prefix).await;
+                changed = true;
+            }
+        }
+        if changed {
+            let mut resources = self.built_in.clone();
+            resources.extend(self.served.values().flat_map(|served| served.resources.iter().cloned()));
+            let registry = Registry::new(resources);
+            self.api.discovery.update(&registry);
+            self.api.openapi.set_custom(self.served.values().flat_map(|served| served.published.iter().cloned()).collect());
+            self.api.registry.store(Arc::new(registry));
+        }
+        Ok(())
+    }
+
+    async fn serve_one(&mut self, object: &Arc<Object>, tree: &Tree) -> Result<bool> {
+        let crd: CustomResourceDefinition<'_> = tree.view();
+        // Served before it is said to be established, so that nobody who waited for that is disappointed.
+        if !lifecycle::is_true(crd, "NamesAccepted") {
+            return Ok(false);
+        }
+        let known = self.served.get(object.name());
+        if known.is_some_and(|served| served.revision == object.revision) {
+            return Ok(false);
+        }
+        let shape = shape(tree);
+        if let Some(served) = self.served.get_mut(object.name()).filter(|served| served.shape == shape) {
+            served.revision = object.revision;
+            return Ok(false);
+        }
+        let definition = match Definition::compile(tree.root()) {
+            Ok(definition) => Arc::new(definition),
+            Err(message) => {
+                error!(definition = object.name(), message, "cannot be served");
+                return Ok(false);
+            }
+        };
+        let storage = Arc::new(self.storage_of(&definition));
+        let added = self.api.feed.add(Arc::clone(&storage)).await;
+        added.map_err(|error| anyhow!("read the objects of {}: {error}", object.name()))?;
+        let resources = resources_of(&definition, &storage);
+        let prefix = Arc::clone(&storage.prefix);
+        let published = published(tree, &definition);
+        let served = Served { revision: object.revision, shape, prefix, resources, published };
+        self.served.insert(object.name().to_owned(), served);
+        Ok(true)
+    }
+
+    fn storage_of(&self, definition: &Arc<Definition>) -> Storage {
+        let (group, names) = (definition.group(), definition.names());
+        let form = json::Form::Custom { metadata: corten_schema::ids::meta_v1::OBJECT_META };
+        Storage {
+            group: Arc::clone(group),
+            plural: Arc::clone(&names.plural),
+            namespaced: definition.namespaced(),
+            prefix: format!("/registry/{group}/{}/", names.plural).into(),
+            hub: Hub {
+                version: Arc::clone(definition.storage_version()),
+                kind: Arc::clone(&names.kind),
+                api_version: format!("{group}/{}", definition.storage_version()).into(),
+                form,
+                defaults: corten_object::defaults::Plan::none(),
+            },
+            rules: Rules::Custom(Arc::new(CustomStrategy::new(Arc::clone(definition)))),
+            printer: None,
+            selectable: definition.selectable().iter().map(|field| Arc::clone(&field.label)).collect(),
+            cache: self.api.feed.cache(None),
+            lifetime: Lifetime::Durable,
+            returns_deleted: false,
+        }
+    }
+}
+
+/// What OpenAPI says of a definition's versions.
+fn published(tree: &Tree, definition: &Definition) -> Vec<CustomKind> {
+    let crd: CustomResourceDefinition<'_> = tree.view();
+    let names = definition.names();
+    let served = definition.versions().iter().filter(|version| version.served());
+    served
+        .map(|version| {
+            let row = crd.spec().versions().iter().find(|row| row.name() == &**version.name());
+            let schema = row.and_then(|row| row.schema()).and_then(|schema| schema.open_api_v3_schema());
+            let schema = schema.and_then(|schema| schema.as_struct().as_node());
+            CustomKind {
+                group: definition.group().to_string(),
+                version: version.name().to_string(),
+                plural: names.plural.to_string(),
+                kind: names.kind.to_string(),
+                list_kind: names.list_kind.to_string(),
+                namespaced: definition.namespaced(),
+                status: version.has_status(),
+                scale: version.scale().is_some(),
+                selectable_fields: version.selectable().iter().map(|field| format!(".{}", field.label)).collect(),
+                schema: schema.map(|node| json::to_string(node).into()),
+            }
+        })
+        .collect()
+}
+
+/// Names, spec and whether it is going: all that what is served depends on.
+fn shape(tree: &Tree) -> Vec<u8> {
+    let mut shape = Vec::new();
+    for path in [&["spec"][..], &["status", "acceptedNames"]] {
+        if let Some(node) = tree.root().at(path) {
+            json::write(node, &mut shape);
+        }
+    }
+    let crd: CustomResourceDefinition<'_> = tree.view();
+    shape.push(u8::from(lifecycle::is_terminating(crd)));
+    shape
+}
+
+fn resources_of(definition: &Arc<Definition>, storage: &Arc<Storage>) -> Vec<Arc<Resource>> {
+    let served = definition.versions().iter().filter(|version| version.served());
+    served.map(|version| Arc::new(resource_of(definition, version, storage))).collect()
+}
+
+fn resource_of(definition: &Definition, version: &Arc<Version>, storage: &Arc<Storage>) -> Resource {
+    let names = definition.names();
+    let mut subresources = Vec::new();
+    if version.has_status() {
+        subresources.push(Subresource {
+            name: "status",
+            kind: Arc::clone(&names.kind),
+            group_version: None,
+            verbs: WRITES.into(),
+        });
+    }
+    if version.scale().is_some() {
+        subresources.push(Subresource {
+            name: "scale",
+            kind: "Scale".into(),
+            group_version: Some(("autoscaling", "v1")),
+            verbs: WRITES.into(),
+        });
+    }
+    let hash_of = format!("{}/{}/{}", definition.group(), definition.storage_version(), names.kind);
+    Resource {
+        group: Arc::clone(definition.group()),
+        version: Arc::clone(version.name()),
+        plural: Arc::clone(&names.plural),
+        singular: Arc::clone(&names.singular),
+        kind: Arc::clone(&names.kind),
+        list_kind: Arc::clone(&names.list_kind),
+        namespaced: definition.namespaced(),
+        verbs: VERBS.into(),
+        short_names: names.short_names.clone(),
+        categories: names.categories.clone(),
+        subresources: subresources.into(),
+        storage_version_hash: storage_version_hash(&hash_of),
+        form: storage.hub.form,
+        defaults: corten_object::defaults::Plan::none(),
+        storage: Some(Arc::clone(storage)),
+        custom: Some(Arc::clone(version)),
+    }
+}
+
+/// Upstream's: the first eight bytes of a digest, in base64.
+fn storage_version_hash(text: &str) -> Arc<str> {
+    use base64::Engine;
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(&digest.as_ref()[..8]).into()
+}

@@ -1,0 +1,105 @@
+//! Both storage engines under a real process: what was answered is there again, and revisions go on.
+
+use crate::support::{Fixture, parse, refusal, revision};
+use corten_e2e::{Engine, Etcd, Options, Server, eventually};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::{Client, ResourceExt};
+use serde_json::json;
+use std::pin::pin;
+
+fn on(engine: Engine) -> Options {
+    Options { engine, ..Options::default() }
+}
+
+async fn names(client: &Client, namespace: &str) -> anyhow::Result<Vec<String>> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    Ok(api.list(&ListParams::default()).await?.iter().map(ResourceExt::name_any).collect())
+}
+
+/// Objects, revisions and watches survive an orderly stop and a kill.
+async fn survives(options: Options) -> anyhow::Result<()> {
+    let mut fixture = Fixture::on(Server::with(options).await?).await?;
+    let first = fixture.configmap("first").await?;
+    fixture.server.restart().await?;
+    fixture.client = fixture.server.client().await?;
+    assert_eq!(fixture.configmaps().get("first").await?, first);
+    let second = fixture.configmap("second").await?;
+    assert!(revision(&second)? > revision(&first)?);
+
+    fixture.server.crash().await?;
+    fixture.client = fixture.server.client().await?;
+    assert_eq!(names(&fixture.client, &fixture.namespace).await?, ["first", "second"]);
+    let third = fixture.configmap("third").await?;
+    assert!(revision(&third)? > revision(&second)?);
+    let api = fixture.configmaps();
+    // A watch across the crash misses nothing, or says that it cannot be continued.
+    let mut watch = pin!(api.watch(&WatchParams::default(), &revision(&first)?.to_string()).await?);
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        match tokio::time::timeout(corten_e2e::DEADLINE, watch.next()).await? {
+            Some(Ok(WatchEvent::Added(object))) => seen.push(object.name_any()),
+            Some(Ok(WatchEvent::Error(status))) if status.code == 410 => return Ok(()),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, ["second", "third"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_embedded_engine_keeps_what_was_answered() -> anyhow::Result<()> {
+    survives(on(Engine::Embedded)).await
+}
+
+#[tokio::test]
+async fn etcd_keeps_what_was_answered() -> anyhow::Result<()> {
+    let etcd = Etcd::start().await?;
+    survives(on(Engine::Etcd(etcd.url()))).await
+}
+
+#[tokio::test]
+async fn servers_on_one_etcd_are_one_cluster() -> anyhow::Result<()> {
+    let etcd = Etcd::start().await?;
+    let one = Fixture::on(Server::with(on(Engine::Etcd(etcd.url()))).await?).await?;
+    let two = Server::with(on(Engine::Etcd(etcd.url()))).await?;
+    let other: Api<ConfigMap> = Api::namespaced(two.client().await?, &one.namespace);
+    let start = other.list(&ListParams::default()).await?.metadata.resource_version.unwrap_or_default();
+    let mut watch = pin!(other.watch(&WatchParams::default(), &start).await?);
+
+    let created = one.configmap("a").await?;
+    match tokio::time::timeout(corten_e2e::DEADLINE, watch.next()).await? {
+        Some(Ok(WatchEvent::Added(object))) => assert_eq!(object, created),
+        event => anyhow::bail!("{event:?}"),
+    }
+    // A read is not older than a write that the other server has answered.
+    for round in 0..20 {
+        let patch = Patch::Merge(json!({"data": {"key": round.to_string()}}));
+        let changed = one.configmaps().patch("a", &PatchParams::default(), &patch).await?;
+        assert_eq!(other.get("a").await?, changed);
+    }
+    let mut stale = created.clone();
+    stale.data = None;
+    assert_eq!(refusal(other.replace("a", &PostParams::default(), &stale).await)?.0, 409);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lost_etcd_is_said_and_its_return_noticed() -> anyhow::Result<()> {
+    let mut etcd = Etcd::start().await?;
+    let fixture = Fixture::on(Server::with(on(Engine::Etcd(etcd.url()))).await?).await?;
+    fixture.configmap("before").await?;
+    etcd.crash().await?;
+    let api = fixture.configmaps();
+    let object: ConfigMap = parse(json!({"metadata": {"name": "after"}}))?;
+    // Until the connection is there again, a write fails or, if its answer was lost, was done.
+    eventually("a write after etcd's return", async || match api.create(&PostParams::default(), &object).await {
+        Ok(_) => Ok(Some(())),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Some(())),
+        Err(_) => Ok(None),
+    })
+    .await?;
+    assert_eq!(names(&fixture.client, &fixture.namespace).await?, ["after", "before"]);
+    Ok(())
+}

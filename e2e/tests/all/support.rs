@@ -1,0 +1,79 @@
+//! What many tests need: a namespace of their own, small objects, and the expected refusals.
+
+use corten_e2e::Server;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ServiceAccount};
+use kube::api::{Api, PostParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+
+/// A server, a client with the administrator's identity, and a namespace.
+pub struct Fixture {
+    pub server: Server,
+    pub client: Client,
+    pub namespace: String,
+}
+
+impl Fixture {
+    pub async fn start() -> anyhow::Result<Fixture> {
+        Fixture::on(Server::start().await?).await
+    }
+
+    pub async fn on(server: Server) -> anyhow::Result<Fixture> {
+        let client = server.client().await?;
+        let namespace: Namespace = parse(json!({"metadata": {"generateName": "e2e-"}}))?;
+        let namespace = Api::all(client.clone()).create(&PostParams::default(), &namespace).await?.name_any();
+        // No controller runs that would make it, and pods are not admitted without.
+        let account: ServiceAccount = parse(json!({"metadata": {"name": "default"}}))?;
+        Api::namespaced(client.clone(), &namespace).create(&PostParams::default(), &account).await?;
+        Ok(Fixture { server, client, namespace })
+    }
+
+    pub fn configmaps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// A ConfigMap with one entry, created.
+    pub async fn configmap(&self, name: &str) -> anyhow::Result<ConfigMap> {
+        create_configmap(&self.configmaps(), name, json!({})).await
+    }
+
+    /// A request by path, as JSON.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(self.client.request(http::Request::get(path).body(Vec::new())?).await?)
+    }
+}
+
+pub async fn create_configmap(api: &Api<ConfigMap>, name: &str, labels: Value) -> anyhow::Result<ConfigMap> {
+    let object = parse(json!({"metadata": {"name": name, "labels": labels}, "data": {"key": name}}))?;
+    Ok(api.create(&PostParams::default(), &object).await?)
+}
+
+pub fn pod(name: &str) -> anyhow::Result<Pod> {
+    parse(json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "example.test/c:1"}]}}))
+}
+
+pub fn parse<T: serde::de::DeserializeOwned>(value: Value) -> anyhow::Result<T> {
+    Ok(serde_json::from_value(value)?)
+}
+
+/// The code and reason of a refused request.
+pub fn refusal<T>(result: kube::Result<T>) -> anyhow::Result<(u16, String)> {
+    match result {
+        Ok(_) => anyhow::bail!("the request was accepted"),
+        Err(kube::Error::Api(status)) => Ok((status.code, status.reason)),
+        Err(other) => Err(other.into()),
+    }
+}
+
+pub fn refused(code: u16, reason: &str) -> (u16, String) {
+    (code, reason.to_owned())
+}
+
+/// The revision of an object, as a number.
+pub fn revision(object: &impl kube::Resource<DynamicType = ()>) -> anyhow::Result<u64> {
+    Ok(object.meta().resource_version.as_deref().unwrap_or_default().parse()?)
+}

@@ -1,0 +1,222 @@
+//! Watches: in order, without gaps or repetitions, resumable.
+
+use crate::support::{Fixture, create_configmap, refusal, revision};
+use anyhow::Context;
+use corten_e2e::DEADLINE;
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
+use serde_json::{Value, json};
+use std::pin::pin;
+
+/// The next event, as its type, name and revision. Bookmarks may come at any time, and are passed over.
+async fn next(stream: &mut (impl Stream<Item = kube::Result<WatchEvent<ConfigMap>>> + Unpin)) -> anyhow::Result<Event> {
+    loop {
+        let event = tokio::time::timeout(DEADLINE, stream.next()).await?.context("the watch ended")??;
+        return Ok(match event {
+            WatchEvent::Added(object) => ("ADDED", object.name_any(), revision(&object)?),
+            WatchEvent::Modified(object) => ("MODIFIED", object.name_any(), revision(&object)?),
+            WatchEvent::Deleted(object) => ("DELETED", object.name_any(), revision(&object)?),
+            WatchEvent::Bookmark(_) => continue,
+            WatchEvent::Error(status) => anyhow::bail!("{status:?}"),
+        });
+    }
+}
+
+type Event = (&'static str, String, u64);
+
+async fn now(api: &Api<ConfigMap>) -> anyhow::Result<String> {
+    let list = api.list(&ListParams::default()).await?;
+    list.metadata.resource_version.context("a list without a revision")
+}
+
+async fn touch(api: &Api<ConfigMap>, name: &str, value: &str) -> anyhow::Result<ConfigMap> {
+    Ok(api.patch(name, &PatchParams::default(), &Patch::Merge(json!({"data": {"key": value}}))).await?)
+}
+
+#[tokio::test]
+async fn a_watch_resumes_where_it_was_left() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let start = now(&api).await?;
+    let created = fixture.configmap("a").await?;
+    let changed = touch(&api, "a", "2").await?;
+    api.delete("a", &DeleteParams::default()).await?;
+    let last = fixture.configmap("b").await?;
+
+    let mut whole = pin!(api.watch(&WatchParams::default(), &start).await?);
+    assert_eq!(next(&mut whole).await?, ("ADDED", "a".into(), revision(&created)?));
+    assert_eq!(next(&mut whole).await?, ("MODIFIED", "a".into(), revision(&changed)?));
+    let (kind, name, deleted) = next(&mut whole).await?;
+    assert_eq!((kind, name.as_str()), ("DELETED", "a"));
+    assert!(revision(&changed)? < deleted && deleted < revision(&last)?);
+    assert_eq!(next(&mut whole).await?, ("ADDED", "b".into(), revision(&last)?));
+
+    let mut rest = pin!(api.watch(&WatchParams::default(), &revision(&changed)?.to_string()).await?);
+    assert_eq!(next(&mut rest).await?, ("DELETED", "a".into(), deleted));
+    assert_eq!(next(&mut rest).await?, ("ADDED", "b".into(), revision(&last)?));
+    Ok(())
+}
+
+#[tokio::test]
+async fn list_and_watch_equal_a_later_list() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let start = now(&api).await?;
+    let mut stream = pin!(api.watch(&WatchParams::default(), &start).await?);
+    for round in 0..20 {
+        for name in ["a", "b", "c"] {
+            let exists = api.get_opt(name).await?.is_some();
+            match (exists, round % 3) {
+                (false, _) => drop(fixture.configmap(name).await?),
+                (true, 0) => drop(api.delete(name, &DeleteParams::default()).await?),
+                (true, _) => drop(touch(&api, name, &round.to_string()).await?),
+            }
+        }
+    }
+    let last = fixture.configmap("end").await?;
+    let (mut seen, mut before) = (std::collections::BTreeMap::new(), start.parse()?);
+    loop {
+        let (kind, name, at) = next(&mut stream).await?;
+        assert!(at > before, "{kind} {name} at {at} came after {before}");
+        before = at;
+        if kind == "DELETED" {
+            seen.remove(&name)
+        } else {
+            seen.insert(name, at)
+        };
+        if at == revision(&last)? {
+            break;
+        }
+    }
+    let listed = api.list(&ListParams::default()).await?;
+    let listed: Vec<_> = listed.iter().filter(|object| object.name_any() != "kube-root-ca.crt").collect();
+    assert_eq!(listed.len(), seen.len());
+    for object in listed {
+        assert_eq!(seen.get(&object.name_any()), Some(&revision(object)?));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_leaves_a_selector_is_deleted_for_its_watchers() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let start = now(&api).await?;
+    let mut stream = pin!(api.watch(&WatchParams::default().labels("shelf=1"), &start).await?);
+    let label = async |value: Value| -> anyhow::Result<u64> {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {"shelf": value}}}));
+        revision(&api.patch("a", &PatchParams::default(), &patch).await?)
+    };
+    create_configmap(&api, "a", json!({"shelf": "2"})).await?;
+    let entered = label(json!("1")).await?;
+    let left = label(json!("3")).await?;
+    let back = label(json!("1")).await?;
+    assert_eq!(next(&mut stream).await?, ("ADDED", "a".into(), entered));
+    assert_eq!(next(&mut stream).await?, ("DELETED", "a".into(), left));
+    assert_eq!(next(&mut stream).await?, ("ADDED", "a".into(), back));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_field_selector_narrows_a_watch() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let start = now(&api).await?;
+    let mut stream = pin!(api.watch(&WatchParams::default().fields("metadata.name=b"), &start).await?);
+    fixture.configmap("a").await?;
+    let b = fixture.configmap("b").await?;
+    assert_eq!(next(&mut stream).await?, ("ADDED", "b".into(), revision(&b)?));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_watch_from_zero_begins_with_what_there_is() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let a = create_configmap(&api, "a", json!({"x": "y"})).await?;
+    let mut stream = pin!(api.watch(&WatchParams::default().labels("x=y"), "0").await?);
+    assert_eq!(next(&mut stream).await?, ("ADDED", "a".into(), revision(&a)?));
+    let b = create_configmap(&api, "b", json!({"x": "y"})).await?;
+    assert_eq!(next(&mut stream).await?, ("ADDED", "b".into(), revision(&b)?));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_streamed_list_ends_with_a_marked_bookmark() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    for name in ["a", "b"] {
+        create_configmap(&fixture.configmaps(), name, json!({"x": "y"})).await?;
+    }
+    let path = format!(
+        "/api/v1/namespaces/{}/configmaps?watch=1&labelSelector=x%3Dy&sendInitialEvents=true\
+         &resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=30",
+        fixture.namespace
+    );
+    let events = fixture.client.request_events::<ConfigMap>(http::Request::get(path).body(Vec::new())?).await?;
+    let mut events = pin!(events);
+    for name in ["a", "b"] {
+        assert_eq!(next(&mut events).await?.1, name);
+    }
+    match events.try_next().await? {
+        Some(WatchEvent::Bookmark(mark)) => {
+            let end = mark.metadata.annotations.get("k8s.io/initial-events-end");
+            assert_eq!(end.map(String::as_str), Some("true"));
+        }
+        other => anyhow::bail!("{other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_watch_that_times_out_says_how_far_it_came() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let start = now(&api).await?;
+    // Written outside of what is watched: only a bookmark can tell of it.
+    let other: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "default");
+    let object = crate::support::parse(json!({"metadata": {"generateName": "elsewhere-"}}))?;
+    let elsewhere = other.create(&Default::default(), &object).await?;
+    let mut params = WatchParams::default().timeout(4);
+    params.bookmarks = true;
+    let events: Vec<_> = api.watch(&params, &start).await?.try_collect().await?;
+    let Some(WatchEvent::Bookmark(mark)) = events.last() else { anyhow::bail!("no bookmark at the end: {events:?}") };
+    assert!(mark.metadata.resource_version.parse::<u64>()? >= revision(&elsewhere)?);
+    other.delete(&elsewhere.name_any(), &DeleteParams::default()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_nonsensical_revision_is_refused() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let refused = refusal(api.watch(&WatchParams::default(), "x").await.map(drop))?;
+    assert_eq!(refused, (500, String::new()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_watcher_sees_the_same_history() -> anyhow::Result<()> {
+    const WATCHERS: usize = 20;
+    const CHANGES: usize = 30;
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let start = now(&api).await?;
+    let mut streams = Vec::new();
+    for _ in 0..WATCHERS {
+        streams.push(Box::pin(api.watch(&WatchParams::default(), &start).await?));
+    }
+    let mut expected = vec![revision(&fixture.configmap("a").await?)?];
+    for round in 1..CHANGES {
+        expected.push(revision(&touch(&api, "a", &format!("value {round}")).await?)?);
+    }
+    for mut stream in streams {
+        let mut seen = Vec::new();
+        while seen.len() < CHANGES {
+            seen.push(next(&mut stream).await?.2);
+        }
+        assert_eq!(seen, expected);
+    }
+    Ok(())
+}

