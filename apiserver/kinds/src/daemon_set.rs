@@ -20,8 +20,13 @@ const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 pub struct DaemonSets;
 
-static STATUS: StatusOf =
-    StatusOf { kind: &DaemonSets, spec: DaemonSet::SPEC, validate: validate_status, metadata: &[MetadataRun::Change] };
+static STATUS: StatusOf = StatusOf {
+    kind: &DaemonSets,
+    spec: DaemonSet::SPEC,
+    validate: validate_status,
+    metadata: &[MetadataRun::Change],
+    carry,
+};
 
 impl Strategy for DaemonSets {
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
@@ -32,6 +37,10 @@ impl Strategy for DaemonSets {
         if strategy.view::<DaemonSetUpdateStrategy<'_>>().type_() == "RollingUpdate" {
             let mut rolling = strategy.ensure(DaemonSetUpdateStrategy::ROLLING_UPDATE);
             rolling.default(RollingUpdateDaemonSet::MAX_UNAVAILABLE, 1i64);
+        }
+        if strategy.view::<DaemonSetUpdateStrategy<'_>>().rolling_update().is_some() {
+            let mut rolling = strategy.ensure(DaemonSetUpdateStrategy::ROLLING_UPDATE);
+            rolling.default(RollingUpdateDaemonSet::MAX_UNAVAILABLE, 0i64);
             rolling.default(RollingUpdateDaemonSet::MAX_SURGE, 0i64);
         }
         pod_template::default(&mut spec.ensure(DaemonSetSpec::TEMPLATE));
@@ -109,6 +118,11 @@ fn template_generation(set: DaemonSet<'_>) -> i64 {
 fn set_template_generation(object: &mut Edit<'_>, generation: i64) {
     let mut annotations = object.ensure_path([DaemonSet::METADATA, ObjectMeta::ANNOTATIONS]);
     annotations.set_key(TEMPLATE_GENERATION, &generation.to_string());
+}
+
+/// The count is of the spec, which a status update keeps.
+fn carry(object: &mut Edit<'_>, old: Node<'_>) {
+    set_template_generation(object, template_generation(view(old)));
 }
 
 fn validate_spec(set: DaemonSet<'_>, options: &Options, errors: &mut Errors) {

@@ -10,7 +10,7 @@ use crate::object_meta::{FIELD_IMMUTABLE, validate_nonnegative};
 use crate::pod::Options;
 use crate::pod_template;
 use crate::strategy::{Context, MetadataRun, Strategy};
-use crate::workload_status::{StatusOf, validate_available, validate_counts};
+use crate::workload_status::{StatusOf, nothing_else, validate_available, validate_counts};
 
 const SPEC: Path<'static> = Path::new("spec");
 
@@ -21,6 +21,7 @@ static STATUS: StatusOf = StatusOf {
     spec: ReplicaSet::SPEC,
     validate: validate_status,
     metadata: &[MetadataRun::Change],
+    carry: nothing_else,
 };
 
 impl Strategy for ReplicaSets {

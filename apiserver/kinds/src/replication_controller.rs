@@ -14,7 +14,7 @@ use crate::object_meta::validate_nonnegative;
 use crate::pod::Options;
 use crate::pod_template;
 use crate::strategy::{Context, MetadataRun, Strategy};
-use crate::workload_status::{StatusOf, validate_available, validate_counts};
+use crate::workload_status::{StatusOf, nothing_else, validate_available, validate_counts};
 
 const SPEC: Path<'static> = Path::new("spec");
 
@@ -25,6 +25,7 @@ static STATUS: StatusOf = StatusOf {
     spec: ReplicationController::SPEC,
     validate: validate_status,
     metadata: &[MetadataRun::Change],
+    carry: nothing_else,
 };
 
 impl Strategy for ReplicationControllers {

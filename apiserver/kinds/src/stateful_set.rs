@@ -21,7 +21,7 @@ use crate::pod::{Options, annotations, defaults, internal, warnings};
 use crate::pod_template;
 use crate::rolling_update::{amount, shown, validate_at_most_all, validate_int_or_percent};
 use crate::strategy::{Context, MetadataRun, Strategy};
-use crate::workload_status::{StatusOf, validate_available, validate_collision_count, validate_counts};
+use crate::workload_status::{StatusOf, nothing_else, validate_available, validate_collision_count, validate_counts};
 
 const SPEC: Path<'static> = Path::new("spec");
 
@@ -32,6 +32,7 @@ static STATUS: StatusOf = StatusOf {
     spec: StatefulSet::SPEC,
     validate: validate_status,
     metadata: &[MetadataRun::Change],
+    carry: nothing_else,
 };
 
 /// What an update leaves unchecked, because it cannot change or was wrong before.

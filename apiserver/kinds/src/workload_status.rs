@@ -14,7 +14,11 @@ pub struct StatusOf {
     /// Of the new and the old object.
     pub validate: fn(Node<'_>, Node<'_>, &mut Errors),
     pub metadata: &'static [MetadataRun],
+    /// Puts back what of the old object the kind keeps beside the spec.
+    pub carry: fn(&mut Edit<'_>, Node<'_>),
 }
+
+pub fn nothing_else(_: &mut Edit<'_>, _: Node<'_>) {}
 
 impl Strategy for StatusOf {
     fn default(&self, version: &str, object: &mut Edit<'_>) {
@@ -23,6 +27,7 @@ impl Strategy for StatusOf {
 
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
         put_back(object, old.as_struct(), self.spec);
+        (self.carry)(object, old);
     }
 
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, _context: &Context<'_>) -> Errors {

@@ -60,7 +60,8 @@ fn recorded_creates() {
             }
             "pod=" => causes("", "v1", "Pod", &body),
             "deployment=" => causes("apps", "v1", "Deployment", &body),
-            _ => panic!("{line}"),
+            "PodTemplate=" | "ReplicationController=" => causes("", "v1", form.trim_end_matches('='), &body),
+            _ => causes("apps", "v1", form.trim_end_matches('='), &body),
         };
         if found != expected {
             wrong.push(format!("{case}\n  expected {expected}\n  found    {found}"));
