@@ -2,8 +2,10 @@
 
 use super::Row;
 use crate::controller_revision::ControllerRevisions;
+use crate::cron_job::CronJobs;
 use crate::daemon_set::DaemonSets;
 use crate::deployment::Deployments;
+use crate::job::Jobs;
 use crate::pod::Pods;
 use crate::pod_template::PodTemplates;
 use crate::replica_set::ReplicaSets;
@@ -29,4 +31,6 @@ pub static ROWS: &[Row] = &[
     row("apps", "deployments", &Deployments, &[]),
     row("apps", "replicasets", &ReplicaSets, &[]),
     row("apps", "statefulsets", &StatefulSets, &[]),
+    row("batch", "cronjobs", &CronJobs, &[]),
+    row("batch", "jobs", &Jobs, &["status.successful"]),
 ];
