@@ -19,13 +19,8 @@ const JOB_SPEC: Path<'static> = Path::new("spec.jobTemplate.spec");
 
 pub struct CronJobs;
 
-static STATUS: StatusOf = StatusOf {
-    kind: &CronJobs,
-    spec: CronJob::SPEC,
-    validate: |_, _, _| {},
-    metadata: &[],
-    carry: nothing_else,
-};
+static STATUS: StatusOf =
+    StatusOf { kind: &CronJobs, spec: CronJob::SPEC, validate: |_, _, _| {}, metadata: &[], carry: nothing_else };
 
 impl Strategy for CronJobs {
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
@@ -171,7 +166,11 @@ fn validate_time_zone(zone: Option<&str>, path: &Path<'_>, errors: &mut Errors) 
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte);
     let fits = |part: &str| {
-        (1..=14).contains(&part.len()) && part != "." && part != ".." && !part.starts_with('-') && part.bytes().all(allowed)
+        (1..=14).contains(&part.len())
+            && part != "."
+            && part != ".."
+            && !part.starts_with('-')
+            && part.bytes().all(allowed)
     };
     if !zone.split('/').all(fits) {
         errors.push(Error::invalid(path, zone, format!("unknown time zone {zone}")));

@@ -8,8 +8,11 @@ pub mod update;
 use std::borrow::Cow;
 
 use corten_api::field::{Error, Errors, Path};
+use corten_api::names;
 use corten_object::tree::{Edit, Node};
-use corten_views::batch_v1::{Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule};
+use corten_views::batch_v1::{
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+};
 use corten_views::core_v1::PodTemplateSpec;
 use corten_views::meta_v1::{LabelSelector, ObjectMeta};
 
@@ -18,7 +21,7 @@ use crate::label_selector;
 use crate::pod::Options;
 use crate::pod_template;
 use crate::strategy::{Context, MetadataRun, Strategy};
-use crate::workload_status::{StatusOf, nothing_else};
+use crate::workload_status::StatusOf;
 
 const SPEC: Path<'static> = Path::new("spec");
 
@@ -34,20 +37,30 @@ static STATUS: StatusOf = StatusOf {
     spec: Job::SPEC,
     validate: status::validate,
     metadata: &[MetadataRun::Change],
-    carry: nothing_else,
+    carry: |object, _| share_labels(object),
 };
 
 impl Strategy for Jobs {
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
         let mut spec = object.ensure(Job::SPEC);
         default_spec(&mut spec);
-        share_labels(object);
-        default_template(&mut object.ensure(Job::SPEC));
+        default_template(&mut spec);
+        // What comes in takes them when it is complete.
+        if !object.view::<Job<'_>>().metadata().uid().is_empty() {
+            share_labels(object);
+        }
     }
 
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
-        if view::<Job<'_>>(object.node()).spec().manual_selector() != Some(true) {
+        let job: Job<'_> = view(object.node());
+        let labelled = !job.spec().template().metadata().labels().is_empty();
+        // Upstream shares labels that it made only after it checked them.
+        let shares = labelled || names::is_valid_label_value(job.metadata().name()).is_empty();
+        if job.spec().manual_selector() != Some(true) {
             generate_selector(object);
+        }
+        if shares {
+            share_labels(object);
         }
         object.remove(Job::STATUS);
         object.ensure(Job::STATUS);
@@ -56,6 +69,7 @@ impl Strategy for Jobs {
 
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
         put_back(object, old.as_struct(), Job::STATUS);
+        share_labels(object);
         let old = view::<Job<'_>>(old).spec().template();
         pod_template::drop_disabled(&mut object.ensure_path([Job::SPEC, JobSpec::TEMPLATE]), Some(old));
     }
@@ -169,12 +183,7 @@ fn generate_selector(object: &mut Edit<'_>) {
     let job: Job<'_> = object.view();
     let (name, uid) = (job.metadata().name().to_owned(), job.metadata().uid().to_owned());
     let labels = job.spec().template().metadata().labels();
-    let wanted = [
-        (LEGACY_JOB_NAME, &name),
-        (JOB_NAME, &name),
-        (LEGACY_CONTROLLER_UID, &uid),
-        (CONTROLLER_UID, &uid),
-    ];
+    let wanted = [(LEGACY_JOB_NAME, &name), (JOB_NAME, &name), (LEGACY_CONTROLLER_UID, &uid), (CONTROLLER_UID, &uid)];
     let missing: Vec<_> = wanted.into_iter().filter(|(key, _)| labels.get(key).is_none()).collect();
     let has = job.spec().selector().is_some_and(|selector| selector.match_labels().get(CONTROLLER_UID).is_some());
     let path = [Job::SPEC, JobSpec::TEMPLATE, PodTemplateSpec::METADATA, ObjectMeta::LABELS];
@@ -195,7 +204,7 @@ fn validate_whole(job: Job<'_>, options: &Options, prefixed: bool, errors: &mut 
     spec::validate_selected(spec, options, &SPEC, errors);
     if let (Some("Indexed"), Some(completions @ 1..)) = (spec.completion_mode(), spec.completions()) {
         let host = format!("{}-{}", job.metadata().name(), completions - 1);
-        if !corten_api::names::is_dns1123_label(&host).is_empty() {
+        if !names::is_dns1123_label(&host).is_empty() {
             let detail = format!("will not able to create pod with invalid DNS label: {host}");
             errors.push(Error::invalid(&Path::new("metadata.name"), job.metadata().name(), detail));
         }
@@ -211,8 +220,7 @@ fn validate_generated_selector(job: Job<'_>, prefixed: bool, errors: &mut Errors
     if uid.is_empty() {
         errors.push(Error::required(&Path::new("metadata.uid"), ""));
     }
-    let expected =
-        [(LEGACY_CONTROLLER_UID, uid), (LEGACY_JOB_NAME, name), (CONTROLLER_UID, uid), (JOB_NAME, name)];
+    let expected = [(LEGACY_CONTROLLER_UID, uid), (LEGACY_JOB_NAME, name), (CONTROLLER_UID, uid), (JOB_NAME, name)];
     let expected = if prefixed { &expected[..] } else { &expected[..2] };
     let metadata = job.spec().template().metadata();
     let path = Path::new("spec.template.metadata.labels");

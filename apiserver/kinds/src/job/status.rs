@@ -6,7 +6,7 @@ use corten_api::time::Timestamp;
 use corten_object::tree::Node;
 use corten_views::batch_v1::{Job, JobStatus, UncountedTerminatedPods};
 
-use crate::access::{same, view};
+use crate::access::{go_time, same, view};
 use crate::object_meta::validate_nonnegative;
 use crate::pod::internal;
 
@@ -61,12 +61,8 @@ fn validate_alone(status: JobStatus<'_>, errors: &mut Errors) {
     }
 }
 
-/// A time as Go prints it.
 fn shown(time: Option<&str>) -> BadValue {
-    match time.and_then(|time| Timestamp::parse(time).ok()) {
-        Some(time) => BadValue::Json(time.format().replace('T', " ").replace('Z', " +0000 UTC")),
-        None => BadValue::Null,
-    }
+    go_time(time.unwrap_or_default())
 }
 
 fn conditions_error(detail: impl Into<String>) -> Error {
