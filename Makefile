@@ -32,10 +32,12 @@ e2e: packages test-packages
 	$(CARGO) build --bin corten
 	$(CARGO) test --package corten-e2e
 
+# The store's own rounds cut the power of its simulated disk; those end to end kill real servers and a real etcd.
 torture: packages test-packages
 	$(CARGO) build --release --bin corten
-	CORTEN_TORTURE=full $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
-	CORTEN_TORTURE=full $(CARGO) test --release --package corten-store power -- --nocapture
+	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
+	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
+	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
 
 bench: packages test-packages
 	$(CARGO) build --release --bin corten

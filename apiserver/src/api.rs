@@ -1,6 +1,5 @@
 //! The API: everything that requests share, and the road of one request through it.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ use crate::admission::Chain as Admission;
 use crate::feed::Feed;
 use crate::http::{ApiRequest, ApiResponse, Endpoint};
 use crate::object::Object;
-use crate::reserve::{self, Reservation, Reserver};
+use crate::reserve::{self, Reservation, Reserver, Reservers};
 use crate::resource::{Registry, Storage};
 
 pub struct Api {
@@ -43,7 +42,7 @@ pub struct Api {
     pub metrics: Metrics,
     pub discovery: crate::discovery::Discovery,
     pub openapi: corten_openapi::Documents,
-    pub reservers: HashMap<(&'static str, &'static str), Arc<dyn Reserver>>,
+    pub reservers: Reservers,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,
     /// Signs the tokens of service accounts.

@@ -19,7 +19,6 @@ const OBJECTS: &str = include_str!("initial_objects.jsonl");
 pub struct Facts<'f> {
     /// PEM.
     pub client_ca: &'f str,
-    pub secure_port: u16,
     /// `2026-11-21`
     pub today: String,
 }
@@ -30,9 +29,20 @@ pub fn server_user() -> User {
 
 /// Asks the API within the process.
 pub async fn ask(api: &Arc<Api>, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Bytes) {
+    ask_with(api, method, path, "application/json", body).await
+}
+
+/// The same with a body of another type.
+pub async fn ask_with(
+    api: &Arc<Api>,
+    method: Method,
+    path: &str,
+    content_type: &'static str,
+    body: Vec<u8>,
+) -> (StatusCode, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("kube-apiserver/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let request = ApiRequest {
         method,
@@ -65,7 +75,6 @@ pub async fn run(api: &Arc<Api>, facts: &Facts<'_>) -> Result<()> {
 fn fill(line: &str, facts: &Facts<'_>) -> String {
     let ca = corten_api::json::string(facts.client_ca);
     line.replace("\"(CA certificate)\"", &ca)
-        .replace("\"(secure port)\"", &facts.secure_port.to_string())
         .replace("(today)", &facts.today)
 }
 

@@ -13,7 +13,7 @@ use corten_custom::lifecycle::{self, Cleanup, Deleted};
 use corten_custom::{CustomStrategy, Definition, Version};
 use corten_openapi::CustomKind;
 use corten_object::json;
-use corten_object::tree::{Tree, View};
+use corten_object::tree::Tree;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use http::Method;
@@ -23,6 +23,7 @@ use crate::api::Api;
 use crate::bootstrap::ask;
 use crate::cache::{Scope, Watcher};
 use crate::object::Object;
+use crate::openapi;
 use crate::resource::{Hub, Lifetime, Registry, Resource, Rules, Storage, Subresource};
 
 const GROUP: &str = "apiextensions.k8s.io";
@@ -196,7 +197,7 @@ impl Definitions {
         added.map_err(|error| anyhow!("read the objects of {}: {error}", object.name()))?;
         let resources = resources_of(&definition, &storage);
         let prefix = Arc::clone(&storage.prefix);
-        let published = published(tree, &definition);
+        let published = resources.iter().filter_map(|resource| openapi::custom_kind(tree.root(), resource)).collect();
         let served = Served { revision: object.revision, shape, prefix, resources, published };
         self.served.insert(object.name().to_owned(), served);
         Ok(true)
@@ -225,32 +226,6 @@ impl Definitions {
             returns_deleted: false,
         }
     }
-}
-
-/// What OpenAPI says of a definition's versions.
-fn published(tree: &Tree, definition: &Definition) -> Vec<CustomKind> {
-    let crd: CustomResourceDefinition<'_> = tree.view();
-    let names = definition.names();
-    let served = definition.versions().iter().filter(|version| version.served());
-    served
-        .map(|version| {
-            let row = crd.spec().versions().iter().find(|row| row.name() == &**version.name());
-            let schema = row.and_then(|row| row.schema()).and_then(|schema| schema.open_api_v3_schema());
-            let schema = schema.and_then(|schema| schema.as_struct().as_node());
-            CustomKind {
-                group: definition.group().to_string(),
-                version: version.name().to_string(),
-                plural: names.plural.to_string(),
-                kind: names.kind.to_string(),
-                list_kind: names.list_kind.to_string(),
-                namespaced: definition.namespaced(),
-                status: version.has_status(),
-                scale: version.scale().is_some(),
-                selectable_fields: version.selectable().iter().map(|field| format!(".{}", field.label)).collect(),
-                schema: schema.map(|node| json::to_string(node).into()),
-            }
-        })
-        .collect()
 }
 
 /// Names, spec and whether it is going: all that what is served depends on.

@@ -1,7 +1,7 @@
 //! The API server put together: store, caches, identity, listener, in the order in which they can begin.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +27,17 @@ use corten_store::{Store, embedded, etcd};
 use crate::admission;
 use crate::api::Api;
 use crate::bootstrap::{self, Facts};
+use crate::control::{self, Control};
 use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
+use crate::reserve::node_ports::{NodePorts, PortRange};
+use crate::reserve;
 use crate::resource::{Registry, built_in};
+
+pub use crate::reserve::service_ranges;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -50,6 +55,10 @@ pub struct Config {
     pub listen: SocketAddr,
     pub datastore: Datastore,
     pub token_auth_file: Option<PathBuf>,
+    /// Of services; one of each family at most, the default family's first.
+    pub service_ranges: Vec<ipnet::IpNet>,
+    /// By which others reach this server; found out if none.
+    pub advertise_address: Option<IpAddr>,
 }
 
 /// A server that answers.
@@ -66,6 +75,7 @@ const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::
 /// Starts the server; returns when it is ready to answer.
 pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
+    crate::data_folder::open(&config.data_dir)?;
     // Its scope is its own, and ends last: everything else writes to it until it has left.
     let store_scope = Scope::root("store");
     let store = open_store(config, &store_scope).await?;
@@ -100,6 +110,10 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         }
         feed.start(storages.into_values()).await.map_err(|error| anyhow!("read the store: {error}"))?
     };
+    let node_ports = Arc::new(NodePorts::new(PortRange::default()));
+    let families = config.service_ranges.iter().map(|range| if range.addr().is_ipv4() { "IPv4" } else { "IPv6" });
+    let network = corten_kinds::service::Network { families: families.collect() };
+    let services = reserve::Services { network, node_ports: Arc::clone(&node_ports) };
     let api = Arc::new(Api {
         store: Arc::clone(&store),
         feed: Arc::clone(&feed),
@@ -115,7 +129,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         metrics: Metrics::new(),
         discovery,
         openapi: openapi_documents(),
-        reservers: HashMap::new(),
+        reservers: reserve::standard(services),
         stopping: scope.token().clone(),
         issuer: identity.issuer,
         openid: OpenId::new(ISSUER, "", &address.to_string(), &identity.keys).ok(),
@@ -126,7 +140,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     accounts.belong_to(&api);
     scope.spawn("feed", OnFailure::FailScope, move |token| feed.run(watch, token));
 
-    let (tls, serving) = tls(&pki, address)?;
+    let (tls, serving) = tls(&pki, address, control::service_ip(&config.service_ranges)?)?;
     let listener = Listener::new(bound, Arc::new(tls), Arc::clone(&api) as Arc<dyn crate::http::Endpoint>, scope);
     scope.spawn("listener", OnFailure::FailScope, move |token| listener.run(token));
     keep_certificates(&pki, serving, scope);
@@ -134,10 +148,19 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
     let facts = Facts {
         client_ca: &pki.cluster_ca().certificate_pem,
-        secure_port: address.port(),
         today: today[..10].to_owned(),
     };
     bootstrap::run(&api, &facts).await?;
+    let settings = control::Settings {
+        service_ranges: config.service_ranges.clone(),
+        node_ports,
+        advertise_address: config.advertise_address,
+        listen: address,
+        shared_store: matches!(config.datastore, Datastore::Etcd(_)),
+    };
+    let mut control = Control::new(&api, &settings)?;
+    control.begin().await?;
+    control.run(scope);
     let mut definitions = Definitions::new(&api)?;
     definitions.begin().await?;
     scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
@@ -171,8 +194,6 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
     match &config.datastore {
         Datastore::Embedded => {
             let folder = config.data_dir.join("store");
-            std::fs::create_dir_all(&config.data_dir)
-                .with_context(|| format!("make the data folder {}", config.data_dir.display()))?;
             let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::new(scope.clone())));
             Ok(Arc::new(opened?))
         }
@@ -283,9 +304,9 @@ fn identity(
     Ok(Identity { authenticators, issuer, keys })
 }
 
-fn tls(pki: &Pki, address: SocketAddr) -> Result<(rustls::ServerConfig, Arc<ServingCertificate>)> {
+fn tls(pki: &Pki, address: SocketAddr, service_ip: IpAddr) -> Result<(rustls::ServerConfig, Arc<ServingCertificate>)> {
     let mut names = Names::default();
-    names.ips.push(std::net::IpAddr::from([10, 96, 0, 1]));
+    names.ips.push(service_ip);
     if !address.ip().is_unspecified() {
         names.ips.push(address.ip());
     }

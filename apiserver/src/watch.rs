@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corten_api::status::{Result, Status};
+use corten_api::status::{Reason, Result, Status};
 use corten_object::protobuf::{self, wire::Writer};
 use corten_object::tree::{Tree, View};
 use corten_runtime::clock::Instant;
@@ -38,7 +38,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
     let options = ListOptions::read(call, true)?;
     let include = if form.projection == Projection::Table { show::include(call)? } else { Include::None };
     let scope = scope(call, resource, &selection);
-    let revision = options.revision()?;
+    let revision = options.revision().map_err(|status| Status::failure(500, Reason::Unknown, status.message()))?;
     let initial = options.send_initial_events.unwrap_or(revision.unwrap_or(0) == 0);
     let mut pending = Vec::new();
     let mut watcher = None;
@@ -168,11 +168,25 @@ impl State {
             if !out.is_empty() {
                 return Some((Ok(out.into()), self));
             }
-            if self.done || !self.wait().await {
+            if self.done {
                 return None;
+            }
+            if !self.wait().await {
+                return self.last();
             }
             self.write_bookmark(&mut out);
         }
+    }
+
+    /// A watch that ends in time says how far it has come, where that is wanted.
+    fn last(mut self) -> Option<(io::Result<Bytes>, State)> {
+        self.done = true;
+        let mut out = Vec::new();
+        if self.bookmarks {
+            self.write_events(&mut out);
+            self.encoder.bookmark(self.revision, false, &mut out);
+        }
+        (!out.is_empty()).then(|| (Ok(out.into()), self))
     }
 
     fn write_initial(&mut self, out: &mut Vec<u8>) {

@@ -16,6 +16,7 @@ use corten_views::meta_v1::ObjectMeta;
 
 use crate::admission::{Attributes, Operation};
 use crate::call::{Call, not_found};
+use crate::escalation;
 use crate::metadata;
 use crate::object::{Draft, Object};
 use crate::reserve::Reservation;
@@ -104,6 +105,7 @@ async fn store_new(
     let strategy = storage.strategy();
     let context = call.context(resource, dry_run);
     ensure_namespace(resource, tree, &call.info.namespace)?;
+    escalation::check(call, resource, tree, None)?;
     strategy.prepare_create(&mut tree.edit(), &context);
     let mut errors = object_meta::on_create(strategy, metadata::read(tree), resource.namespaced);
     errors.append(strategy.validate(tree.root(), &context));
@@ -336,7 +338,11 @@ async fn attempt(
     }
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
-    let mut reservation = call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?;
+    // What a subresource changes holds nothing beside the object.
+    let mut reservation = match call.info.subresource.as_str() {
+        "" => call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?,
+        _ => None,
+    };
     if !change.is_internal() {
         before_update(call, resource, storage, name, &mut tree, &existing, dry_run)?;
     }
@@ -446,6 +452,7 @@ fn before_update(
     let context = call.context(resource, dry_run);
     let old = &existing.tree;
     ensure_namespace(resource, tree, &call.info.namespace)?;
+    escalation::check(call, resource, tree, Some(old))?;
     let old_meta = metadata::read(old);
     metadata::edit(tree).set(ObjectMeta::GENERATION, old_meta.generation());
     strategy.prepare_update(&mut tree.edit(), old.root(), &context);

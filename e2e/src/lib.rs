@@ -25,3 +25,9 @@ pub use mask::Mask;
 pub use poll::{DEADLINE, eventually};
 pub use process::{Process, free_port};
 pub use server::{Engine, Options, Server};
+
+/// The workspace's root. Cargo says at run time where this crate lies: it may have moved since the program was built.
+pub fn workspace() -> std::path::PathBuf {
+    let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    std::path::Path::new(&here).join("..")
+}

@@ -7,9 +7,9 @@
 //! The cluster must be a fresh one, without controllers, each time: the scenarios create the same names again.
 
 use anyhow::Context;
-use corten_e2e::{Kubectl, facts, scenario};
+use corten_e2e::{Kubectl, facts, scenario, workspace};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -50,10 +50,6 @@ async fn client(kubeconfig: &str) -> anyhow::Result<kube::Client> {
     let file = Kubeconfig::read_from(kubeconfig)?;
     let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
     Ok(kube::Client::try_from(config)?)
-}
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {

@@ -59,7 +59,7 @@ pub fn record_file(scenario: &str, version: &str) -> PathBuf {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("kubectl")
+    crate::workspace().join("e2e/kubectl")
 }
 
 impl Scenario {

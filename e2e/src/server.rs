@@ -182,7 +182,7 @@ fn build() -> anyhow::Result<PathBuf> {
     let profile = test.ancestors().nth(2).context("where cargo puts its output")?;
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--package", "corten", "--bin", "corten", "--target-dir"]);
-    cargo.arg(profile.parent().context("the target folder")?).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.arg(profile.parent().context("the target folder")?).current_dir(crate::workspace());
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

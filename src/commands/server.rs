@@ -28,6 +28,8 @@ const COMMAND: Command = Command {
                 Flag::string("datastore", "embedded", "Where objects are kept: embedded, or the `URLS` of an etcd, with commas between."),
                 Flag::list("components", "apiserver,controllers,scheduler,node", "`COMPONENTS` to run.").check(components),
                 Flag::string("write-kubeconfig", "", "`FILE` for the administrator's kubeconfig, instead of the user's own."),
+                Flag::list("service-cluster-ip-range", "10.96.0.0/16", "`RANGE` of the addresses of services; two with a comma between for both families.").check(service_ranges),
+                Flag::ip("advertise-address", "", "`ADDRESS` by which others reach this server (default: the one it listens on, or this machine's)."),
                 Flag::string("token-auth-file", "", "`FILE` of static tokens, as kube-apiserver takes it."),
             ],
         },
@@ -140,7 +142,20 @@ fn config(flags: &Flags) -> Result<Config> {
         other => bail!("--datastore {other:?} is neither \"embedded\" nor a list of http:// or https:// URLs"),
     };
     let token_auth_file = Some(flags.string("token-auth-file")).filter(|file| !file.is_empty()).map(PathBuf::from);
-    Ok(Config { data_dir, listen: SocketAddr::new(address, flags.int("secure-port") as u16), datastore, token_auth_file })
+    let service_ranges =
+        server::service_ranges(&flags.list("service-cluster-ip-range").join(",")).map_err(anyhow::Error::msg)?;
+    Ok(Config {
+        data_dir,
+        listen: SocketAddr::new(address, flags.int("secure-port") as u16),
+        datastore,
+        token_auth_file,
+        service_ranges,
+        advertise_address: flags.ip("advertise-address"),
+    })
+}
+
+fn service_ranges(value: &str) -> Result<(), String> {
+    server::service_ranges(value).map(drop)
 }
 
 /// The administrator's kubeconfig: always in the data folder, and beside that where the user wants it.

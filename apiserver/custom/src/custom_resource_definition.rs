@@ -10,8 +10,7 @@ use corten_kinds::strategy::{Context, Deletion, Strategy};
 use corten_object::tree::{Edit, Node, View};
 use corten_views::apiextensions_v1::{
     CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec,
-    CustomResourceDefinitionStatus, ServiceReference, WebhookClientConfig,
-    WebhookConversion,
+    CustomResourceDefinitionStatus, ServiceReference, WebhookClientConfig, WebhookConversion,
 };
 use corten_views::meta_v1::ObjectMeta;
 
@@ -21,6 +20,7 @@ pub mod approval;
 mod defaults;
 mod field_path;
 mod internal;
+mod raw;
 mod schema_rules;
 pub(crate) mod structural;
 #[cfg(test)]
@@ -57,11 +57,13 @@ impl Strategy for DefinitionStrategy {
 
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(CustomResourceDefinition::STATUS);
+        raw::canonicalize(object);
         store_version(object, false);
     }
 
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
         put_back(object, old, CustomResourceDefinition::STATUS);
+        raw::canonicalize(object);
         store_version(object, false);
     }
 
@@ -74,13 +76,13 @@ impl Strategy for DefinitionStrategy {
     }
 
     fn warn_create(&self, object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
-        validate::unknown_formats(view(object)).iter().map(format_warning).collect()
+        validate::unknown_formats(view(object)).iter().map(|format| format_warning(format)).collect()
     }
 
     fn warn_update(&self, object: Node<'_>, old: Node<'_>, _context: &Context<'_>) -> Vec<String> {
         let known = validate::unknown_formats(view(old));
         let new = validate::unknown_formats(view(object));
-        new.iter().filter(|format| !known.contains(format)).map(format_warning).collect()
+        new.iter().filter(|format| !known.contains(format)).map(|format| format_warning(format)).collect()
     }
 
     fn generation_changes(&self, object: Node<'_>, old: Node<'_>) -> bool {
@@ -155,7 +157,7 @@ impl Strategy for StatusStrategy {
     }
 }
 
-fn format_warning(format: &String) -> String {
+fn format_warning(format: &str) -> String {
     format!("unrecognized format {}", corten_api::field::quote(format))
 }
 

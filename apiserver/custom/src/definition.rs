@@ -7,7 +7,8 @@ use corten_kinds::table::Row;
 use corten_object::tree::{Node, Tree, Value, View};
 use corten_object::typing::{Structural, TypeRef};
 use corten_views::apiextensions_v1::{
-    CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionVersion, CustomResourceSubresourceScale,
+    CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionVersion,
+    CustomResourceSubresourceScale,
 };
 use corten_views::meta_v1::ObjectMeta;
 
@@ -260,9 +261,17 @@ impl Version {
         if has_api_version(&tree, api_version) {
             return tree;
         }
-        set_api_version(&mut tree, api_version);
-        self.shape(&mut tree, &self.storage_schema);
+        self.convert(&mut tree, api_version);
+        // Upstream stores it without them, and whoever reads it from there finds them.
+        let root = tree.root_id();
+        shape::default(&mut tree, root, &self.storage_schema);
         tree
+    }
+
+    /// Makes an object of this version one of the version that is kept, without defaults.
+    pub(crate) fn convert(&self, tree: &mut Tree, api_version: &str) {
+        set_api_version(tree, api_version);
+        self.shape(tree, &self.storage_schema);
     }
 
     /// Drops what a schema does not know, and normalises embedded metadata, without complaint.

@@ -138,7 +138,6 @@ fn class(chars: &mut Chars<'_>, out: &mut String) {
                 out.push(c);
             }
             // Two in a row are an operator in one syntax, a range or two dashes in the other.
-            '-' if chars.as_str().starts_with('-') && !first => out.push_str("-"),
             '-' if out.ends_with('-') && !out.ends_with("\\-") => out.push_str("\\-"),
             _ => out.push(c),
         }

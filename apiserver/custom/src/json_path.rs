@@ -20,7 +20,11 @@ enum Step {
     Text(String),
     Field(String),
     Slice(Slice),
-    Filter { left: Vec<Step>, right: Vec<Step>, operator: String },
+    Filter {
+        left: Vec<Step>,
+        right: Vec<Step>,
+        operator: String,
+    },
     Int(i64),
     Float(f64),
     Bool(bool),

@@ -46,10 +46,7 @@ impl Condition {
 }
 
 /// A condition of a definition.
-pub fn condition<'t>(
-    crd: CustomResourceDefinition<'t>,
-    kind: &str,
-) -> Option<CustomResourceDefinitionCondition<'t>> {
+pub fn condition<'t>(crd: CustomResourceDefinition<'t>, kind: &str) -> Option<CustomResourceDefinitionCondition<'t>> {
     crd.status().conditions().iter().find(|condition| condition.type_() == kind)
 }
 
@@ -68,9 +65,9 @@ pub fn set_condition(object: &mut Edit<'_>, new: &Condition, now: Timestamp) {
     let mut status = object.ensure(CustomResourceDefinition::STATUS);
     let conditions = status.items(CustomResourceDefinitionStatus::CONDITIONS);
     let tree = status.tree();
-    let found = conditions.into_iter().find(|&id| {
-        CustomResourceDefinitionCondition::from_struct(tree.node(id).as_struct()).type_() == new.kind
-    });
+    let found = conditions
+        .into_iter()
+        .find(|&id| CustomResourceDefinitionCondition::from_struct(tree.node(id).as_struct()).type_() == new.kind);
     let mut edit = match found {
         Some(id) => tree.edit_at(id),
         None => {
@@ -95,9 +92,7 @@ fn remove_condition(object: &mut Edit<'_>, kind: &str) {
     let tree = status.tree();
     let kept: Vec<Id> = conditions
         .into_iter()
-        .filter(|&id| {
-            CustomResourceDefinitionCondition::from_struct(tree.node(id).as_struct()).type_() != kind
-        })
+        .filter(|&id| CustomResourceDefinitionCondition::from_struct(tree.node(id).as_struct()).type_() != kind)
         .collect();
     let list = tree.list(&kept);
     status.put(CustomResourceDefinitionStatus::CONDITIONS, list);
@@ -292,11 +287,9 @@ pub fn note_approval(crd: &Tree, now: Timestamp) -> Option<Tree> {
 
 /// Everything that can be said before a definition is served.
 pub fn reconcile(crd: &Tree, all: &[&Tree], now: Timestamp) -> Option<Tree> {
-    let mut changed: Option<Tree> = None;
-    let steps: [&dyn Fn(&Tree) -> Option<Tree>; 3] =
-        [&|crd| accept_names(crd, all, now), &|crd| note_structure(crd, now), &|crd| note_approval(crd, now)];
-    for step in steps {
-        if let Some(next) = step(changed.as_ref().unwrap_or(crd)) {
+    let mut changed = accept_names(crd, all, now);
+    for step in [note_structure, note_approval] {
+        if let Some(next) = step(changed.as_ref().unwrap_or(crd), now) {
             changed = Some(next);
         }
     }
@@ -342,23 +335,19 @@ pub fn begin_cleanup(crd: &Tree, now: Timestamp) -> Cleanup {
 
 /// What the definition says when the deletion of its objects has ended; without its finalizer if they are gone.
 pub fn end_cleanup(crd: &Tree, deleted: &Deleted, now: Timestamp) -> Tree {
-    let failed = |reason, message| {
-        with_condition(crd, &Condition::new("Terminating", "True", reason, message), now)
-    };
+    let failed = |reason, message| with_condition(crd, &Condition::new("Terminating", "True", reason, message), now);
     match deleted {
         Deleted::All => {
-            let done =
-                Condition::new("Terminating", "False", "InstanceDeletionCompleted", "removed all instances");
+            let done = Condition::new("Terminating", "False", "InstanceDeletionCompleted", "removed all instances");
             finish(crd, &done, now)
         }
         Deleted::ListFailed(error) => failed("InstanceDeletionFailed", format!("could not list instances: {error}")),
         Deleted::DeleteFailed(error) => {
             failed("InstanceDeletionFailed", format!("could not issue all deletes: {error}"))
         }
-        Deleted::Remaining(error) => failed(
-            "InstanceDeletionCheck",
-            format!("could not confirm zero CustomResources remaining: {error}"),
-        ),
+        Deleted::Remaining(error) => {
+            failed("InstanceDeletionCheck", format!("could not confirm zero CustomResources remaining: {error}"))
+        }
     }
 }
 

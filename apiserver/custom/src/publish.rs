@@ -181,11 +181,7 @@ enum Meta {
     Embedded,
 }
 
-fn write_root(
-    crd: CustomResourceDefinition<'_>,
-    version: CustomResourceDefinitionVersion<'_>,
-    out: &mut Vec<u8>,
-) {
+fn write_root(crd: CustomResourceDefinition<'_>, version: CustomResourceDefinitionVersion<'_>, out: &mut Vec<u8>) {
     let props = version.schema().and_then(|schema| schema.open_api_v3_schema());
     let sound = |props: &JSONSchemaProps<'_>| {
         Schema::compile(*props).is_ok() && structural::validate(*props, &Path::root()).is_empty()

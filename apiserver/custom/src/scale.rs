@@ -43,9 +43,7 @@ impl Scale {
                 Some(found) if matches!(tree.node(found).value(), Value::Map(_) | Value::Struct(_)) => found,
                 Some(_) => {
                     let path = names[..=depth].join(".");
-                    return Err(format!(
-                        "value cannot be set because .{path} is not a map[string]interface{{}}"
-                    ));
+                    return Err(format!("value cannot be set because .{path} is not a map[string]interface{{}}"));
                 }
                 None => {
                     let made = tree.map();

@@ -87,6 +87,8 @@ impl Additional {
 #[derive(Debug, Default)]
 pub struct Schema {
     pub kind: Kind,
+    /// A type that OpenAPI does not know, which no value is of.
+    pub unknown_type: Option<Box<str>>,
     pub nullable: bool,
     /// `x-kubernetes-preserve-unknown-fields`.
     pub preserve: bool,
@@ -152,6 +154,7 @@ impl Schema {
         }
         let mut schema = Schema {
             kind: Kind::named(props.type_()),
+            unknown_type: unknown_type(props.type_()),
             nullable: props.nullable(),
             preserve: props.x_kubernetes_preserve_unknown_fields() == Some(true),
             embedded: props.x_kubernetes_embedded_resource(),
@@ -171,7 +174,9 @@ impl Schema {
             None | Some(Value::Null) => None,
             Some(Value::List(list)) if list.is_empty() => None,
             Some(Value::List(_)) => return Err("OpenAPIV3Schema 'items' must be a schema, but is an array".into()),
-            Some(Value::Struct(props)) => Some(Box::new(Schema::compile_at(JSONSchemaProps::from_struct(props), depth + 1)?)),
+            Some(Value::Struct(props)) => {
+                Some(Box::new(Schema::compile_at(JSONSchemaProps::from_struct(props), depth + 1)?))
+            }
             Some(_) => None,
         };
         schema.properties = properties(props)
@@ -223,7 +228,11 @@ impl Values {
         };
         let typed = !props.type_().is_empty();
         let values = Values {
-            format: Format::enforced(props.format(), if props.x_kubernetes_int_or_string() { Kind::Any } else { kind }, typed),
+            format: Format::enforced(
+                props.format(),
+                if props.x_kubernetes_int_or_string() { Kind::Any } else { kind },
+                typed,
+            ),
             maximum: props.maximum(),
             exclusive_maximum: props.exclusive_maximum(),
             minimum: props.minimum(),
@@ -271,6 +280,10 @@ impl Values {
     }
 }
 
+fn unknown_type(name: &str) -> Option<Box<str>> {
+    (!name.is_empty() && Kind::named(name) == Kind::Any).then(|| name.into())
+}
+
 /// The properties of a schema, by name, sorted.
 pub fn properties<'t>(props: JSONSchemaProps<'t>) -> impl Iterator<Item = (&'t str, JSONSchemaProps<'t>)> {
     props.properties().iter().map(|(name, node)| (name, JSONSchemaProps::from_struct(node.as_struct())))
@@ -278,7 +291,13 @@ pub fn properties<'t>(props: JSONSchemaProps<'t>) -> impl Iterator<Item = (&'t s
 
 /// A JSON value that a schema keeps as text.
 pub fn parse_json(text: &str) -> Option<Tree> {
-    json::parse(text.as_bytes().to_vec(), Form::Plain).ok().map(|parsed| parsed.tree)
+    let tree = json::parse(text.as_bytes().to_vec(), Form::Plain).ok()?.tree;
+    // Upstream has written it once before it reads it here, so that 1.0 is the whole number 1.
+    let written = json::to_vec(tree.root());
+    if written == text.as_bytes() {
+        return Some(tree);
+    }
+    json::parse(written, Form::Plain).ok().map(|parsed| parsed.tree)
 }
 
 fn enumeration(props: JSONSchemaProps<'_>) -> Option<Tree> {

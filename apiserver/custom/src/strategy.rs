@@ -14,6 +14,9 @@ use crate::scale::{self, Scale};
 use crate::values::{self, Correlated};
 use crate::{embedded, lists};
 
+#[cfg(test)]
+mod tests;
+
 /// The rules of one definition's objects. What it is given is of the storage version; what is checked is checked as the
 /// version of the request shows it.
 pub struct CustomStrategy {
@@ -43,6 +46,18 @@ impl Definition {
     }
 }
 
+impl Definition {
+    /// An object of another kind is nothing to look at more closely.
+    fn kind_errors(&self, object: Node<'_>) -> Errors {
+        let kind = object.get("kind").map_or("", Node::as_str);
+        let wanted = &*self.names().kind;
+        if kind == wanted {
+            return Errors::default();
+        }
+        Error::invalid(&Path::new("kind"), kind, format!("must be {wanted}")).into()
+    }
+}
+
 /// An object as a version shows it.
 fn shown<'t>(version: &Version, object: Node<'t>) -> Option<Tree> {
     if version.is_storage() {
@@ -64,7 +79,7 @@ impl Strategy for CustomStrategy {
         let tree = object.tree();
         if let Some(other) = version.filter(|version| !version.is_storage()) {
             other.read_stored(tree);
-            *tree = other.to_storage(std::mem::take(tree), storage.api_version());
+            other.convert(tree, storage.api_version());
             return;
         }
         storage.read_stored(tree);
@@ -91,6 +106,10 @@ impl Strategy for CustomStrategy {
         let version = self.definition.of_request(context);
         let shown = shown(version, object);
         let object = shown.as_ref().map_or(object, Tree::root);
+        let kind_errors = self.definition.kind_errors(object);
+        if !kind_errors.is_empty() {
+            return kind_errors;
+        }
         let schema = version.schema();
         let mut errors = values::validate(object, schema, &Path::root());
         if let Some(scale) = version.scale() {
@@ -107,6 +126,10 @@ impl Strategy for CustomStrategy {
         let (shown, shown_old) = (shown(version, object), shown(version, old));
         let object = shown.as_ref().map_or(object, Tree::root);
         let old = shown_old.as_ref().map_or(old, Tree::root);
+        let kind_errors = self.definition.kind_errors(object);
+        if !kind_errors.is_empty() {
+            return kind_errors;
+        }
         let schema = version.schema();
         let mut errors = values::validate_update(Correlated::new(object, old, schema), schema, &Path::root());
         if let Some(scale) = version.scale() {
@@ -137,9 +160,8 @@ impl Strategy for CustomStrategy {
     /// Everything but metadata counts.
     fn generation_changes(&self, object: Node<'_>, old: Node<'_>) -> bool {
         let members = |node: Node<'_>| node.as_map().iter().filter(|(key, _)| *key != "metadata").count();
-        let same = |(key, value): (&str, Node<'_>)| {
-            key == "metadata" || old.get(key).is_some_and(|old| old.equals(value))
-        };
+        let same =
+            |(key, value): (&str, Node<'_>)| key == "metadata" || old.get(key).is_some_and(|old| old.equals(value));
         members(object) != members(old) || !object.as_map().iter().all(same)
     }
 

@@ -31,7 +31,16 @@ pub fn widget(rest: &str) -> Tree {
 }
 
 pub fn context<'c>(version: &'c str, subresource: &'c str) -> Context<'c> {
-    Context { subresource, group: "example.com", version, namespace: "default", name: "w", user: "", dry_run: false, now: (0, 0) }
+    Context {
+        subresource,
+        group: "example.com",
+        version,
+        namespace: "default",
+        name: "w",
+        user: "",
+        dry_run: false,
+        now: (0, 0),
+    }
 }
 
 /// Each error as a Status shows its cause, sorted: upstream's order is that of Go's maps.
@@ -48,4 +57,27 @@ pub fn text(node: Node<'_>) -> String {
 pub fn strings(node: Node<'_>) -> Vec<String> {
     let Value::List(list) = node.value() else { return Vec::new() };
     list.iter().map(|item| item.as_str().to_owned()).collect()
+}
+
+/// The items of a JSON array as they are written: a tree would not tell `1.0` from `1`.
+pub fn parts(line: &str) -> Vec<&str> {
+    let inside = &line[1..line.len() - 1];
+    let (mut depth, mut quoted, mut escaped, mut start) = (0, false, false, 0);
+    let mut parts = Vec::new();
+    for (at, c) in inside.char_indices() {
+        match c {
+            _ if std::mem::take(&mut escaped) => {}
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            '[' | '{' if !quoted => depth += 1,
+            ']' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                parts.push(&inside[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&inside[start..]);
+    parts
 }

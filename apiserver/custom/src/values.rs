@@ -4,7 +4,7 @@
 //! order of a Go map, come by name. Each result counts what matched, because of alternatives that all fail the one that
 //! came closest is reported.
 
-use corten_api::field::{BadValue, Error, Errors, Path};
+use corten_api::field::{BadValue, Error, ErrorType, Errors, Path};
 use corten_object::json;
 use corten_object::tree::{Node, Value};
 
@@ -45,7 +45,10 @@ enum FaultKind {
     Required,
     NotSupported(Vec<String>),
     TooLong(i64),
-    TooMany { actual: usize, max: i64 },
+    TooMany {
+        actual: usize,
+        max: i64,
+    },
     Type,
     Invalid,
 }
@@ -80,7 +83,7 @@ impl Check {
         let mut seen = std::collections::HashSet::new();
         let mut errors = Errors::default();
         for fault in self.faults {
-            if !seen.insert((fault.message.clone(), fault.place.clone())) {
+            if !seen.insert(fault.message.clone()) {
                 continue;
             }
             let place = fault.place.strip_prefix('.').unwrap_or(&fault.place);
@@ -90,10 +93,14 @@ impl Check {
                 FaultKind::Composite | FaultKind::Invalid => Error::invalid(path, fault.value, fault.message),
                 FaultKind::Type => Error::type_invalid(path, fault.value, fault.message),
                 FaultKind::Required => Error::required(path, ""),
-                FaultKind::TooLong(max) => Error::too_long(path, usize::try_from(max).unwrap_or(0)),
-                FaultKind::TooMany { actual, max } => {
-                    Error::too_many(path, actual, usize::try_from(max).unwrap_or(0))
-                }
+                FaultKind::TooLong(max) => match usize::try_from(max) {
+                    Ok(max) => Error::too_long(path, max),
+                    Err(_) => Error::new(ErrorType::TooLong, path, BadValue::Omit, "value is too long"),
+                },
+                FaultKind::TooMany { actual, max } => match usize::try_from(max) {
+                    Ok(max) => Error::too_many(path, actual, max),
+                    Err(_) => Error::new(ErrorType::TooMany, path, actual, "has too many items"),
+                },
                 FaultKind::NotSupported(values) => {
                     let values: Vec<&str> = values.iter().map(String::as_str).collect();
                     Error::not_supported(path, fault.value, &values)
@@ -164,11 +171,15 @@ impl Check {
 }
 
 fn has_types(schema: &Schema) -> bool {
-    schema.int_or_string || schema.kind != Kind::Any
+    schema.int_or_string || schema.kind != Kind::Any || schema.unknown_type.is_some()
 }
 
-fn type_names(schema: &Schema) -> &'static str {
-    if schema.int_or_string { "integer,string" } else { schema.kind.name() }
+fn type_names(schema: &Schema) -> &str {
+    match &schema.unknown_type {
+        _ if schema.int_or_string => "integer,string",
+        Some(name) => name,
+        None => schema.kind.name(),
+    }
 }
 
 fn type_fault(place: &str, expected: &str, got: &str) -> Check {
@@ -202,7 +213,7 @@ fn value_type(schema: &Schema, value: Node<'_>, place: &str) -> Check {
     let widened = kind == Kind::Integer && accepts(Kind::Number);
     let textual = matches!(kind, Kind::String | Kind::Array);
     if let Some(wanted) = wanted {
-        if !textual && !(accepts(kind) || format == wanted.name() || integral || widened) {
+        if !(textual || accepts(kind) || format == wanted.name() || integral || widened) {
             return type_fault(place, wanted.name(), format);
         }
         // A string of a format is checked by the format; so, upstream, is a list.
@@ -254,9 +265,10 @@ fn enumeration(schema: &Schema, value: Option<Node<'_>>, place: &str) -> Check {
         Value::Str(text) => text.to_owned(),
         _ => json::to_string(value),
     });
-    let kind = FaultKind::NotSupported(texts.collect());
+    let texts: Vec<String> = texts.collect();
     let value = value.map_or(BadValue::Null, Node::bad_value);
-    let message = format!("{place} in body should be one of");
+    let message = format!("{place} in body should be one of {texts:?}");
+    let kind = FaultKind::NotSupported(texts);
     check.faults.push(Fault { kind, place: place.to_owned(), value, message });
     check
 }
@@ -417,10 +429,8 @@ fn junctors(values: &Values, value: Node<'_>, place: &str, correlated: Option<&C
         match (valid, success) {
             (1, Some(success)) => check.merge(success),
             (0, _) => {
-                check.composite(format!(
-                    "{} must validate one and only one schema (oneOf). Found none valid",
-                    quoted()
-                ));
+                check
+                    .composite(format!("{} must validate one and only one schema (oneOf). Found none valid", quoted()));
                 best.into_iter().for_each(|best| check.merge(best));
             }
             _ => check.composite(format!(

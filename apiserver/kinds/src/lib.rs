@@ -4,6 +4,7 @@
 //! that strategies share (metadata, managedFields, deletion, storage) is the pipeline's.
 
 mod access;
+pub mod api_service;
 pub mod columns;
 pub mod config_map;
 pub mod controller_revision;

@@ -22,15 +22,17 @@ const DELETE_RETURNS_OBJECT: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts",
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "pods",
+            "podtemplates",
+            "resourcequotas",
+            "serviceaccounts",
             "services",
         ],
     ),
     ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
-    (
-        "storage.k8s.io",
-        &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"],
-    ),
+    ("storage.k8s.io", &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"]),
 ];
 
 /// One path of a resource: the collection, an item, or a subresource.
@@ -50,14 +52,8 @@ pub(crate) fn add_resource(paths: &mut Paths, resource: &Resource) {
     let root = format!("/{}/", names::document_path(resource.group, resource.version));
     let scope = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
     let (collection, item) = (format!("{scope}{}", resource.plural), format!("{scope}{}/{{name}}", resource.plural));
-    let site = |path: String, named, namespaced, suffix| Site {
-        resource,
-        subresource: None,
-        namespaced,
-        named,
-        suffix,
-        path,
-    };
+    let site =
+        |path: String, named, namespaced, suffix| Site { resource, subresource: None, namespaced, named, suffix, path };
     let has = |verb: &str| resource.verbs.contains(&verb);
     let mut add = |site: &Site<'_>, action: &'static str| paths.add(site.path.clone(), site.operation(action));
     for (verb, action) in [("list", "list"), ("create", "post"), ("deletecollection", "deletecollection")] {

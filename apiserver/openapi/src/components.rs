@@ -16,26 +16,36 @@ const SPECIAL: &[(&str, &str)] = &[
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray", ""),
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool", ""),
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray", ""),
-    ("io.k8s.apimachinery.pkg.api.resource.Quantity", r#""oneOf":[{"type":"string"},{"type":"number"}]"#),
+    (QUANTITY, r#""oneOf":[{"type":"string"},{"type":"number"}]"#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Duration", r#""type":"string""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", r#""type":"object""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", r#""type":"string","format":"date-time""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Patch", r#""type":"object""#),
     ("io.k8s.apimachinery.pkg.apis.meta.v1.Time", r#""type":"string","format":"date-time""#),
     ("io.k8s.apimachinery.pkg.runtime.RawExtension", r#""type":"object""#),
-    (
-        "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
-        r#""format":"int-or-string","oneOf":[{"type":"integer"},{"type":"string"}]"#,
-    ),
+    (INT_OR_STRING, r#""format":"int-or-string","oneOf":[{"type":"integer"},{"type":"string"}]"#),
     (VERSION_INFO, ""),
 ];
 
+pub(crate) const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+pub(crate) const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 pub(crate) const VERSION_INFO: &str = "io.k8s.apimachinery.pkg.version.Info";
 
 /// The members of `/version`'s answer, in their order; the first nine are always there.
 const VERSION_FIELDS: &[&str] = &[
-    "major", "minor", "gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform",
-    "emulationMajor", "emulationMinor", "minCompatibilityMajor", "minCompatibilityMinor",
+    "major",
+    "minor",
+    "gitVersion",
+    "gitCommit",
+    "gitTreeState",
+    "buildDate",
+    "goVersion",
+    "compiler",
+    "platform",
+    "emulationMajor",
+    "emulationMinor",
+    "minCompatibilityMajor",
+    "minCompatibilityMinor",
 ];
 
 /// Writes the schemas that are reached from the given ones. `custom` holds those that are written already;
@@ -43,14 +53,14 @@ const VERSION_FIELDS: &[&str] = &[
 pub(crate) fn write(
     w: &mut Writer,
     roots: BTreeSet<String>,
-    custom: &BTreeMap<String, serde_json::Value>,
+    custom: &BTreeMap<String, &str>,
     shared: &[(&str, &str)],
     descriptions: &Descriptions<'_>,
 ) {
     for name in reached(roots) {
         w.key(&name);
         if let Some(schema) = custom.get(&name) {
-            w.value(schema);
+            w.raw(schema);
         } else if let Some(ty) = names::type_of(&name) {
             write_type(w, &name, ty, shared, descriptions);
         } else {
@@ -80,7 +90,9 @@ fn write_special(w: &mut Writer, name: &str, descriptions: &Descriptions<'_>) {
         }
         if name == VERSION_INFO {
             write_version_info(w, descriptions);
-        } else if let Some((_, members)) = SPECIAL.iter().find(|(special, members)| *special == name && !members.is_empty()) {
+        } else if let Some((_, members)) =
+            SPECIAL.iter().find(|(special, members)| *special == name && !members.is_empty())
+        {
             w.raw(members);
         }
     });
@@ -133,7 +145,7 @@ fn write_type(w: &mut Writer, name: &str, ty: TypeId, shared: &[(&str, &str)], d
 fn write_properties(w: &mut Writer, name: &str, row: &Type, descriptions: &Descriptions<'_>) {
     for &place in row.by_name {
         let field = &row.fields[usize::from(place)];
-        let own = if is_list(row) { list_field_description(field.name, descriptions) } else { None };
+        let own = own_description(row, field.name, descriptions);
         w.key(field.name);
         fields::write(w, field, descriptions.of(name, Some(field.name)).or(own));
     }
@@ -153,8 +165,13 @@ fn write_own_description(w: &mut Writer, row: &Type) {
     }
 }
 
-pub(crate) fn list_field_description<'t>(field: &str, descriptions: &Descriptions<'t>) -> Option<&'t str> {
+fn own_description<'t>(row: &Type, field: &str, descriptions: &Descriptions<'t>) -> Option<&'t str> {
     match field {
+        "object" if row.name == "meta.v1.WatchEvent" => Some(
+            "\"The object as it is now, or, if it was deleted, as it was before. Of a bookmark it has a resourceVersion \
+             only; of an error it is a Status.\"",
+        ),
+        _ if !is_list(row) => None,
         "apiVersion" | "kind" => descriptions.of("io.k8s.api.core.v1.Pod", Some(field)),
         "items" => Some("\"The objects of the list.\""),
         "metadata" => Some("\"Metadata of the list: its resourceVersion, and how to continue it.\""),

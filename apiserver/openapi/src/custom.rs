@@ -1,12 +1,8 @@
-//! Custom kinds: their operations, and their schemas with what every object has beside what its definition says.
+//! Custom kinds: their operations. Their schemas come as they are published.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-
-use crate::components::list_field_description;
-use crate::descriptions::Descriptions;
 use crate::names::{self, META};
 use crate::operation::{Body, Content, Gvk, Operation, Paths};
 use crate::parameters;
@@ -23,10 +19,9 @@ pub struct CustomKind {
     /// Whether it has these subresources.
     pub status: bool,
     pub scale: bool,
-    /// JSON paths of selectable fields: `.spec.color`.
-    pub selectable_fields: Vec<String>,
-    /// The JSON text of a structural `openAPIV3Schema`; none where the version publishes none.
-    pub schema: Option<Arc<str>>,
+    /// The schemas of the kind and of its list as they are published, JSON text.
+    pub schema: Arc<str>,
+    pub list_schema: Arc<str>,
 }
 
 /// The group versions that upstream's client library knows DeleteOptions of; documents of custom kinds name them all.
@@ -86,7 +81,8 @@ pub(crate) const DELETE_OPTIONS: &[(&str, &str)] = &[
 ];
 
 const ENCODINGS: &[&str] = &["application/json", "application/yaml"];
-const PATCHES: &[&str] = &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+const PATCHES: &[&str] =
+    &["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
 const SCALE: &str = "io.k8s.api.autoscaling.v1.Scale";
 
 /// Adds the operations of a custom kind.
@@ -155,7 +151,8 @@ impl Site<'_> {
                 ("delete", "delete", format!("delete {noun}"), &[200, 202][..], status(), Some(options))
             }
             _ => {
-                let patch = Body { content: Content::Component(format!("{META}Patch")), media: PATCHES, required: true };
+                let patch =
+                    Body { content: Content::Component(format!("{META}Patch")), media: PATCHES, required: true };
                 ("patch", "patch", self.specified("partially update"), &[200][..], object(), Some(patch))
             }
         };
@@ -207,144 +204,8 @@ impl Site<'_> {
 }
 
 /// Adds the schemas of a custom kind and of its list.
-pub(crate) fn add_schemas(schemas: &mut BTreeMap<String, Value>, kind: &CustomKind, descriptions: &Descriptions<'_>) {
-    let texts = Texts::new(descriptions);
+pub(crate) fn add_schemas<'k>(schemas: &mut BTreeMap<String, &'k str>, kind: &'k CustomKind) {
     let name = |kind_name: &str| names::custom_component(&kind.group, &kind.version, kind_name);
-    schemas.insert(name(&kind.kind), finish(object_schema(kind, &texts), kind, &kind.kind));
-    schemas.insert(name(&kind.list_kind), finish(list_schema(kind, &texts), kind, &kind.list_kind));
-}
-
-/// Descriptions of what every object has.
-struct Texts {
-    api_version: Value,
-    kind: Value,
-    metadata: Value,
-    list_metadata: Value,
-}
-
-impl Texts {
-    fn new(descriptions: &Descriptions<'_>) -> Texts {
-        let parse = |text: Option<&str>| text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let of_pod = |field| parse(descriptions.of("io.k8s.api.core.v1.Pod", Some(field)));
-        Texts {
-            api_version: of_pod("apiVersion"),
-            kind: of_pod("kind"),
-            metadata: of_pod("metadata"),
-            list_metadata: parse(list_field_description("metadata", descriptions)),
-        }
-    }
-
-    fn add_type_meta(&self, properties: &mut Map<String, Value>) {
-        properties.insert("apiVersion".into(), json!({"description": self.api_version, "type": "string"}));
-        properties.insert("kind".into(), json!({"description": self.kind, "type": "string"}));
-    }
-
-    fn add_to_object(&self, properties: &mut Map<String, Value>) {
-        self.add_type_meta(properties);
-        properties.insert("metadata".into(), meta_reference("ObjectMeta", &self.metadata));
-    }
-}
-
-fn meta_reference(name: &str, description: &Value) -> Value {
-    json!({"description": description, "allOf": [{"$ref": names::reference(&format!("{META}{name}"))}]})
-}
-
-fn object_schema(kind: &CustomKind, texts: &Texts) -> Map<String, Value> {
-    let parsed = kind.schema.as_deref().map(serde_json::from_str);
-    let Some(Ok(Value::Object(mut schema))) = parsed else {
-        // With properties, clients would take the rest for forbidden.
-        return Map::from_iter([("type".to_owned(), "object".into())]);
-    };
-    unfold(&mut schema, texts);
-    set_properties(&mut schema, texts);
-    schema
-}
-
-fn list_schema(kind: &CustomKind, texts: &Texts) -> Map<String, Value> {
-    let item = names::reference(&names::custom_component(&kind.group, &kind.version, &kind.kind));
-    let items = json!({
-        "description": format!("The {} of the list.", kind.plural),
-        "type": "array",
-        "items": {"$ref": item},
-    });
-    let mut properties = Map::new();
-    texts.add_type_meta(&mut properties);
-    properties.insert("items".into(), items);
-    properties.insert("metadata".into(), meta_reference("ListMeta", &texts.list_metadata));
-    let mut schema = Map::new();
-    schema.insert("description".into(), format!("{} is a list of {}", kind.list_kind, kind.kind).into());
-    schema.insert("type".into(), "object".into());
-    schema.insert("required".into(), json!(["items"]));
-    schema.insert("properties".into(), properties.into());
-    schema
-}
-
-fn finish(mut schema: Map<String, Value>, kind: &CustomKind, name: &str) -> Value {
-    let gvk = json!([{"group": kind.group, "kind": name, "version": kind.version}]);
-    schema.insert("x-kubernetes-group-version-kind".into(), gvk);
-    if !kind.selectable_fields.is_empty() {
-        let fields = kind.selectable_fields.iter().map(|path| path.strip_prefix('.').unwrap_or(path));
-        let fields: Vec<Value> = fields.map(|path| json!({"fieldPath": path})).collect();
-        schema.insert("x-kubernetes-selectable-fields".into(), fields.into());
-    }
-    schema.into()
-}
-
-/// Sets properties that every object has, whatever the definition says of them.
-fn set_properties(schema: &mut Map<String, Value>, texts: &Texts) {
-    let mut properties = match schema.remove("properties") {
-        Some(Value::Object(properties)) => properties,
-        _ => Map::new(),
-    };
-    texts.add_to_object(&mut properties);
-    schema.insert("properties".into(), properties.into());
-}
-
-/// Says in plain terms what extensions mean: the two types of an int-or-string, the type and metadata of an embedded
-/// object. Extensions that say no are dropped.
-fn unfold(schema: &mut Map<String, Value>, texts: &Texts) {
-    schema.retain(|key, value| !(key.starts_with("x-kubernetes-") && *value == Value::Bool(false)));
-    for nested in ["items", "additionalProperties"] {
-        if let Some(Value::Object(nested)) = schema.get_mut(nested) {
-            unfold(nested, texts);
-        }
-    }
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        for property in properties.values_mut().filter_map(Value::as_object_mut) {
-            unfold(property, texts);
-        }
-    }
-    if schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
-        unfold_int_or_string(schema);
-    }
-    if schema.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true)) {
-        set_properties(schema, texts);
-        require(schema, &["kind", "apiVersion"]);
-    }
-}
-
-fn unfold_int_or_string(schema: &mut Map<String, Value>) {
-    let either = json!([{"type": "integer"}, {"type": "string"}]);
-    let first = schema.get("allOf").and_then(|all| all.get(0)?.get("anyOf"));
-    if schema.get("anyOf") == Some(&either) || first == Some(&either) {
-        return;
-    }
-    if !schema.contains_key("anyOf") {
-        schema.insert("anyOf".into(), either);
-        return;
-    }
-    let rest = schema.get_mut("allOf").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-    let all: Vec<Value> = std::iter::once(json!({"anyOf": either})).chain(rest).collect();
-    schema.insert("allOf".into(), all.into());
-}
-
-fn require(schema: &mut Map<String, Value>, names: &[&str]) {
-    let mut required: Vec<Value> =
-        schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
-    for name in names {
-        if !required.iter().any(|other| other == name) {
-            required.push((*name).into());
-        }
-    }
-    schema.insert("required".into(), required.into());
+    schemas.insert(name(&kind.kind), &kind.schema);
+    schemas.insert(name(&kind.list_kind), &kind.list_schema);
 }

@@ -16,7 +16,9 @@ use crate::custom::{self, CustomKind};
 use crate::descriptions::{Descriptions, Text};
 use crate::json::Writer;
 use crate::names;
+use crate::negotiate::Form;
 use crate::operation::Paths;
+use crate::v2;
 
 /// Every document of a server.
 ///
@@ -38,7 +40,7 @@ pub struct Index {
 pub struct Document {
     /// The SHA-512 of the JSON in capital hexadecimal digits; also the `hash` of its URL.
     pub etag: Arc<str>,
-    /// What is kept: a tenth of the JSON.
+    /// What is kept: a tenth of the whole.
     pub gzip: Bytes,
 }
 
@@ -46,7 +48,12 @@ pub struct Document {
 struct State {
     entries: BTreeMap<String, Arc<Entry>>,
     index: Option<Index>,
+    v2: Option<V2>,
 }
+
+/// Version 2, JSON and protobuf.
+#[derive(Clone)]
+struct V2([Document; 2]);
 
 struct Entry {
     source: Source,
@@ -86,7 +93,7 @@ impl Documents {
             let source = Source::BuiltIn { group: group.into(), version: version.into(), resources };
             add(names::document_path(group, version), source);
         }
-        let documents = Documents { state: RwLock::new(State { entries, index: None }) };
+        let documents = Documents { state: RwLock::new(State { entries, ..State::default() }) };
         documents.set_custom(custom);
         documents
     }
@@ -98,7 +105,7 @@ impl Documents {
             versions.entry(names::document_path(&kind.group, &kind.version)).or_default().push(kind);
         }
         let mut state = self.state.write();
-        state.index = None;
+        (state.index, state.v2) = (None, None);
         state.entries.retain(|path, entry| !matches!(entry.source, Source::Custom(_)) || versions.contains_key(path));
         for (path, mut kinds) in versions {
             kinds.sort_by(|a, b| a.plural.cmp(&b.plural));
@@ -117,12 +124,24 @@ impl Documents {
         let entries = self.state.read().entries.clone();
         let index = make_index(&entries);
         let mut state = self.state.write();
-        let same = state.entries.len() == entries.len()
-            && state.entries.values().zip(entries.values()).all(|(now, then)| Arc::ptr_eq(now, then));
-        if same {
+        if state.is_of(&entries) {
             state.index = Some(index.clone());
         }
         index
+    }
+
+    /// `/openapi/v2`, which tells everything at once; both forms are made together.
+    pub fn v2(&self, form: Form) -> Document {
+        if let Some(V2(documents)) = &self.state.read().v2 {
+            return documents[form as usize].clone();
+        }
+        let entries = self.state.read().entries.clone();
+        let made = make_v2(&entries);
+        let mut state = self.state.write();
+        if state.is_of(&entries) {
+            state.v2 = Some(made.clone());
+        }
+        made.0[form as usize].clone()
     }
 
     /// The document of a path such as `apis/apps/v1`.
@@ -139,11 +158,20 @@ impl Documents {
 }
 
 impl Document {
-    pub fn json(&self) -> Bytes {
-        let mut json = Vec::new();
+    /// The document itself.
+    pub fn plain(&self) -> Bytes {
+        let mut plain = Vec::new();
         // It was compressed here, so it can be read back.
-        let _ = GzDecoder::new(&self.gzip[..]).read_to_end(&mut json);
-        json.into()
+        let _ = GzDecoder::new(&self.gzip[..]).read_to_end(&mut plain);
+        plain.into()
+    }
+}
+
+impl State {
+    /// Whether nothing has changed since these were the entries.
+    fn is_of(&self, entries: &BTreeMap<String, Arc<Entry>>) -> bool {
+        self.entries.len() == entries.len()
+            && self.entries.values().zip(entries.values()).all(|(now, then)| Arc::ptr_eq(now, then))
     }
 }
 
@@ -172,6 +200,37 @@ fn make_index(entries: &BTreeMap<String, Arc<Entry>>) -> Index {
     Index { etag: etag_of(&json), json: json.into() }
 }
 
+fn make_v2(entries: &BTreeMap<String, Arc<Entry>>) -> V2 {
+    let (mut paths, mut schemas, mut versions) = (Paths::default(), BTreeMap::new(), BTreeSet::new());
+    for entry in entries.values() {
+        entry.source.add_paths(&mut paths);
+        match &entry.source {
+            Source::Custom(kinds) => kinds.iter().for_each(|kind| custom::add_schemas(&mut schemas, kind)),
+            Source::BuiltIn { group, version, .. } => _ = versions.insert((group.as_str(), version.as_str())),
+            _ => {}
+        }
+    }
+    versions.extend(custom::DELETE_OPTIONS);
+    versions.extend(V2_MORE);
+    let shared: Vec<(&str, &str)> = versions.into_iter().collect();
+    let forms = v2::make(&paths, &schemas, &shared, &Text::inflate().index());
+    let etag = etag_of(&forms.json);
+    let document = |body: &[u8]| Document { etag: Arc::clone(&etag), gzip: compress(body) };
+    V2([document(&forms.json), document(&forms.protobuf)])
+}
+
+/// Group versions that only servers know, and that clients' library does not.
+const V2_MORE: [(&str, &str); 8] = [
+    ("admission.k8s.io", "v1"),
+    ("admission.k8s.io", "v1beta1"),
+    ("apiextensions.k8s.io", "v1"),
+    ("apiextensions.k8s.io", "v1beta1"),
+    ("apiregistration.k8s.io", "v1"),
+    ("apiregistration.k8s.io", "v1beta1"),
+    ("imagepolicy.k8s.io", "v1alpha1"),
+    ("", "v1"),
+];
+
 fn etag_of(json: &[u8]) -> Arc<str> {
     digest(&SHA512, json).as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<String>().into()
 }
@@ -191,10 +250,11 @@ impl Entry {
 
 impl Source {
     fn json(&self, descriptions: &Descriptions<'_>) -> Vec<u8> {
-        let paths = self.paths();
+        let mut paths = Paths::default();
+        self.add_paths(&mut paths);
         let mut schemas = BTreeMap::new();
         if let Source::Custom(kinds) = self {
-            kinds.iter().for_each(|kind| custom::add_schemas(&mut schemas, kind, descriptions));
+            kinds.iter().for_each(|kind| custom::add_schemas(&mut schemas, kind));
         }
         let mut roots: BTreeSet<String> = paths.components().cloned().collect();
         if !schemas.is_empty() {
@@ -219,9 +279,7 @@ impl Source {
         w.finish()
     }
 
-    fn paths(&self) -> Paths {
-        let mut paths = Paths::default();
-        let p = &mut paths;
+    fn add_paths(&self, p: &mut Paths) {
         match self {
             Source::CoreVersions => builtin::add_core_versions(p),
             Source::Groups => builtin::add_groups(p),
@@ -237,7 +295,6 @@ impl Source {
             Source::OpenIdConfiguration => builtin::add_openid_configuration(p),
             Source::OpenIdKeys => builtin::add_openid_keys(p),
         }
-        paths
     }
 
     /// The group versions whose names for DeleteOptions and its like a document tells.

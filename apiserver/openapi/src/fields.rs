@@ -17,8 +17,12 @@ struct Siblings<'f> {
 }
 
 pub(crate) fn write(w: &mut Writer, field: &Field, description: Option<&str>) {
+    let with_values = description.filter(|_| matches!(field.shape, Shape::String)).and_then(|text| {
+        let values = field.markers.enumeration;
+        if values.is_empty() { None } else { Some(with_possible_values(text, values)) }
+    });
     let siblings = Siblings {
-        description,
+        description: with_values.as_deref().or(description),
         default: default(field),
         enumeration: field.markers.enumeration,
         format: field.markers.format,
@@ -26,7 +30,18 @@ pub(crate) fn write(w: &mut Writer, field: &Field, description: Option<&str>) {
     write_shape(w, &field.shape, &siblings, |w| extensions(w, field));
 }
 
-/// Every component that the shape names.
+/// A description, which is JSON text, that ends with the values that the field may have.
+fn with_possible_values(description: &str, values: &[&str]) -> String {
+    let mut text = description.strip_suffix('"').unwrap_or(description).to_owned();
+    text.push_str("\\n\\nPossible enum values:");
+    for value in values {
+        text.push_str(&format!("\\n - `\\\"{value}\\\"`"));
+    }
+    text.push('"');
+    text
+}
+
+/// The component that the shape names.
 pub(crate) fn reference(shape: &Shape) -> Option<String> {
     let special = |name: &str| Some(name.to_owned());
     match shape {
@@ -41,7 +56,9 @@ pub(crate) fn reference(shape: &Shape) -> Option<String> {
         Shape::Raw(RawKind::Json) => Some(names::component("apiextensions.v1.JSON")),
         Shape::SchemaOr(SchemaOr::Bool(_)) => Some(names::component("apiextensions.v1.JSONSchemaPropsOrBool")),
         Shape::SchemaOr(SchemaOr::Array(_)) => Some(names::component("apiextensions.v1.JSONSchemaPropsOrArray")),
-        Shape::SchemaOr(SchemaOr::Strings(_)) => Some(names::component("apiextensions.v1.JSONSchemaPropsOrStringArray")),
+        Shape::SchemaOr(SchemaOr::Strings(_)) => {
+            Some(names::component("apiextensions.v1.JSONSchemaPropsOrStringArray"))
+        }
         Shape::List(element) | Shape::Map(element) | Shape::WrappedList(element) => reference(element),
         Shape::Bool | Shape::Int32 | Shape::Int64 | Shape::Float64 | Shape::String | Shape::Bytes => None,
     }

@@ -1,4 +1,5 @@
-//! OpenAPI v3 of the API: an index of documents, one for each group version, in upstream's form.
+//! OpenAPI of the API in upstream's form. Version 3 is an index of documents, one for each group version; version 2, for
+//! older clients, one document of everything.
 //!
 //! [`Documents`] is told the built-in resources that are served and the custom kinds, as plain data. Component schemas
 //! come from the schema tables, operations from the resources' verbs and subresources, descriptions from k8s-openapi
@@ -18,7 +19,8 @@ mod operation;
 mod parameters;
 #[cfg(test)]
 mod tests;
+mod v2;
 
 pub use custom::CustomKind;
 pub use documents::{Document, Documents, Index, location};
-pub use negotiate::accepts_json;
+pub use negotiate::{Form, accepts_json};

@@ -135,6 +135,10 @@ impl Paths {
         })
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Vec<Operation>)> {
+        self.0.iter()
+    }
+
     pub fn write(&self, w: &mut Writer) {
         for (path, operations) in &self.0 {
             w.object_member(path, |w| write_path(w, operations));
@@ -142,37 +146,47 @@ impl Paths {
     }
 }
 
-/// Parameters that every operation of a path has are the path's own.
-fn write_path(w: &mut Writer, operations: &[Operation]) {
+/// Parameters that every operation of a path has are the path's own; those of each operation are the rest.
+pub(crate) fn split_parameters(operations: &[Operation]) -> (Vec<&Parameter>, Vec<Vec<&Parameter>>) {
     let everywhere = |parameter: &&Parameter| {
         operations.iter().all(|operation| operation.parameters.iter().any(|other| other.key() == parameter.key()))
     };
-    let common: Vec<&Parameter> =
-        operations.first().map(|first| first.parameters.iter().filter(everywhere).collect()).unwrap_or_default();
-    for method in METHODS {
-        if let Some(operation) = operations.iter().find(|operation| operation.method == method) {
-            w.object_member(method, |w| operation.write(w, &common));
-        }
-    }
-    write_parameters(w, common);
+    let common = operations.first().map(|first| first.parameters.iter().filter(everywhere).collect());
+    let own = operations
+        .iter()
+        .map(|operation| operation.parameters.iter().filter(|parameter| !everywhere(parameter)).collect());
+    (sorted(common.unwrap_or_default()), own.map(sorted).collect())
 }
 
-fn write_parameters(w: &mut Writer, mut parameters: Vec<&Parameter>) {
+fn write_path(w: &mut Writer, operations: &[Operation]) {
+    let (common, own) = split_parameters(operations);
+    for method in METHODS {
+        if let Some(place) = operations.iter().position(|operation| operation.method == method) {
+            w.object_member(method, |w| operations[place].write(w, &own[place]));
+        }
+    }
+    write_parameters(w, &common);
+}
+
+fn sorted(mut parameters: Vec<&Parameter>) -> Vec<&Parameter> {
+    parameters.sort_by_key(|parameter| parameter.key());
+    parameters
+}
+
+fn write_parameters(w: &mut Writer, parameters: &[&Parameter]) {
     if parameters.is_empty() {
         return;
     }
-    parameters.sort_by_key(|parameter| parameter.key());
     w.key("parameters");
     w.array(|w| parameters.iter().for_each(|parameter| parameter.write(w)));
 }
 
 impl Operation {
-    fn write(&self, w: &mut Writer, common: &[&Parameter]) {
+    fn write(&self, w: &mut Writer, own: &[&Parameter]) {
         w.strings_member("tags", [self.tag.as_str()]);
         w.member("description", &self.description);
         w.member("operationId", &self.id);
-        let is_common = |parameter: &&Parameter| common.iter().any(|other| other.key() == parameter.key());
-        write_parameters(w, self.parameters.iter().filter(|parameter| !is_common(parameter)).collect());
+        write_parameters(w, own);
         if let Some(body) = &self.body {
             w.object_member("requestBody", |w| {
                 write_content(w, &body.content, body.media);
@@ -211,7 +225,7 @@ fn write_content(w: &mut Writer, content: &Content, media: &[&'static str]) {
     });
 }
 
-fn reason(code: u16) -> &'static str {
+pub(crate) fn reason(code: u16) -> &'static str {
     match code {
         200 => "OK",
         201 => "Created",

@@ -77,7 +77,9 @@ fn describe(name: &str) -> &'static str {
         "pretty" => "'true' indents the answer. Browsers and command line tools get that without asking.",
         "previous" => "Whether to show the log of the container's previous instance.",
         "propagationPolicy" => "What becomes of dependents: Orphan, Background or Foreground.",
-        "resourceVersion" => "How old an answer may be: empty for the latest, 0 for any, else as resourceVersionMatch says.",
+        "resourceVersion" => {
+            "How old an answer may be: empty for the latest, 0 for any, else as resourceVersionMatch says."
+        }
         "resourceVersionMatch" => "How resourceVersion is meant in a list: NotOlderThan or Exact.",
         "sendInitialEvents" => "Whether a watch begins with what exists, closed by a bookmark.",
         "shardSelector" => "Only objects of the shard that this expression selects.",

@@ -9,6 +9,7 @@ mod engines;
 mod faults;
 mod kubectl;
 mod lists;
+mod openapi;
 mod representations;
 mod support;
 mod torture;

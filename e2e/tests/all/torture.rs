@@ -1,7 +1,8 @@
 //! Writers at work while their server, or its etcd, is killed again and again.
 //!
 //! Nothing that was acknowledged may be lost, no revision may come twice, and a watch that is resumed after each kill must
-//! see every change once and in order, or be told (410) that it cannot. `CORTEN_TORTURE=full` runs the long form.
+//! see every change once and in order, or be told (410) that it cannot. A few rounds in every run, more by
+//! `CORTEN_TORTURE=N`.
 
 use crate::support::{Fixture, parse, revision};
 use corten_e2e::{DEADLINE, Engine, Etcd, Options, Server, eventually};
@@ -21,10 +22,11 @@ struct Plan {
     writers: usize,
 }
 
-fn plan(full: usize) -> Plan {
-    match std::env::var("CORTEN_TORTURE").as_deref() {
-        Ok("full") => Plan { rounds: full, writers: 64 },
-        _ => Plan { rounds: 3, writers: 16 },
+/// `CORTEN_TORTURE` rounds, times `share`; a few rounds with fewer writers without it.
+fn plan(share: f64) -> Plan {
+    match std::env::var("CORTEN_TORTURE").ok().and_then(|rounds| rounds.parse::<f64>().ok()) {
+        Some(rounds) => Plan { rounds: (rounds * share).ceil() as usize, writers: 64 },
+        None => Plan { rounds: 3, writers: 16 },
     }
 }
 
@@ -168,19 +170,19 @@ async fn torture(options: Options, mut victim: Victim, plan: Plan) -> anyhow::Re
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_on_its_own_store_is_killed() -> anyhow::Result<()> {
-    torture(Options::default(), Victim::Server, plan(50)).await
+    torture(Options::default(), Victim::Server, plan(1.0)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_on_etcd_is_killed() -> anyhow::Result<()> {
     let etcd = Etcd::start().await?;
     let options = Options { engine: Engine::Etcd(etcd.url()), ..Options::default() };
-    torture(options, Victim::Server, plan(50)).await
+    torture(options, Victim::Server, plan(1.0)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn etcd_is_killed() -> anyhow::Result<()> {
     let etcd = Etcd::start().await?;
     let options = Options { engine: Engine::Etcd(etcd.url()), ..Options::default() };
-    torture(options, Victim::Etcd(etcd), plan(20)).await
+    torture(options, Victim::Etcd(etcd), plan(0.4)).await
 }

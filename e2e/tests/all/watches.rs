@@ -174,13 +174,14 @@ async fn a_watch_that_times_out_says_how_far_it_came() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     let api = fixture.configmaps();
     let start = now(&api).await?;
+    let mut params = WatchParams::default().timeout(6);
+    params.bookmarks = true;
+    let watch = api.watch(&params, &start).await?;
     // Written outside of what is watched: only a bookmark can tell of it.
     let other: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "default");
     let object = crate::support::parse(json!({"metadata": {"generateName": "elsewhere-"}}))?;
     let elsewhere = other.create(&Default::default(), &object).await?;
-    let mut params = WatchParams::default().timeout(4);
-    params.bookmarks = true;
-    let events: Vec<_> = api.watch(&params, &start).await?.try_collect().await?;
+    let events: Vec<_> = watch.try_collect().await?;
     let Some(WatchEvent::Bookmark(mark)) = events.last() else { anyhow::bail!("no bookmark at the end: {events:?}") };
     assert!(mark.metadata.resource_version.parse::<u64>()? >= revision(&elsewhere)?);
     other.delete(&elsewhere.name_any(), &DeleteParams::default()).await?;

@@ -36,8 +36,10 @@ impl Text {
     }
 }
 
+/// Cargo says at run time where the crate lies: the workspace may have moved since this program was built.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let here = std::env::var("CARGO_MANIFEST_DIR").expect("run by `cargo test`");
+    Path::new(&here).join("../..")
 }
 
 pub fn read(path: &str) -> String {

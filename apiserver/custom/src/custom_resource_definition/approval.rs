@@ -14,9 +14,9 @@ pub enum State {
 }
 
 pub fn is_protected(group: &str) -> bool {
-    ["k8s.io", "kubernetes.io"].into_iter().any(|domain| {
-        group.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
+    ["k8s.io", "kubernetes.io"]
+        .into_iter()
+        .any(|domain| group.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// What the annotation says, and that in words.

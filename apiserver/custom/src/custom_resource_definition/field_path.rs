@@ -35,8 +35,7 @@ pub fn validate_selectable(
             errors.push(Error::invalid(&path, text, "must not point to fields in metadata"));
         }
         if !found.is_some_and(|schema| matches!(schema.kind, Kind::String | Kind::Boolean | Kind::Integer)) {
-            let detail =
-                "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
+            let detail = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
             errors.push(Error::invalid(&path, text, detail));
         }
         let names = names.join(".");

@@ -71,26 +71,62 @@ pub fn validate(
 /// With a status subresource the status's schema is used alone, so the root may say only what is not lost by that.
 fn root_fields(schema: JSONSchemaProps<'_>, path: &Path<'_>, errors: &mut Errors) {
     const ALLOWED: [&str; 22] = [
-        "Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum",
-        "MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required", "Items",
-        "Properties", "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations",
+        "Description",
+        "Type",
+        "Format",
+        "Title",
+        "Maximum",
+        "ExclusiveMaximum",
+        "Minimum",
+        "ExclusiveMinimum",
+        "MaxLength",
+        "MinLength",
+        "Pattern",
+        "MaxItems",
+        "MinItems",
+        "UniqueItems",
+        "MultipleOf",
+        "Required",
+        "Items",
+        "Properties",
+        "ExternalDocs",
+        "Example",
+        "XPreserveUnknownFields",
+        "XValidations",
     ];
     let fields = schema.as_struct();
     let is_allowed = |field| {
         use JSONSchemaProps as S;
         [
-            S::DESCRIPTION, S::TYPE_, S::FORMAT, S::TITLE, S::MAXIMUM, S::EXCLUSIVE_MAXIMUM, S::MINIMUM,
-            S::EXCLUSIVE_MINIMUM, S::MAX_LENGTH, S::MIN_LENGTH, S::PATTERN, S::MAX_ITEMS, S::MIN_ITEMS,
-            S::UNIQUE_ITEMS, S::MULTIPLE_OF, S::REQUIRED, S::ITEMS, S::PROPERTIES, S::EXTERNAL_DOCS, S::EXAMPLE,
-            S::X_KUBERNETES_PRESERVE_UNKNOWN_FIELDS, S::X_KUBERNETES_VALIDATIONS,
+            S::DESCRIPTION,
+            S::TYPE_,
+            S::FORMAT,
+            S::TITLE,
+            S::MAXIMUM,
+            S::EXCLUSIVE_MAXIMUM,
+            S::MINIMUM,
+            S::EXCLUSIVE_MINIMUM,
+            S::MAX_LENGTH,
+            S::MIN_LENGTH,
+            S::PATTERN,
+            S::MAX_ITEMS,
+            S::MIN_ITEMS,
+            S::UNIQUE_ITEMS,
+            S::MULTIPLE_OF,
+            S::REQUIRED,
+            S::ITEMS,
+            S::PROPERTIES,
+            S::EXTERNAL_DOCS,
+            S::EXAMPLE,
+            S::X_KUBERNETES_PRESERVE_UNKNOWN_FIELDS,
+            S::X_KUBERNETES_VALIDATIONS,
         ]
         .contains(&field)
     };
     // Fields are looked at in Go's order, in which only these come before the type.
     let before_type = [JSONSchemaProps::ID, JSONSchemaProps::SCHEMA, JSONSchemaProps::REF_];
-    let refused = |early: bool| {
-        fields.fields().any(|(field, _)| before_type.contains(&field) == early && !is_allowed(field))
-    };
+    let refused =
+        |early: bool| fields.fields().any(|(field, _)| before_type.contains(&field) == early && !is_allowed(field));
     let not_allowed = |errors: &mut Errors| {
         let names = ALLOWED.join(" ");
         let detail =

@@ -29,7 +29,7 @@ fn items_of(schema: JSONSchemaProps<'_>) -> Option<JSONSchemaProps<'_>> {
 }
 
 fn invariants(schema: JSONSchemaProps<'_>, level: Level, path: &Path<'_>, errors: &mut Errors) {
-    if schema.type_() == "array" && schema.items().is_none() {
+    if schema.type_() == "array" && items_of(schema).is_none() {
         errors.push(Error::required(&path.child("items"), "must be specified"));
     }
     if let Some(items) = items_of(schema) {
@@ -49,17 +49,16 @@ fn invariants(schema: JSONSchemaProps<'_>, level: Level, path: &Path<'_>, errors
         }
     }
     extensions(schema, path, errors);
-    let skip = Skip {
-        any_of: is_int_or_string(schema),
-        first_all_of: schema.all_of().get(0).is_some_and(is_int_or_string),
-    };
+    let skip =
+        Skip { any_of: is_int_or_string(schema), first_all_of: schema.all_of().get(0).is_some_and(is_int_or_string) };
     value_rules(schema, skip, path, errors);
     types(schema, level, path, errors);
     metadata_rules(schema, level, &properties_path, errors);
     let embedded = schema.x_kubernetes_embedded_resource();
     let preserves = schema.x_kubernetes_preserve_unknown_fields() == Some(true);
     if embedded && !preserves && schema.properties().is_empty() {
-        let detail = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
+        let detail =
+            "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
         errors.push(Error::required(&properties_path, detail));
     }
 }
@@ -130,9 +129,7 @@ fn metadata_rules(schema: JSONSchemaProps<'_>, level: Level, properties_path: &P
 fn narrows_names_only(metadata: JSONSchemaProps<'_>) -> bool {
     metadata.as_struct().fields().all(|(field, node)| match field {
         JSONSchemaProps::TYPE_ | JSONSchemaProps::DEFAULT => true,
-        JSONSchemaProps::PROPERTIES => {
-            node.as_map().iter().all(|(name, _)| matches!(name, "name" | "generateName"))
-        }
+        JSONSchemaProps::PROPERTIES => node.as_map().iter().all(|(name, _)| matches!(name, "name" | "generateName")),
         _ => node.is_zero(),
     })
 }
@@ -208,28 +205,16 @@ fn nested_rules(schema: JSONSchemaProps<'_>, skip: Skip, path: &Path<'_>, errors
             schema.x_kubernetes_preserve_unknown_fields() == Some(true),
             "must be false to be structural",
         ),
-        (
-            "x-kubernetes-embedded-resource",
-            schema.x_kubernetes_embedded_resource(),
-            "must be false to be structural",
-        ),
+        ("x-kubernetes-embedded-resource", schema.x_kubernetes_embedded_resource(), "must be false to be structural"),
         ("x-kubernetes-int-or-string", schema.x_kubernetes_int_or_string(), "must be false to be structural"),
         (
             "x-kubernetes-list-map-keys",
             !schema.x_kubernetes_list_map_keys().is_empty(),
             "must be empty to be structural",
         ),
-        (
-            "x-kubernetes-list-type",
-            schema.x_kubernetes_list_type().is_some(),
-            "must be undefined to be structural",
-        ),
+        ("x-kubernetes-list-type", schema.x_kubernetes_list_type().is_some(), "must be undefined to be structural"),
         ("x-kubernetes-map-type", schema.x_kubernetes_map_type().is_some(), "must be undefined to be structural"),
-        (
-            "x-kubernetes-validations",
-            !schema.x_kubernetes_validations().is_empty(),
-            "must be empty to be structural",
-        ),
+        ("x-kubernetes-validations", !schema.x_kubernetes_validations().is_empty(), "must be empty to be structural"),
     ];
     for (name, present, detail) in forbidden {
         if present {

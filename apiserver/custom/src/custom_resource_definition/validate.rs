@@ -29,8 +29,7 @@ struct Ratchet<'t> {
 
 pub fn validate(crd: CustomResourceDefinition<'_>) -> Errors {
     let mut errors = Errors::default();
-    let ratchet =
-        Ratchet { options: Options::for_new(), requires_schema: true, refuse_webhook: true, old: None };
+    let ratchet = Ratchet { options: Options::for_new(), requires_schema: true, refuse_webhook: true, old: None };
     name(crd, &mut errors);
     spec(crd, &ratchet, &mut errors);
     validate_status(crd, &mut errors);
@@ -49,7 +48,7 @@ pub fn validate_update(crd: CustomResourceDefinition<'_>, old: CustomResourceDef
     let ratchet = Ratchet {
         options: Options::for_change(&old_spec.schemas()),
         requires_schema: old.spec().versions().iter().all(has_schema),
-        refuse_webhook: !old.spec().conversion().is_some_and(|conversion| conversion.strategy() == "Webhook"),
+        refuse_webhook: old.spec().conversion().is_none_or(|conversion| conversion.strategy() != "Webhook"),
         old: Some(old),
     };
     spec(crd, &ratchet, &mut errors);
@@ -222,9 +221,10 @@ fn versions(spec: &Spec<'_>, ratchet: &Ratchet<'_>, errors: &mut Errors) {
         }
         one_version(spec, version, ratchet, &path, errors);
     }
-    let repeated = all.iter().enumerate().any(|(index, version)| {
-        all.iter().take(index).any(|earlier| earlier.name() == version.name())
-    });
+    let repeated = all
+        .iter()
+        .enumerate()
+        .any(|(index, version)| all.iter().take(index).any(|earlier| earlier.name() == version.name()));
     if repeated {
         errors.push(Error::invalid(&path, spec.bad_versions(), "must contain unique version names"));
     }
@@ -318,9 +318,7 @@ fn deprecation(version: CustomResourceDefinitionVersion<'_>, path: &Path<'_>, er
     }
     let is_print = |c: char| c == ' ' || !c.is_control() && !c.is_whitespace() && c != '\u{feff}' && c != '\u{ad}';
     if let Some((index, _)) = warning.char_indices().find(|(_, c)| !is_print(*c)) {
-        push(format!(
-            "must only contain printable UTF-8 characters; non-printable character found at index {index}"
-        ));
+        push(format!("must only contain printable UTF-8 characters; non-printable character found at index {index}"));
     }
 }
 
@@ -421,9 +419,7 @@ fn subresources(subresources: Option<CustomResourceSubresources<'_>>, path: &Pat
     }
     if let Some(selector) = scale.label_selector_path().filter(|selector| !selector.is_empty()) {
         let path = path.child("scale.labelSelectorPath");
-        if simple_path(selector, &path, errors)
-            && !selector.starts_with(".spec.")
-            && !selector.starts_with(".status.")
+        if simple_path(selector, &path, errors) && !selector.starts_with(".spec.") && !selector.starts_with(".status.")
         {
             let detail = "should be a json path under either .spec or .status";
             errors.push(Error::invalid(&path, Some(selector), detail));

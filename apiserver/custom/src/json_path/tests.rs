@@ -2,7 +2,8 @@ use corten_object::json::{self, Form};
 
 use super::*;
 
-const OBJECT: &str = r#"{"a":{"b":[{"n":"x","v":1},{"n":"y","v":2,"ok":true}],"s":"text","f":1.5,"z":null},"l":{"app.io/k":"v"}}"#;
+const OBJECT: &str =
+    r#"{"a":{"b":[{"n":"x","v":1},{"n":"y","v":2,"ok":true}],"s":"text","f":1.5,"z":null},"l":{"app.io/k":"v"}}"#;
 
 #[track_caller]
 fn check(path: &str, expected: &str) {

@@ -6,7 +6,21 @@ use crate::testing::{causes, context, plain, text, widget, widgets};
 use crate::{CustomStrategy, Definition};
 
 /// What kube-apiserver makes of values of `spec`: its schema, the value, what strict decoding says, and what is made.
-const RECORDED: &str = include_str!("../recorded_shapes.jsonl");
+const RECORDED: &str = include_str!("recorded.jsonl");
+
+#[test]
+fn deep_nesting_is_walked() {
+    let crd = widgets(
+        r#""schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"array","items":{"type":"string"}}}}}"#,
+    );
+    let definition = Arc::new(Definition::compile(crd.root()).unwrap());
+    let mut object = widget(&format!(",\"spec\":{}{}", "[".repeat(900), "]".repeat(900)));
+    let version = Arc::clone(&definition.versions()[0]);
+    version.decode(&mut object).unwrap();
+    version.default(&mut object);
+    let errors = CustomStrategy::new(definition).validate(object.root(), &context("v1", ""));
+    assert_eq!(errors.len(), 1);
+}
 
 #[test]
 fn makes_what_upstream_makes() {
@@ -16,7 +30,8 @@ fn makes_what_upstream_makes() {
         let case = case.root().as_list();
         let part = |index: usize| text(case.get(index).unwrap());
         let (schema, value) = (part(0), part(1));
-        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let crd =
+            widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
         let definition = Arc::new(Definition::compile(crd.root()).unwrap());
         let version = Arc::clone(&definition.versions()[0]);
         let mut object = widget(&format!(r#","spec":{value}"#));
@@ -32,7 +47,11 @@ fn makes_what_upstream_makes() {
         let strict = case.get(2).unwrap().as_str();
         let expected_notes = strict.split_once("strict decoding error: ").map_or("", |(_, notes)| notes);
         let refused = part(3).starts_with("\"ERROR");
-        let same = if refused { strict.contains(&made.trim_matches('"').replace("ERROR ", "").replace("\\\"", "\"")) } else { made == part(3) && notes == expected_notes };
+        let same = if refused {
+            strict.contains(&made.trim_matches('"').replace("ERROR ", "").replace("\\\"", "\""))
+        } else {
+            made == part(3) && notes == expected_notes
+        };
         if !same {
             wrong.push(format!("{line}\n   notes {notes}\n   made {made}"));
         }

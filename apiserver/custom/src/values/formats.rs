@@ -16,9 +16,32 @@ const NUMERIC: [&str; 4] = ["int32", "int64", "float", "double"];
 
 /// Of strings, without dashes.
 const TEXTUAL: [&str; 26] = [
-    "bsonobjectid", "uri", "email", "hostname", "ipv4", "ipv6", "cidr", "mac", "uuid", "uuid3", "uuid4", "uuid5",
-    "isbn", "isbn10", "isbn13", "creditcard", "ssn", "hexcolor", "rgbcolor", "byte", "password", "date", "duration",
-    "datetime", "k8sshortname", "k8slongname",
+    "bsonobjectid",
+    "uri",
+    "email",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "cidr",
+    "mac",
+    "uuid",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+    "isbn",
+    "isbn10",
+    "isbn13",
+    "creditcard",
+    "ssn",
+    "hexcolor",
+    "rgbcolor",
+    "byte",
+    "password",
+    "date",
+    "duration",
+    "datetime",
+    "k8sshortname",
+    "k8slongname",
 ];
 
 /// As they may be written, dashes and all; what is shown is what was written.
@@ -153,7 +176,8 @@ fn is_request_uri(text: &str) -> bool {
 
 /// A URL with a scheme and a host.
 pub fn is_absolute_url(text: &str) -> bool {
-    let host = split_scheme(text).filter(|(scheme, _)| !scheme.is_empty()).and_then(|(_, rest)| rest.strip_prefix("//"));
+    let host =
+        split_scheme(text).filter(|(scheme, _)| !scheme.is_empty()).and_then(|(_, rest)| rest.strip_prefix("//"));
     is_request_uri(text) && host.is_some_and(|host| !host.is_empty() && !host.starts_with(['/', '?']))
 }
 
@@ -197,9 +221,9 @@ fn is_authority(authority: &str) -> bool {
     }
     let port = host.rfind(':').map_or("", |at| &host[at..]);
     // Of escapes in a host Go takes only those of bytes beyond ASCII.
-    let host_ok = host.bytes().all(|byte| {
-        byte >= 0x80 || byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"%".contains(&byte)
-    });
+    let host_ok = host
+        .bytes()
+        .all(|byte| byte >= 0x80 || byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"%".contains(&byte));
     let beyond_ascii = host.match_indices('%').all(|(at, _)| {
         host.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()).is_some_and(|byte| byte >= 0x80)
     });
@@ -222,7 +246,8 @@ fn is_email(text: &str) -> bool {
 }
 
 fn is_phrase(name: &str) -> bool {
-    is_quoted(name) || name.split([' ', '\t']).all(|word| word.is_empty() || word.chars().all(|c| c == '.' || is_atom(c)))
+    is_quoted(name)
+        || name.split([' ', '\t']).all(|word| word.is_empty() || word.chars().all(|c| c == '.' || is_atom(c)))
 }
 
 fn is_quoted(text: &str) -> bool {
@@ -293,9 +318,8 @@ fn without_spaces_and_dashes(text: &str) -> Vec<u8> {
 
 fn is_isbn10(text: &str) -> bool {
     let text = without_spaces_and_dashes(text);
-    let sound = text.len() == 10
-        && text[..9].iter().all(u8::is_ascii_digit)
-        && (text[9] == b'X' || text[9].is_ascii_digit());
+    let sound =
+        text.len() == 10 && text[..9].iter().all(u8::is_ascii_digit) && (text[9] == b'X' || text[9].is_ascii_digit());
     let value = |byte: u8| if byte == b'X' { 10 } else { u32::from(byte - b'0') };
     sound && text.iter().zip(1..).map(|(&byte, weight)| weight * value(byte)).sum::<u32>() % 11 == 0
 }
@@ -324,7 +348,7 @@ fn is_credit_card(text: &str) -> bool {
             digit / 10 + digit % 10
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// `123-45-6789`; the dashes may be spaces, but are not left out: only eleven characters will do.
@@ -345,7 +369,7 @@ fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let padding = text.len() - body.len();
     !text.is_empty()
-        && text.len() % 4 == 0
+        && text.len().is_multiple_of(4)
         && padding <= 2
         && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }

@@ -143,25 +143,27 @@ fn bound(value: Number, bound: f64, native: bool, exclusive: bool, side: &str, p
 }
 
 fn multiple_of(value: Number, factor: f64, native: bool, place: &str, check: &mut Check) {
-    let (fits, value, shown) = match value {
+    let (fits, factor) = match value {
         Number::Int(value) if native => {
             let factor = go_int(factor);
-            let fits = if factor <= 0 { None } else { Some(value % factor == 0) };
-            (fits, BadValue::Int(value), factor.to_string())
+            ((factor > 0).then(|| value % factor == 0), BadValue::Int(factor))
         }
         value => {
             let value = value.float();
             let multiple = if factor < 1.0 { 1.0 / factor * value } else { value / factor };
-            let fits = if factor <= 0.0 { None } else { Some(is_json_integer(multiple)) };
-            (fits, BadValue::Float(value), BadValue::Float(factor).to_string())
+            ((factor > 0.0).then(|| is_json_integer(multiple)), BadValue::Float(factor))
         }
     };
     match fits {
         Some(true) => {}
-        Some(false) => check.invalid(place, value, format!("{place} in body should be a multiple of {shown}")),
+        Some(false) => {
+            let message = format!("{place} in body should be a multiple of {factor}");
+            let value = if native { value.bad_value() } else { BadValue::Float(value.float()) };
+            check.invalid(place, value, message);
+        }
         None => {
-            let message = format!("factor MultipleOf declared for {place} must be positive: {shown}");
-            check.invalid(place, BadValue::Float(factor), message);
+            let message = format!("factor MultipleOf declared for {place} must be positive: {factor}");
+            check.invalid(place, factor, message);
         }
     }
 }

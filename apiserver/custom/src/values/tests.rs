@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use corten_kinds::strategy::Strategy;
 
-use crate::testing::{causes, context, plain, strings, text, widget, widgets};
+use crate::testing::{causes, context, parts, plain, strings, text, widget, widgets};
 use crate::{CustomStrategy, Definition};
 
 /// What kube-apiserver says of values of `spec`: its schema, the value, and the causes.
@@ -12,11 +12,11 @@ const RECORDED: &str = include_str!("recorded.jsonl");
 fn says_what_upstream_says() {
     let mut wrong = Vec::new();
     for line in RECORDED.lines() {
-        let case = plain(line);
-        let case = case.root().as_list();
-        let (schema, value) = (text(case.get(0).unwrap()), text(case.get(1).unwrap()));
-        let expected = strings(case.get(2).unwrap());
-        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let case = parts(line);
+        let (schema, value) = (case[0], case[1]);
+        let expected = strings(plain(case[2]).root());
+        let crd =
+            widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
         let definition = Arc::new(Definition::compile(crd.root()).unwrap());
         let mut object = widget(&format!(r#","spec":{value}"#));
         let version = Arc::clone(&definition.versions()[0]);
@@ -45,7 +45,8 @@ fn lets_be_what_upstream_lets_be() {
         let case = case.root().as_list();
         let part = |index: usize| text(case.get(index).unwrap());
         let schema = part(0);
-        let crd = widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let crd =
+            widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
         let strategy = CustomStrategy::new(Arc::new(Definition::compile(crd.root()).unwrap()));
         let old = widget(&format!(r#","spec":{}"#, part(1)));
         let new = widget(&format!(r#","spec":{}"#, part(2)));

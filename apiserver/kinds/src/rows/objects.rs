@@ -3,7 +3,7 @@
 use super::Row;
 use crate::strategy::Strategy;
 use crate::{
-    config_map, csi, endpoint_slice, endpoints, event, flow_schema, horizontal_pod_autoscaler, ingress, ingress_class,
+    api_service, config_map, csi, endpoint_slice, endpoints, event, flow_schema, horizontal_pod_autoscaler, ingress, ingress_class,
     ip_address, lease, namespace, network_policy, node, persistent_volume_claim, pod_disruption_budget, priority_class,
     priority_level_configuration, rbac, runtime_class, secret, service, service_account, service_cidr, storage,
 };
@@ -27,6 +27,7 @@ pub static ROWS: &[Row] = &[
     row("", "secrets", &secret::Secrets, &["type"]),
     row("", "serviceaccounts", &service_account::ServiceAccounts, &[]),
     row("", "services", &service::Services, &["spec.clusterIP", "spec.type"]),
+    row("apiregistration.k8s.io", "apiservices", &api_service::ApiServices, &[]),
     row("autoscaling", "horizontalpodautoscalers", &horizontal_pod_autoscaler::HorizontalPodAutoscalers, &[]),
     row("discovery.k8s.io", "endpointslices", &endpoint_slice::EndpointSlices, &[]),
     row("flowcontrol.apiserver.k8s.io", "flowschemas", &flow_schema::FlowSchemas, &[]),

@@ -1,0 +1,115 @@
+//! Controllers that run inside the API server, because the cluster needs them before any other component lives: its own
+//! Service, its service network, its APIServices, its identity, and the repair of what Services reserve.
+//!
+//! Each looks at the present when something that it follows has changed, and asks the API as everybody does, as the
+//! server's own user. What a cluster must have before anybody is answered is made by [`Control::begin`].
+
+mod agenda;
+mod api_services;
+mod changes;
+pub mod client;
+mod identity_lease;
+mod kubernetes_service;
+mod recorder;
+mod repair_addresses;
+mod repair_node_ports;
+mod server_leases;
+mod service_cidr;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use corten_runtime::tasks::{OnFailure, Scope};
+use ipnet::IpNet;
+
+use crate::api::Api;
+use crate::reserve::AddressRange;
+use crate::reserve::node_ports::NodePorts;
+use api_services::ApiServices;
+use identity_lease::IdentityLease;
+use kubernetes_service::KubernetesService;
+use repair_addresses::AddressRepair;
+use repair_node_ports::NodePortRepair;
+use service_cidr::DefaultServiceCidr;
+
+pub struct Settings {
+    /// Of one family or of both; the first one's family is the default.
+    pub service_ranges: Vec<IpNet>,
+    pub node_ports: Arc<NodePorts>,
+    /// By which others reach this server, if that is told.
+    pub advertise_address: Option<IpAddr>,
+    pub listen: SocketAddr,
+    /// Whether other servers may work on the same store.
+    pub shared_store: bool,
+}
+
+/// The controllers, before they run.
+pub struct Control {
+    api: Arc<Api>,
+    service_cidr: DefaultServiceCidr,
+    address_repair: AddressRepair,
+    node_port_repair: NodePortRepair,
+    kubernetes_service: KubernetesService,
+    api_services: ApiServices,
+    identity: IdentityLease,
+}
+
+impl Control {
+    pub fn new(api: &Arc<Api>, settings: &Settings) -> Result<Control> {
+        api_services::check_priorities(&api.registry.load())?;
+        let service_ip = service_ip(&settings.service_ranges)?;
+        let address = kubernetes_service::advertised(settings.advertise_address, settings.listen);
+        if address.is_none() {
+            tracing::warn!(
+                "this machine has no address by which others could reach it, so default/kubernetes gets no endpoints; \
+                 --advertise-address names one"
+            );
+        }
+        let at = (address, settings.listen.port());
+        Ok(Control {
+            api: Arc::clone(api),
+            service_cidr: DefaultServiceCidr::new(api, &settings.service_ranges)?,
+            address_repair: AddressRepair::new(api)?,
+            node_port_repair: NodePortRepair::new(api, Arc::clone(&settings.node_ports))?,
+            kubernetes_service: KubernetesService::new(api, service_ip, at, settings.shared_store)?,
+            api_services: ApiServices::new(api)?,
+            identity: IdentityLease::new(api, hostname()),
+        })
+    }
+
+    /// Makes what must be there before anybody is answered. The initial namespaces exist.
+    pub async fn begin(&mut self) -> Result<()> {
+        self.service_cidr.look().await?;
+        self.node_port_repair.pass().await.context("repair the node ports")?;
+        self.address_repair.look().await;
+        self.kubernetes_service.look().await?;
+        self.api_services.look().await;
+        self.identity.begin().await.context("take the identity lease")
+    }
+
+    pub fn run(self, scope: &Scope) {
+        let Control { api, service_cidr, address_repair, node_port_repair, kubernetes_service, api_services, identity } = self;
+        let scope = scope.child("control");
+        scope.spawn("service-cidr", OnFailure::FailScope, |token| service_cidr.run(token));
+        scope.spawn("address-repair", OnFailure::FailScope, |token| address_repair.run(token));
+        scope.spawn("node-port-repair", OnFailure::FailScope, |token| node_port_repair.run(token));
+        scope.spawn("kubernetes-service", OnFailure::FailScope, |token| kubernetes_service.run(token));
+        scope.spawn("api-services", OnFailure::FailScope, |token| api_services.run(token));
+        scope.spawn("identity-lease", OnFailure::FailScope, |token| identity.run(token));
+        scope.spawn("identity-lease-collector", OnFailure::FailScope, |token| identity_lease::collect(api, token));
+    }
+}
+
+/// The address of default/kubernetes: the first one of the service network.
+pub fn service_ip(ranges: &[IpNet]) -> Result<IpAddr> {
+    let first = ranges.first().ok_or_else(|| anyhow!("there is no service range"))?;
+    let range = AddressRange::new(*first).ok_or_else(|| anyhow!("the service range {first} is too large"))?;
+    Ok(range.first())
+}
+
+/// The machine's name.
+fn hostname() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,89 @@
+//! Keys to be looked at later: each with the time when it is due, and how often it has failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corten_runtime::clock::{Clock, Instant};
+
+/// A failed key is looked at again after 5 ms, 10 ms, ... and given up after so many times.
+const RETRIES: u32 = 15;
+const RETRY_FIRST: Duration = Duration::from_millis(5);
+
+pub struct Agenda {
+    clock: Clock,
+    due: BTreeMap<Arc<str>, Instant>,
+    failures: BTreeMap<Arc<str>, u32>,
+}
+
+impl Agenda {
+    pub fn new(clock: Clock) -> Agenda {
+        Agenda { clock, due: BTreeMap::new(), failures: BTreeMap::new() }
+    }
+
+    pub fn after(&mut self, key: &Arc<str>, delay: Duration) {
+        self.due.insert(Arc::clone(key), self.clock.monotonic() + delay);
+    }
+
+    /// The key is as it should be.
+    pub fn done(&mut self, key: &Arc<str>) {
+        self.due.remove(key);
+        self.failures.remove(key);
+    }
+
+    /// True if the key will be tried again.
+    pub fn failed(&mut self, key: &Arc<str>) -> bool {
+        let count = self.failures.entry(Arc::clone(key)).or_default();
+        if *count >= RETRIES {
+            self.done(key);
+            return false;
+        }
+        let delay = RETRY_FIRST * 2u32.pow(*count);
+        *count += 1;
+        self.after(key, delay);
+        true
+    }
+
+    /// Returns when a key is due.
+    pub async fn wait(&self) {
+        match self.due.values().min() {
+            Some(&due) => self.clock.sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The keys that are due.
+    pub fn take(&mut self) -> Vec<Arc<str>> {
+        let now = self.clock.monotonic();
+        let due: Vec<Arc<str>> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(key, _)| Arc::clone(key)).collect();
+        due.iter().for_each(|key| drop(self.due.remove(key)));
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use corten_runtime::clock::Wall;
+
+    use super::*;
+
+    #[test]
+    fn keys_come_when_they_are_due() {
+        let (clock, time) = Clock::manual(Wall::default());
+        let mut agenda = Agenda::new(clock);
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        agenda.after(&a, Duration::from_secs(5));
+        assert!(agenda.failed(&b));
+        assert!(agenda.take().is_empty());
+        time.advance(Duration::from_millis(5));
+        assert_eq!(agenda.take(), [Arc::clone(&b)]);
+        assert!(agenda.failed(&b));
+        time.advance(Duration::from_millis(9));
+        assert!(agenda.take().is_empty());
+        time.advance(Duration::from_secs(5));
+        assert_eq!(agenda.take(), [Arc::clone(&a), Arc::clone(&b)]);
+        let again = (0..20).filter(|_| agenda.failed(&b)).count();
+        assert_eq!(again, 13);
+    }
+}

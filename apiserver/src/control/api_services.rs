@@ -1,0 +1,295 @@
+//! APIServices of what this server serves itself: its own groups, written once at start, and those of custom
+//! resources, which come and go with their definitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail};
+use corten_api::json::string as quoted;
+use corten_object::json;
+use corten_object::tree::{Tree, View};
+use corten_runtime::tasks::CancellationToken;
+use corten_views::apiextensions_v1::CustomResourceDefinition;
+use corten_views::apiregistration_v1::{APIService, APIServiceSpec};
+
+use super::changes::Changes;
+use super::client;
+use crate::api::Api;
+use crate::cache::Scope;
+use crate::resource::Registry;
+
+const GROUP: &str = "apiregistration.k8s.io";
+const COLLECTION: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
+const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
+const ON_START: &str = "onstart";
+const ALWAYS: &str = "true";
+
+/// Group, how it ranks among the groups, and how its versions rank among each other.
+const PRIORITIES: [(&str, i64, &[(&str, i64)]); 20] = [
+    ("", 18000, &[("v1", 1)]),
+    ("apps", 17800, &[("v1", 15)]),
+    ("events.k8s.io", 17750, &[("v1", 15)]),
+    ("authentication.k8s.io", 17700, &[("v1", 15)]),
+    ("authorization.k8s.io", 17600, &[("v1", 15)]),
+    ("autoscaling", 17500, &[("v1", 15), ("v2", 30)]),
+    ("batch", 17400, &[("v1", 15)]),
+    ("certificates.k8s.io", 17300, &[("v1", 15)]),
+    ("networking.k8s.io", 17200, &[("v1", 15)]),
+    ("policy", 17100, &[("v1", 15)]),
+    ("rbac.authorization.k8s.io", 17000, &[("v1", 15)]),
+    ("storage.k8s.io", 16800, &[("v1", 15)]),
+    ("admissionregistration.k8s.io", 16700, &[("v1", 15)]),
+    ("apiextensions.k8s.io", 16700, &[("v1", 15)]),
+    ("scheduling.k8s.io", 16600, &[("v1", 15)]),
+    ("coordination.k8s.io", 16500, &[("v1", 15)]),
+    ("node.k8s.io", 16300, &[("v1", 15)]),
+    ("discovery.k8s.io", 16200, &[("v1", 15)]),
+    ("resource.k8s.io", 16200, &[("v1", 21)]),
+    ("flowcontrol.apiserver.k8s.io", 16100, &[("v1", 21)]),
+];
+const CUSTOM_PRIORITY: (i64, i64) = (1000, 100);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Desired {
+    group: String,
+    version: String,
+    group_priority: i64,
+    version_priority: i64,
+    managed: &'static str,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Nothing,
+    Create,
+    Update,
+    Delete,
+}
+
+pub struct ApiServices {
+    api: Arc<Api>,
+    definitions: Changes,
+    services: Changes,
+    local: BTreeMap<String, Desired>,
+    /// Those that were there when this server started.
+    at_start: BTreeSet<String>,
+    /// Those of the start that have been seen to.
+    synced: BTreeSet<String>,
+}
+
+impl ApiServices {
+    pub fn new(api: &Arc<Api>) -> Result<ApiServices> {
+        let services = Changes::of(api, GROUP, "apiservices", Scope::All)?;
+        let at_start = services.storage.cache.snapshot().objects.keys().map(|key| key.to_string()).collect();
+        Ok(ApiServices {
+            api: Arc::clone(api),
+            definitions: Changes::of(api, "apiextensions.k8s.io", "customresourcedefinitions", Scope::All)?,
+            services,
+            local: local(&api.registry.load()),
+            at_start,
+            synced: BTreeSet::new(),
+        })
+    }
+
+    pub async fn run(mut self, token: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.definitions.wait() => {}
+                () = self.services.wait() => {}
+                () = token.cancelled() => return,
+            }
+            self.look().await;
+        }
+    }
+
+    /// Looks at all of them: there are few, and they change seldom.
+    pub async fn look(&mut self) {
+        self.definitions.take();
+        self.services.take();
+        let desired = self.desired();
+        let kept: BTreeSet<String> =
+            self.services.storage.cache.snapshot().objects.keys().map(|key| key.to_string()).collect();
+        let names: Vec<&String> = kept.iter().chain(desired.keys().filter(|name| !kept.contains(*name))).collect();
+        let steps = names.into_iter().map(|name| self.see_to(name, desired.get(name)));
+        let mut synced = Vec::new();
+        for (name, outcome) in futures::future::join_all(steps).await {
+            match outcome {
+                Ok(()) => synced.push(name),
+                Err(error) => tracing::warn!(name, %error, "an APIService is not as it should be"),
+            }
+        }
+        self.synced.extend(synced);
+    }
+
+    fn desired(&self) -> BTreeMap<String, Desired> {
+        let mut desired = self.local.clone();
+        for object in self.definitions.storage.cache.snapshot().objects.values() {
+            let tree = self.definitions.storage.tree(object);
+            let spec = CustomResourceDefinition::from_struct(tree.root().as_struct()).spec();
+            for version in spec.versions().iter().filter(|version| version.served()) {
+                desired.entry(format!("{}.{}", version.name(), spec.group())).or_insert_with(|| Desired {
+                    group: spec.group().to_owned(),
+                    version: version.name().to_owned(),
+                    group_priority: CUSTOM_PRIORITY.0,
+                    version_priority: CUSTOM_PRIORITY.1,
+                    managed: ALWAYS,
+                });
+            }
+        }
+        desired
+    }
+
+    async fn see_to(&self, name: &str, desired: Option<&Desired>) -> (String, Result<()>) {
+        let kept = self.api.lookup_tree(GROUP, "apiservices", name);
+        let managed = kept.as_ref().and_then(|tree| crate::metadata::read(tree).labels().get(LABEL));
+        let as_desired = match (&kept, desired) {
+            (Some(kept), Some(desired)) => desired.is(kept),
+            _ => false,
+        };
+        let known = (self.at_start.contains(name), self.synced.contains(name));
+        let outcome = match (next(kept.is_some(), managed, desired, known, as_desired), desired, kept.as_ref()) {
+            (Step::Create, Some(desired), _) => client::create(&self.api, COLLECTION, desired.body()).await,
+            (Step::Update, Some(desired), Some(kept)) => {
+                let mut tree = kept.clone();
+                desired.write(&mut tree);
+                client::update(&self.api, &format!("{COLLECTION}/{name}"), json::to_vec(tree.root())).await
+            }
+            (Step::Delete, ..) => client::delete(&self.api, &format!("{COLLECTION}/{name}")).await,
+            _ => return (name.to_owned(), Ok(())),
+        };
+        let outcome = match outcome {
+            Ok(_) => Ok(()),
+            // Somebody was quicker, and the event of that brings us here again.
+            Err(refused) if refused.is_already_exists() || refused.is_conflict() || refused.is_not_found() => Ok(()),
+            Err(refused) => Err(anyhow!(refused)),
+        };
+        (name.to_owned(), outcome)
+    }
+}
+
+/// What is to be done about one. `known` says whether it was there at the start, and whether it was seen to since.
+fn next(
+    kept: bool,
+    managed: Option<&str>,
+    desired: Option<&Desired>,
+    known: (bool, bool),
+    as_desired: bool,
+) -> Step {
+    let (at_start, synced) = known;
+    let once = |managed: Option<&str>| managed == Some(ON_START);
+    let desired_once = once(desired.map(|desired| desired.managed));
+    match (kept, desired) {
+        (false, None) => Step::Nothing,
+        _ if desired_once && synced => Step::Nothing,
+        (false, Some(_)) => Step::Create,
+        _ if !once(managed) && managed != Some(ALWAYS) => Step::Nothing,
+        _ if once(managed) && (!at_start || synced) => Step::Nothing,
+        (true, None) => Step::Delete,
+        _ if as_desired => Step::Nothing,
+        _ => Step::Update,
+    }
+}
+
+fn local(registry: &Registry) -> BTreeMap<String, Desired> {
+    let mut found = BTreeMap::new();
+    for resource in registry.all().iter().filter(|resource| !resource.is_custom()) {
+        let Some((_, group_priority, versions)) = PRIORITIES.iter().find(|(group, ..)| *group == &*resource.group) else {
+            continue;
+        };
+        let Some((_, version_priority)) = versions.iter().find(|(version, _)| *version == &*resource.version) else {
+            continue;
+        };
+        found.entry(format!("{}.{}", resource.version, resource.group)).or_insert_with(|| Desired {
+            group: resource.group.to_string(),
+            version: resource.version.to_string(),
+            group_priority: *group_priority,
+            version_priority: *version_priority,
+            managed: ON_START,
+        });
+    }
+    found
+}
+
+impl Desired {
+    fn body(&self) -> String {
+        let group = if self.group.is_empty() { String::new() } else { format!(r#""group":{},"#, quoted(&self.group)) };
+        format!(
+            concat!(
+                r#"{{"kind":"APIService","apiVersion":"apiregistration.k8s.io/v1","metadata":{{"name":{name},"#,
+                r#""labels":{{"{label}":"{managed}"}}}},"spec":{{{group}"version":{version},"#,
+                r#""groupPriorityMinimum":{group_priority},"versionPriority":{version_priority}}}}}"#
+            ),
+            name = quoted(&format!("{}.{}", self.version, self.group)),
+            label = LABEL,
+            managed = self.managed,
+            group = group,
+            version = quoted(&self.version),
+            group_priority = self.group_priority,
+            version_priority = self.version_priority,
+        )
+    }
+
+    fn is(&self, tree: &Tree) -> bool {
+        let spec = APIService::from_struct(tree.root().as_struct()).spec();
+        spec.group() == self.group
+            && spec.version() == self.version
+            && spec.group_priority_minimum() == self.group_priority
+            && spec.version_priority() == self.version_priority
+            && spec.service().is_none()
+    }
+
+    fn write(&self, tree: &mut Tree) {
+        let mut root = tree.edit();
+        root.remove(APIService::SPEC);
+        let mut spec = root.ensure(APIService::SPEC);
+        spec.set(APIServiceSpec::GROUP, &self.group);
+        spec.set(APIServiceSpec::VERSION, &self.version);
+        spec.set(APIServiceSpec::GROUP_PRIORITY_MINIMUM, self.group_priority);
+        spec.set(APIServiceSpec::VERSION_PRIORITY, self.version_priority);
+    }
+}
+
+/// Proves at start that every group that is served ranks somewhere.
+pub fn check_priorities(registry: &Registry) -> Result<()> {
+    let ranked = local(registry);
+    for resource in registry.all().iter().filter(|resource| !resource.is_custom() && &*resource.group != GROUP) {
+        if !ranked.contains_key(&format!("{}.{}", resource.version, resource.group)) {
+            bail!("{} has no priority among the groups", resource.api_version());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps() {
+        let desired = |managed| Desired {
+            group: "g".into(),
+            version: "v1".into(),
+            group_priority: 1,
+            version_priority: 1,
+            managed,
+        };
+        let (once, always) = (desired(ON_START), desired(ALWAYS));
+        let check = |kept: Option<Option<&str>>, desired: Option<&Desired>, known: (bool, bool), expected: Step| {
+            assert_eq!(next(kept.is_some(), kept.flatten(), desired, known, false), expected, "{kept:?} {desired:?} {known:?}");
+        };
+        check(None, None, (false, false), Step::Nothing);
+        check(None, Some(&once), (false, false), Step::Create);
+        check(None, Some(&once), (false, true), Step::Nothing);
+        check(None, Some(&always), (false, true), Step::Create);
+        for desired in [None, Some(&once), Some(&always)] {
+            check(Some(None), desired, (true, false), Step::Nothing);
+            check(Some(Some(ON_START)), desired, (false, false), Step::Nothing);
+        }
+        check(Some(Some(ON_START)), None, (true, false), Step::Delete);
+        check(Some(Some(ON_START)), None, (true, true), Step::Nothing);
+        check(Some(Some(ON_START)), Some(&once), (true, false), Step::Update);
+        check(Some(Some(ALWAYS)), None, (false, true), Step::Delete);
+        check(Some(Some(ALWAYS)), Some(&always), (false, true), Step::Update);
+        assert_eq!(next(true, Some(ALWAYS), Some(&always), (true, false), true), Step::Nothing);
+    }
+}

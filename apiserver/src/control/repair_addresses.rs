@@ -1,0 +1,304 @@
+//! Repairs what Services and IPAddresses say of each other.
+//!
+//! Every cluster IP of a Service has an IPAddress of its name that refers to the Service, and every IPAddress of the
+//! allocator refers to a Service that has it. A write makes the address first and the Service after it, so an address
+//! without a Service is given the time that a write may take before it counts as leaked. A key is looked at when its
+//! object changes; nothing runs while nothing changes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use corten_api::names::parse_ip_sloppy;
+use corten_api::time::Timestamp;
+use corten_object::tree::{Tree, View};
+use corten_runtime::tasks::CancellationToken;
+use corten_views::core_v1::Service;
+use corten_views::networking_v1::{IPAddress, ParentReference};
+
+use super::agenda::Agenda;
+use super::changes::Changes;
+use super::recorder::Recorder;
+use crate::api::Api;
+use crate::cache::Scope;
+use crate::metadata;
+use crate::reserve::addresses::{self, AddressError, FAMILY_LABEL, MANAGED_BY, MANAGED_BY_LABEL, Owner};
+
+/// How long a write may take that has made an address and not yet its Service.
+const WRITE_GRACE: Duration = Duration::from_secs(60);
+/// How long the rollback of a refused write may take.
+const ROLLBACK_GRACE: Duration = Duration::from_secs(5);
+
+pub struct AddressRepair {
+    api: Arc<Api>,
+    services: Changes,
+    addresses: Changes,
+    service_agenda: Agenda,
+    address_agenda: Agenda,
+    recorder: Recorder,
+}
+
+impl AddressRepair {
+    pub fn new(api: &Arc<Api>) -> Result<AddressRepair> {
+        Ok(AddressRepair {
+            api: Arc::clone(api),
+            services: Changes::of(api, "", "services", Scope::All)?,
+            addresses: Changes::of(api, "networking.k8s.io", "ipaddresses", Scope::All)?,
+            service_agenda: Agenda::new(api.clock.clone()),
+            address_agenda: Agenda::new(api.clock.clone()),
+            recorder: Recorder { controller: "ipallocator-repair-controller" },
+        })
+    }
+
+    pub async fn run(mut self, token: CancellationToken) {
+        loop {
+            self.look().await;
+            tokio::select! {
+                () = self.services.wait() => {}
+                () = self.addresses.wait() => {}
+                () = self.service_agenda.wait() => {}
+                () = self.address_agenda.wait() => {}
+                () = token.cancelled() => return,
+            }
+        }
+    }
+
+    /// Sees to everything that has changed or is due.
+    pub async fn look(&mut self) {
+        let mut services = self.services.take();
+        services.extend(self.service_agenda.take());
+        for key in services {
+            match self.see_to_service(&key).await {
+                Ok(()) => self.service_agenda.done(&key),
+                Err(error) => {
+                    let again = self.service_agenda.failed(&key);
+                    tracing::warn!(service = %key, again, %error, "the cluster IPs of a service could not be repaired");
+                }
+            }
+        }
+        let mut addresses = self.addresses.take();
+        addresses.extend(self.address_agenda.take());
+        for key in addresses {
+            match self.see_to_address(&key).await {
+                Ok(None) => self.address_agenda.done(&key),
+                Ok(Some(later)) => self.address_agenda.after(&key, later),
+                Err(error) => {
+                    let again = self.address_agenda.failed(&key);
+                    tracing::warn!(address = %key, again, %error, "an IPAddress could not be repaired");
+                }
+            }
+        }
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Option<Tree> {
+        self.api.lookup_tree("", "services", &format!("{namespace}/{name}"))
+    }
+
+    async fn see_to_service(&mut self, key: &str) -> Result<()> {
+        let Some(tree) = self.api.lookup_tree("", "services", key) else { return Ok(()) };
+        let spec = Service::from_struct(tree.root().as_struct()).spec();
+        if spec.cluster_ip().is_empty() || spec.cluster_ip() == "None" {
+            return Ok(());
+        }
+        let ips: Vec<String> = spec.cluster_ips().iter().map(str::to_owned).collect();
+        for text in ips {
+            match parse_ip_sloppy(&text) {
+                Some(ip) => self.see_to_cluster_ip(&tree, ip).await?,
+                None => {
+                    let note = format!("Cluster IP {text} is not a valid IP; please recreate Service");
+                    self.warn(&tree, "ClusterIPNotValid", "ClusterIPValidation", &note).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn see_to_cluster_ip(&self, service: &Tree, ip: IpAddr) -> Result<()> {
+        let meta = metadata::read(service);
+        let (namespace, name) = (meta.namespace().to_owned(), meta.name().to_owned());
+        let owner = Owner { namespace: &namespace, name: &name };
+        let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+        if !addresses::in_some_range(&self.api, ip) {
+            let note = format!("Cluster IP [{family}]: {ip} is not within any configured Service CIDR; please recreate service");
+            self.warn(service, "ClusterIPOutOfRange", "ClusterIPAllocation", &note).await;
+            return Ok(());
+        }
+        let Some(address) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", &ip.to_string()) else {
+            let note = format!("Cluster IP [{family}]: {ip} is not allocated; repairing");
+            self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &note).await;
+            return made(addresses::create(&self.api, ip, owner).await);
+        };
+        let repairing = format!("the ClusterIP [{family}]: {ip} for Service {namespace}/{name} has a wrong reference; repairing");
+        let parent = IPAddress::from_struct(address.root().as_struct()).spec().parent_ref();
+        let Some(parent) = parent.filter(|parent| is_service(*parent)) else {
+            self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &repairing).await;
+            return self.make_anew(ip, owner).await;
+        };
+        if parent.namespace() != namespace || parent.name() != name {
+            let Some(other) = self.service(parent.namespace(), parent.name()) else {
+                self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &repairing).await;
+                return self.make_anew(ip, owner).await;
+            };
+            // Of two services with one address neither is in the right: to change the reference would go on for ever.
+            if has_cluster_ip(&other, ip) {
+                let note = format!("Cluster IP [{family}]:{ip} was assigned to multiple services; please recreate service");
+                self.warn(service, "ClusterIPAlreadyAllocated", "ClusterIPAllocation", &note).await;
+                return Ok(());
+            }
+        }
+        let labels = metadata::read(&address).labels();
+        if labels.get(FAMILY_LABEL) != Some(family) || labels.get(MANAGED_BY_LABEL) != Some(MANAGED_BY) {
+            return self.make_anew(ip, owner).await;
+        }
+        Ok(())
+    }
+
+    async fn make_anew(&self, ip: IpAddr, owner: Owner<'_>) -> Result<()> {
+        addresses::delete(&self.api, &ip.to_string()).await?;
+        made(addresses::create(&self.api, ip, owner).await)
+    }
+
+    /// When it is to be looked at again, if it is.
+    async fn see_to_address(&mut self, key: &str) -> Result<Option<Duration>> {
+        let Some(tree) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", key) else { return Ok(None) };
+        let parent = IPAddress::from_struct(tree.root().as_struct()).spec().parent_ref();
+        let parent = parent.filter(|parent| is_service(*parent));
+        let service = parent.and_then(|parent| self.service(parent.namespace(), parent.name()));
+        let shown = parent.map(|parent| format!("{}/{}", parent.namespace(), parent.name())).unwrap_or_default();
+        let now = Timestamp::from_seconds(self.api.clock.now().seconds);
+        let (reason, note) = match judge(&tree, parent.is_some(), service.as_ref(), now) {
+            Verdict::Fine => return Ok(None),
+            Verdict::Later(later) => return Ok(Some(later)),
+            Verdict::NoService => {
+                let note = format!("IPAddress {key} appears to have been modified, not referencing a Service: cleaning up");
+                ("IPAddressNotAllocated", note)
+            }
+            Verdict::Leaked => {
+                let note = format!("IPAddress: {key} for Service {shown} appears to have leaked: cleaning up");
+                ("IPAddressNotAllocated", note)
+            }
+            Verdict::Wrong => {
+                let note = format!("IPAddress: {key} for Service {shown} has a wrong reference; cleaning up");
+                ("IPAddressWrongReference", note)
+            }
+        };
+        tracing::warn!("{note}");
+        self.warn(&tree, reason, "IPAddressAllocation", &note).await;
+        addresses::delete(&self.api, key).await?;
+        Ok(None)
+    }
+
+    async fn warn(&self, object: &Tree, reason: &str, action: &str, note: &str) {
+        self.recorder.warn(&self.api, object, reason, action, note).await;
+    }
+}
+
+/// Somebody who was quicker has made what was to be made.
+fn made(outcome: std::result::Result<(), AddressError>) -> Result<()> {
+    match outcome {
+        Ok(()) | Err(AddressError::Allocated) => Ok(()),
+        Err(error) => Err(anyhow!(error)),
+    }
+}
+
+fn is_service(parent: ParentReference<'_>) -> bool {
+    parent.group().is_empty() && parent.resource() == "services"
+}
+
+fn has_cluster_ip(service: &Tree, ip: IpAddr) -> bool {
+    let spec = Service::from_struct(service.root().as_struct()).spec();
+    spec.cluster_ips().iter().any(|text| parse_ip_sloppy(text) == Some(ip))
+}
+
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Fine,
+    Later(Duration),
+    /// It was made for a Service, and refers to none.
+    NoService,
+    Leaked,
+    Wrong,
+}
+
+/// What an IPAddress is worth, beside the Service that it refers to.
+fn judge(address: &Tree, refers_to_service: bool, service: Option<&Tree>, now: Timestamp) -> Verdict {
+    let meta = metadata::read(address);
+    if meta.labels().get(MANAGED_BY_LABEL) != Some(MANAGED_BY) {
+        return Verdict::Fine;
+    }
+    if !refers_to_service {
+        return Verdict::NoService;
+    }
+    let created = Timestamp::parse(meta.creation_timestamp()).unwrap_or(now);
+    let age = Duration::from_secs(u64::try_from(now.seconds - created.seconds).unwrap_or(0));
+    let left = |grace: Duration| grace.checked_sub(age).filter(|left| !left.is_zero());
+    let Some(service) = service else {
+        return match left(WRITE_GRACE + Duration::from_secs(1)) {
+            Some(left) => Verdict::Later(left),
+            None => Verdict::Leaked,
+        };
+    };
+    if parse_ip_sloppy(meta.name()).is_some_and(|ip| has_cluster_ip(service, ip)) {
+        return Verdict::Fine;
+    }
+    // A service that ceases to be an external name gets its address first as well.
+    let external = Service::from_struct(service.root().as_struct()).spec().type_() == "ExternalName";
+    if external && let Some(left) = left(WRITE_GRACE) {
+        return Verdict::Later(left);
+    }
+    let service_created = Timestamp::parse(metadata::read(service).creation_timestamp()).unwrap_or(created);
+    if created.seconds >= service_created.seconds && left(ROLLBACK_GRACE).is_some() {
+        return Verdict::Later(ROLLBACK_GRACE);
+    }
+    Verdict::Wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use corten_object::json;
+
+    use super::*;
+
+    fn tree(group: &str, kind: &str, text: &str) -> Tree {
+        let ty = corten_schema::kind(group, "v1", kind).unwrap().ty;
+        json::parse(text.as_bytes().to_vec(), json::Form::Typed(ty)).unwrap().tree
+    }
+
+    #[test]
+    fn verdicts() {
+        let check = |made: &str, service: Option<(&str, &str, &str)>, now: &str, expected: Verdict| {
+            let address = format!(
+                r#"{{"metadata":{{"name":"10.96.0.9","creationTimestamp":"{made}","labels":{{"{MANAGED_BY_LABEL}":"{MANAGED_BY}"}}}}}}"#
+            );
+            let address = tree("networking.k8s.io", "IPAddress", &address);
+            let service = service.map(|(made, ty, ip)| {
+                let text = format!(
+                    r#"{{"metadata":{{"creationTimestamp":"{made}"}},"spec":{{"type":"{ty}","clusterIPs":["{ip}"]}}}}"#
+                );
+                tree("", "Service", &text)
+            });
+            let now = Timestamp::parse(now).unwrap();
+            assert_eq!(judge(&address, true, service.as_ref(), now), expected);
+        };
+        let at = |second: u32| format!("2026-01-01T00:{:02}:{:02}Z", second / 60, second % 60);
+        let (start, soon, later) = (at(10), at(12), at(90));
+        check(&start, None, &soon, Verdict::Later(Duration::from_secs(59)));
+        check(&start, None, &later, Verdict::Leaked);
+        check(&start, Some((&soon, "ClusterIP", "10.96.0.9")), &later, Verdict::Fine);
+        check(&start, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Wrong);
+        check(&soon, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Later(ROLLBACK_GRACE));
+        check(&soon, Some((&start, "ClusterIP", "10.96.0.8")), &later, Verdict::Wrong);
+        check(&start, Some((&start, "ExternalName", "")), &soon, Verdict::Later(Duration::from_secs(58)));
+        check(&start, Some((&start, "ExternalName", "")), &later, Verdict::Wrong);
+    }
+
+    #[test]
+    fn addresses_of_others_are_left_alone() {
+        let now = Timestamp::default();
+        let foreign = tree("networking.k8s.io", "IPAddress", r#"{"metadata":{"name":"10.96.0.9"}}"#);
+        assert_eq!(judge(&foreign, false, None, now), Verdict::Fine);
+        let ours = format!(r#"{{"metadata":{{"name":"10.96.0.9","labels":{{"{MANAGED_BY_LABEL}":"{MANAGED_BY}"}}}}}}"#);
+        assert_eq!(judge(&tree("networking.k8s.io", "IPAddress", &ours), false, None, now), Verdict::NoService);
+    }
+}

@@ -1,0 +1,209 @@
+//! The ServiceCIDR `kubernetes`: made from the flags, and said to be ready where it is what the flags say.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use corten_api::json::{string as quoted, write_strings};
+use corten_api::time::Timestamp;
+use corten_object::json;
+use corten_object::tree::{Tree, View};
+use corten_runtime::tasks::CancellationToken;
+use corten_views::networking_v1::{ServiceCIDR, ServiceCIDRSpec};
+use ipnet::IpNet;
+
+use super::changes::Changes;
+use super::client;
+use super::recorder::Recorder;
+use crate::api::Api;
+use crate::cache::Scope;
+use crate::metadata;
+
+const NAME: &str = "kubernetes";
+const GROUP: &str = "networking.k8s.io";
+const COLLECTION: &str = "/apis/networking.k8s.io/v1/servicecidrs";
+const CONTROLLER: &str = "kubernetes-service-cidr-controller";
+
+pub struct DefaultServiceCidr {
+    api: Arc<Api>,
+    cidrs: Vec<String>,
+    changes: Changes,
+    recorder: Recorder,
+    reported_mismatch: bool,
+    reported_not_ready: bool,
+}
+
+/// What a look at the object leads to.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Nothing,
+    SetReady,
+    /// The cluster becomes dual stack.
+    AddSecondRange,
+    ReportMismatch,
+    ReportNotReady { reason: String, message: String },
+}
+
+impl DefaultServiceCidr {
+    pub fn new(api: &Arc<Api>, ranges: &[IpNet]) -> Result<DefaultServiceCidr> {
+        Ok(DefaultServiceCidr {
+            api: Arc::clone(api),
+            cidrs: ranges.iter().map(|range| range.trunc().to_string()).collect(),
+            changes: Changes::of(api, GROUP, "servicecidrs", Scope::Object(NAME.into()))?,
+            recorder: Recorder { controller: CONTROLLER },
+            reported_mismatch: false,
+            reported_not_ready: false,
+        })
+    }
+
+    pub async fn run(mut self, token: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.changes.wait() => {}
+                () = token.cancelled() => return,
+            }
+            self.changes.take();
+            if let Err(error) = self.look().await {
+                // Whoever was quicker announces it, and that brings us here again.
+                tracing::warn!(%error, "the default ServiceCIDR is not as it should be");
+            }
+        }
+    }
+
+    /// Makes it what it should be, as far as that is for a server to do.
+    pub async fn look(&mut self) -> Result<()> {
+        let Some(tree) = self.api.lookup_tree(GROUP, "servicecidrs", NAME) else {
+            match client::create(&self.api, COLLECTION, self.body()).await {
+                Ok(_) => return self.set_ready().await,
+                // Another server made it; its event brings us here again.
+                Err(refused) if refused.is_already_exists() => return Ok(()),
+                Err(refused) => bail!("make the default ServiceCIDR: {refused}"),
+            }
+        };
+        match next(&tree, &self.cidrs) {
+            Step::Nothing => Ok(()),
+            Step::SetReady => self.set_ready().await,
+            Step::AddSecondRange => self.add_second_range(tree).await,
+            Step::ReportMismatch => {
+                if !std::mem::replace(&mut self.reported_mismatch, true) {
+                    let kept: Vec<&str> = ServiceCIDR::from_struct(tree.root().as_struct()).spec().cidrs().iter().collect();
+                    let note = format!(
+                        "The default ServiceCIDR [{}] does not match the controller flag configurations [{}]",
+                        kept.join(" "),
+                        self.cidrs.join(" ")
+                    );
+                    tracing::warn!("{note}");
+                    self.warn(&tree, "KubernetesDefaultServiceCIDRInconsistent", &note).await;
+                }
+                Ok(())
+            }
+            Step::ReportNotReady { reason, message } => {
+                if !std::mem::replace(&mut self.reported_not_ready, true) {
+                    let reason = if reason.is_empty() { "NotReady".to_owned() } else { reason };
+                    self.warn(&tree, &reason, &format!("Configuration matches, but {message}")).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn warn(&self, tree: &Tree, reason: &str, note: &str) {
+        self.recorder.warn(&self.api, tree, reason, "ServiceCIDRSync", note).await;
+    }
+
+    fn body(&self) -> String {
+        let mut cidrs = Vec::new();
+        write_strings(&mut cidrs, &self.cidrs);
+        format!(
+            r#"{{"kind":"ServiceCIDR","apiVersion":"networking.k8s.io/v1","metadata":{{"name":"{NAME}"}},"spec":{{"cidrs":{}}}}}"#,
+            String::from_utf8_lossy(&cidrs)
+        )
+    }
+
+    async fn set_ready(&self) -> Result<()> {
+        let now = Timestamp::from_seconds(self.api.clock.now().seconds).format();
+        let body = format!(
+            concat!(
+                r#"{{"kind":"ServiceCIDR","apiVersion":"networking.k8s.io/v1","metadata":{{"name":"{name}"}},"#,
+                r#""status":{{"conditions":[{{"type":"Ready","status":"True","lastTransitionTime":{now},"#,
+                r#""message":"Kubernetes default Service CIDR is ready"}}]}}}}"#
+            ),
+            name = NAME,
+            now = quoted(&now)
+        );
+        client::apply(&self.api, &format!("{COLLECTION}/{NAME}/status"), CONTROLLER, body).await?;
+        Ok(())
+    }
+
+    async fn add_second_range(&self, mut tree: Tree) -> Result<()> {
+        let items: Vec<_> = self.cidrs.iter().map(|cidr| tree.string(cidr)).collect();
+        let list = tree.list(&items);
+        tree.edit().ensure(ServiceCIDR::SPEC).put(ServiceCIDRSpec::CIDRS, list);
+        match client::update(&self.api, &format!("{COLLECTION}/{NAME}"), json::to_vec(tree.root())).await {
+            Ok(_) => Ok(()),
+            Err(refused) => {
+                let note = format!(
+                    "The default ServiceCIDR can not be upgraded from {} to dual stack [{}] : {}",
+                    self.cidrs[0],
+                    self.cidrs.join(" "),
+                    refused.message
+                );
+                self.warn(&tree, "KubernetesDefaultServiceCIDRError", &note).await;
+                Err(refused.into())
+            }
+        }
+    }
+}
+
+fn next(tree: &Tree, cidrs: &[String]) -> Step {
+    let view = ServiceCIDR::from_struct(tree.root().as_struct());
+    let kept: Vec<&str> = view.spec().cidrs().iter().collect();
+    if cidrs.len() == 2 && kept == [cidrs[0].as_str()] {
+        return Step::AddSecondRange;
+    }
+    // What is being deleted is the controller manager's.
+    if metadata::read(tree).deletion_timestamp().is_some() {
+        return Step::Nothing;
+    }
+    if kept != cidrs {
+        return Step::ReportMismatch;
+    }
+    let conditions = view.status().conditions();
+    let ready = conditions.iter().find(|condition| condition.type_() == "Ready");
+    match ready.map(|condition| (condition, condition.status())) {
+        None | Some((_, "Unknown")) => Step::SetReady,
+        Some((condition, "False")) => {
+            Step::ReportNotReady { reason: condition.reason().to_owned(), message: condition.message().to_owned() }
+        }
+        Some(_) => Step::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps() {
+        let ty = corten_schema::kind(GROUP, "v1", "ServiceCIDR").unwrap().ty;
+        let check = |kept: &str, wanted: &[&str], expected: Step| {
+            let tree = json::parse(kept.as_bytes().to_vec(), json::Form::Typed(ty)).unwrap().tree;
+            let wanted: Vec<String> = wanted.iter().map(|cidr| (*cidr).to_owned()).collect();
+            assert_eq!(next(&tree, &wanted), expected, "{kept}");
+        };
+        let one = r#"{"spec":{"cidrs":["10.96.0.0/16"]}}"#;
+        check(one, &["10.96.0.0/16"], Step::SetReady);
+        check(one, &["10.97.0.0/16"], Step::ReportMismatch);
+        check(one, &["10.96.0.0/16", "fd00::/112"], Step::AddSecondRange);
+        let status = |status: &str| {
+            format!(
+                r#"{{"spec":{{"cidrs":["10.96.0.0/16"]}},"status":{{"conditions":[{{"type":"Ready","status":"{status}","reason":"R","message":"M"}}]}}}}"#
+            )
+        };
+        check(&status("True"), &["10.96.0.0/16"], Step::Nothing);
+        check(&status("Unknown"), &["10.96.0.0/16"], Step::SetReady);
+        let not_ready = Step::ReportNotReady { reason: "R".into(), message: "M".into() };
+        check(&status("False"), &["10.96.0.0/16"], not_ready);
+        let deleted = r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"spec":{"cidrs":["10.96.0.0/16"]}}"#;
+        check(deleted, &["10.96.0.0/16"], Step::Nothing);
+    }
+}

@@ -1,0 +1,372 @@
+//! What Services reserve: cluster IPs and node ports, by the plan that their kind makes.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use corten_api::names::parse_ip_sloppy;
+use corten_api::status::{Reason, Result, Status};
+use corten_kinds::service::{self, Failure, IpRequest, Network, NodePortRequest, Plan};
+use corten_object::tree::Tree;
+use corten_runtime::random::Random;
+
+use super::addresses::{self, AddressError, Owner};
+use super::node_ports::{NodePorts, PortError, Ports};
+use super::{Reservation, Reserver};
+use crate::api::Api;
+use crate::control::client;
+use crate::metadata;
+
+pub struct Services {
+    pub network: Network,
+    pub node_ports: Arc<NodePorts>,
+}
+
+/// What is reserved so far.
+#[derive(Debug, Default)]
+struct Held {
+    ips: Vec<IpAddr>,
+    ports: Vec<i64>,
+}
+
+impl Reserver for Services {
+    fn begin<'a>(
+        &'a self,
+        api: &'a Arc<Api>,
+        object: &'a mut Tree,
+        old: Option<&'a Tree>,
+        dry_run: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Reservation>>> + Send + 'a>> {
+        Box::pin(self.reserve(api, object, old, dry_run))
+    }
+
+    fn released<'a>(&'a self, api: &'a Arc<Api>, object: &'a Tree) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let meta = metadata::read(object);
+            delete_endpoints(api, meta.namespace(), meta.name()).await;
+            let mut object = object.clone();
+            service::default_on_read(&mut object.edit(), &self.network);
+            let plan = service::releases(object.root());
+            let held = Held { ips: self.known_ips(&plan.release_ips), ports: plan.release_node_ports };
+            give_back(api, &self.node_ports, held).await;
+        })
+    }
+}
+
+impl Services {
+    async fn reserve(
+        &self,
+        api: &Arc<Api>,
+        object: &mut Tree,
+        old: Option<&Tree>,
+        dry_run: bool,
+    ) -> Result<Option<Reservation>> {
+        let name = metadata::read(object).name().to_owned();
+        let old = old.map(|old| {
+            let mut old = old.clone();
+            service::default_on_read(&mut old.edit(), &self.network);
+            old
+        });
+        let plan = service::plan(&mut object.edit(), old.as_ref().map(Tree::root), &self.network);
+        let plan = plan.map_err(|failure| refusal(failure, &name))?;
+        if dry_run {
+            self.pretend(api, object, &plan, &name).await?;
+            return Ok(None);
+        }
+        let mut held = Held::default();
+        if let Err(status) = self.take(api, object, &plan, &name, &mut held).await {
+            give_back(api, &self.node_ports, held).await;
+            return Err(status);
+        }
+        let unused = Held { ips: self.known_ips(&plan.release_ips), ports: plan.release_node_ports };
+        if held.is_empty() && unused.is_empty() {
+            return Ok(None);
+        }
+        let (api, node_ports) = (Arc::clone(api), Arc::clone(&self.node_ports));
+        Ok(Some(Reservation::new(move |kept| {
+            Box::pin(async move { give_back(&api, &node_ports, if kept { unused } else { held }).await })
+        })))
+    }
+
+    async fn take(
+        &self,
+        api: &Arc<Api>,
+        object: &mut Tree,
+        plan: &Plan,
+        name: &str,
+        held: &mut Held,
+    ) -> Result<()> {
+        let namespace = metadata::read(object).namespace().to_owned();
+        let owner = Owner { namespace: &namespace, name };
+        for request in &plan.ips {
+            let taken = match named(request)? {
+                Some(ip) => addresses::take(api, ip, owner).await.map(|()| ip),
+                None => addresses::take_any(api, &request.family, owner).await,
+            };
+            let ip = taken.map_err(|error| ip_refused(object, request, &error, name))?;
+            held.ips.push(ip);
+            Plan::assign_ip(&mut object.edit(), request, &shown(request, ip));
+        }
+        if plan.node_ports.is_empty() && plan.health_check.is_none() {
+            return Ok(());
+        }
+        // All ports of a service in one write.
+        let mut refused = None;
+        let taken = self
+            .node_ports
+            .change(&*api.store, |ports| {
+                refused = None;
+                take_ports(plan, &mut Real { ports, random: &api.random }).map_err(|refusal| {
+                    let error = refusal.error.clone();
+                    refused = Some(refusal);
+                    error
+                })
+            })
+            .await;
+        let taken = taken.map_err(|error| match refused {
+            Some(refusal) => refusal.status(plan, name),
+            None => Refusal::of_first(plan, error).status(plan, name),
+        })?;
+        held.ports = taken.all();
+        taken.assign(plan, object);
+        Ok(())
+    }
+
+    /// Shows what would be reserved, as far as that can be told without doing it.
+    async fn pretend(&self, api: &Arc<Api>, object: &mut Tree, plan: &Plan, name: &str) -> Result<()> {
+        for request in &plan.ips {
+            let shown_ip = match named(request)? {
+                Some(ip) => addresses::pretend(api, ip).map(|()| ip),
+                None => addresses::pretend_any(api, &request.family),
+            };
+            let ip = shown_ip.map_err(|error| ip_refused(object, request, &error, name))?;
+            Plan::assign_ip(&mut object.edit(), request, &shown(request, ip));
+        }
+        if plan.node_ports.is_empty() && plan.health_check.is_none() {
+            return Ok(());
+        }
+        let (kept, _) = self.node_ports.read(&*api.store).await.map_err(Status::internal)?;
+        let kept = kept.unwrap_or_else(|| Ports::new(self.node_ports.range));
+        let taken = take_ports(plan, &mut Pretended { kept: &kept, taken: Vec::new() });
+        let taken = taken.map_err(|refusal| refusal.status(plan, name))?;
+        taken.assign(plan, object);
+        Ok(())
+    }
+
+    /// Addresses of families that the cluster does not have (any more) are left alone.
+    fn known_ips(&self, ips: &[String]) -> Vec<IpAddr> {
+        let parsed = ips.iter().filter_map(|ip| parse_ip_sloppy(ip));
+        parsed.filter(|ip| self.network.families.contains(&super::address_range::family(*ip))).collect()
+    }
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.ips.is_empty() && self.ports.is_empty()
+    }
+}
+
+async fn give_back(api: &Arc<Api>, node_ports: &NodePorts, held: Held) {
+    for ip in held.ips {
+        addresses::release(api, ip).await;
+    }
+    if held.ports.is_empty() {
+        return;
+    }
+    let released = node_ports.change(&*api.store, |ports| {
+        held.ports.iter().for_each(|&port| ports.release(port));
+        Ok(())
+    });
+    if let Err(error) = released.await {
+        tracing::warn!(ports = ?held.ports, %error, "node ports could not be given back; the repair loop will find them");
+    }
+}
+
+/// A service that comes back under its name shall not find the endpoints of the one that is gone.
+async fn delete_endpoints(api: &Arc<Api>, namespace: &str, name: &str) {
+    if api.lookup("", "endpoints", &format!("{namespace}/{name}")).is_none() {
+        return;
+    }
+    if let Err(refused) = client::delete(api, &format!("/api/v1/namespaces/{namespace}/endpoints/{name}")).await
+        && !refused.is_not_found()
+    {
+        tracing::warn!(namespace, name, error = %refused, "the endpoints of a deleted service could not be deleted");
+    }
+}
+
+fn named(request: &IpRequest) -> Result<Option<IpAddr>> {
+    let Some(text) = &request.address else { return Ok(None) };
+    let parsed = parse_ip_sloppy(text);
+    parsed.map(Some).ok_or_else(|| Status::internal(format!("failed to parse service IP {text:?}")))
+}
+
+/// An address that was named stays as it was written.
+fn shown(request: &IpRequest, ip: IpAddr) -> String {
+    request.address.clone().unwrap_or_else(|| ip.to_string())
+}
+
+fn refusal(failure: Failure, name: &str) -> Status {
+    match failure {
+        Failure::Invalid(errors) => Status::invalid("", "Service", name, &errors),
+        Failure::Internal(message) => Status::failure(500, Reason::Unknown, message),
+    }
+}
+
+fn ip_refused(object: &Tree, request: &IpRequest, error: &AddressError, name: &str) -> Status {
+    if *error == AddressError::Full && request.address.is_none() {
+        return Status::internal(format!("failed to allocate a serviceIP for Service {name:?}: {error}"));
+    }
+    Status::invalid("", "Service", name, &Plan::ip_refused(object.root(), request, &error.to_string()))
+}
+
+/// Where ports come from.
+trait Source {
+    fn take(&mut self, port: i64) -> std::result::Result<(), PortError>;
+    fn take_any(&mut self) -> std::result::Result<i64, PortError>;
+}
+
+struct Real<'p> {
+    ports: &'p mut Ports,
+    random: &'p Random,
+}
+
+impl Source for Real<'_> {
+    fn take(&mut self, port: i64) -> std::result::Result<(), PortError> {
+        self.ports.take(port)
+    }
+
+    fn take_any(&mut self) -> std::result::Result<i64, PortError> {
+        self.ports.take_any(self.random)
+    }
+}
+
+/// A dry run: numbers above every node port stand for those that would be found.
+struct Pretended<'p> {
+    kept: &'p Ports,
+    taken: Vec<i64>,
+}
+
+const FIRST_PRETENDED: i64 = 32769;
+
+impl Source for Pretended<'_> {
+    fn take(&mut self, port: i64) -> std::result::Result<(), PortError> {
+        if self.kept.has(port) || self.taken.contains(&port) {
+            return Err(PortError::Allocated);
+        }
+        self.taken.push(port);
+        Ok(())
+    }
+
+    fn take_any(&mut self) -> std::result::Result<i64, PortError> {
+        let port = self.taken.iter().max().map_or(FIRST_PRETENDED, |highest| highest + 1);
+        self.taken.push(port);
+        Ok(port)
+    }
+}
+
+/// The numbers for a plan's requests, in their order.
+#[derive(Debug)]
+struct Taken {
+    node_ports: Vec<i64>,
+    health_check: Option<i64>,
+}
+
+impl Taken {
+    fn all(&self) -> Vec<i64> {
+        self.node_ports.iter().copied().chain(self.health_check).collect()
+    }
+
+    fn assign(&self, plan: &Plan, object: &mut Tree) {
+        for (request, &number) in plan.node_ports.iter().zip(&self.node_ports) {
+            Plan::assign_node_port(&mut object.edit(), request, number);
+        }
+        if let Some(number) = self.health_check {
+            Plan::assign_health_check(&mut object.edit(), number);
+        }
+    }
+}
+
+/// Why a port could not be had.
+#[derive(Debug)]
+struct Refusal {
+    /// The request for a node port; None is the health check.
+    request: Option<usize>,
+    error: PortError,
+}
+
+fn take_ports(plan: &Plan, source: &mut impl Source) -> std::result::Result<Taken, Refusal> {
+    let mut one = |request: Option<usize>, number: Option<i64>| {
+        let taken = match number {
+            Some(number) => source.take(number).map(|()| number),
+            None => source.take_any(),
+        };
+        taken.map_err(|error| Refusal { request, error })
+    };
+    let mut node_ports = Vec::with_capacity(plan.node_ports.len());
+    for (at, request) in plan.node_ports.iter().enumerate() {
+        node_ports.push(one(Some(at), request.number)?);
+    }
+    let health_check = plan.health_check.map(|number| one(None, number)).transpose()?;
+    Ok(Taken { node_ports, health_check })
+}
+
+impl Refusal {
+    /// What befalls the write as a whole befalls its first request.
+    fn of_first(plan: &Plan, error: PortError) -> Refusal {
+        Refusal { request: (!plan.node_ports.is_empty()).then_some(0), error }
+    }
+
+    fn status(&self, plan: &Plan, name: &str) -> Status {
+        let request: Option<&NodePortRequest> = self.request.and_then(|at| plan.node_ports.get(at));
+        let error = &self.error;
+        match (request, plan.health_check.flatten()) {
+            (Some(request), _) if request.number.is_some() => {
+                Status::invalid("", "Service", name, &Plan::node_port_refused(request, &error.to_string()))
+            }
+            (Some(_), _) => Status::internal(format!("failed to allocate a nodePort: {error}")),
+            (None, Some(wanted)) => {
+                Status::internal(format!("failed to allocate requested HealthCheck NodePort {wanted}: {error}"))
+            }
+            (None, None) => Status::internal(format!("failed to allocate a HealthCheck NodePort 0: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reserve::node_ports::PortRange;
+
+    fn plan(numbers: &[Option<i64>], health_check: Option<Option<i64>>) -> Plan {
+        let request = |(at, number): (usize, &Option<i64>)| NodePortRequest { ports: vec![at], number: *number };
+        Plan { node_ports: numbers.iter().enumerate().map(request).collect(), health_check, ..Plan::default() }
+    }
+
+    #[test]
+    fn dry_runs_show_numbers_that_nobody_has() {
+        let mut kept = Ports::new(PortRange::default());
+        kept.take(30001).unwrap();
+        let check = |numbers: &[Option<i64>], health: Option<Option<i64>>, expected: &[i64]| {
+            let taken = take_ports(&plan(numbers, health), &mut Pretended { kept: &kept, taken: Vec::new() });
+            assert_eq!(taken.unwrap().all(), expected, "{numbers:?}");
+        };
+        check(&[None, None], None, &[32769, 32770]);
+        check(&[Some(30007), None], Some(None), &[30007, 30008, 30009]);
+        let refused = take_ports(&plan(&[Some(30001)], None), &mut Pretended { kept: &kept, taken: Vec::new() });
+        assert_eq!(refused.unwrap_err().error, PortError::Allocated);
+    }
+
+    #[test]
+    fn refusals_as_upstream_words_them() {
+        let check = |numbers: &[Option<i64>], health, request, error, code: u16, message: &str| {
+            let status = Refusal { request, error }.status(&plan(numbers, health), "s");
+            assert_eq!((status.code(), status.message()), (code, message));
+        };
+        let taken = "Service \"s\" is invalid: spec.ports[1].nodePort: Invalid value: 30001: provided port is already allocated";
+        check(&[None, Some(30001)], None, Some(1), PortError::Allocated, 422, taken);
+        let full = "Internal error occurred: failed to allocate a nodePort: range is full";
+        check(&[None], None, Some(0), PortError::Full, 500, full);
+        let health = "Internal error occurred: failed to allocate requested HealthCheck NodePort 30001: provided port is already allocated";
+        check(&[None], Some(Some(30001)), None, PortError::Allocated, 500, health);
+    }
+}
