@@ -223,9 +223,9 @@ mod tests {
     /// Every field that is set shows: none is known by a name that the versioned type lacks.
     #[test]
     fn names_are_those_of_the_versioned_types() {
-        let package = |name: &str| match corten_schema::type_named(&format!("core.v1.{name}")) {
-            Some(ty) => Some(ty),
-            None => corten_schema::type_named(&format!("apps.v1.{name}")),
+        let package = |name: &str| {
+            let groups = ["core", "apps", "batch"];
+            groups.iter().find_map(|group| corten_schema::type_named(&format!("{group}.v1.{name}")))
         };
         for (name, fields) in STRUCTS {
             let ty = package(name).unwrap_or_else(|| panic!("{name}"));
