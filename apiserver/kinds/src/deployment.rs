@@ -1,7 +1,6 @@
 //! Deployment.
 
-use corten_api::field::{BadValue, Error, Errors, Path};
-use corten_api::names;
+use corten_api::field::{Error, Errors, Path};
 use corten_object::tree::{Edit, IntOrStr, Node, View};
 use corten_views::apps_v1::{
     Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment,
@@ -13,7 +12,9 @@ use crate::label_selector::{self, Leniency};
 use crate::object_meta::{FIELD_IMMUTABLE, validate_nonnegative};
 use crate::pod::{Options, internal};
 use crate::pod_template;
+use crate::rolling_update::{amount, shown, validate_at_most_all, validate_int_or_percent};
 use crate::strategy::{Context, Strategy};
+use crate::workload_status::validate_collision_count;
 
 const SPEC: Path<'static> = Path::new("spec");
 
@@ -41,13 +42,16 @@ impl Strategy for Deployments {
 
     fn validate(&self, object: Node<'_>, _context: &Context<'_>) -> Errors {
         let mut errors = Errors::default();
-        validate_spec(view::<Deployment<'_>>(object).spec(), &Options::for_template(None), &mut errors);
+        let deployment: Deployment<'_> = view(object);
+        validate_spec(deployment.spec(), &Options::for_template(None), &mut errors);
+        validate_rollback(deployment, &mut errors);
         errors
     }
 
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, _context: &Context<'_>) -> Errors {
         let mut errors = Errors::default();
         let (new, old) = (view::<Deployment<'_>>(object).spec(), view::<Deployment<'_>>(old).spec());
+        validate_rollback(view(object), &mut errors);
         validate_spec(new, &Options::for_template(Some(old.template())), &mut errors);
         if !same(new, old, DeploymentSpec::SELECTOR) {
             let value = bad_field(new, DeploymentSpec::SELECTOR);
@@ -168,6 +172,14 @@ fn validate_spec(spec: DeploymentSpec<'_>, options: &Options, errors: &mut Error
     }
 }
 
+/// The revision to go back to was a field once, and is an annotation now.
+fn validate_rollback(deployment: Deployment<'_>, errors: &mut Errors) {
+    let revision = deployment.metadata().annotations().get("deprecated.deployment.rollback.to");
+    if let Some(revision) = revision.and_then(|revision| revision.parse().ok()) {
+        validate_nonnegative(revision, &SPEC.child("rollback.version"), errors);
+    }
+}
+
 fn validate_strategy(strategy: DeploymentStrategy<'_>, path: &Path<'_>, errors: &mut Errors) {
     let rolling_path = path.child("rollingUpdate");
     match (strategy.type_(), strategy.rolling_update()) {
@@ -195,53 +207,9 @@ fn validate_rolling(rolling: RollingUpdateDeployment<'_>, path: &Path<'_>, error
     validate_int_or_percent(surge, &path.child("maxSurge"), errors);
     if amount(unavailable) == 0 && amount(surge) == 0 {
         let detail = "may not be 0 when `maxSurge` is 0";
-        errors.push(Error::invalid(&unavailable_path, go_int_or_str(unavailable), detail));
+        errors.push(Error::invalid(&unavailable_path, shown(unavailable), detail));
     }
     validate_at_most_all(unavailable, &unavailable_path, errors);
-}
-
-/// `ValidatePositiveIntOrPercent`.
-pub fn validate_int_or_percent(value: IntOrStr<'_>, path: &Path<'_>, errors: &mut Errors) {
-    match value {
-        IntOrStr::Int(value) => validate_nonnegative(value, path, errors),
-        IntOrStr::Str(text) => {
-            for message in names::is_valid_percent(text) {
-                errors.push(Error::invalid(path, go_int_or_str(value), message));
-            }
-        }
-    }
-}
-
-/// `IsNotMoreThan100Percent`.
-pub fn validate_at_most_all(value: IntOrStr<'_>, path: &Path<'_>, errors: &mut Errors) {
-    if percentage(value).is_some_and(|percent| percent > 100) {
-        errors.push(Error::invalid(path, go_int_or_str(value), "must not be greater than 100%"));
-    }
-}
-
-fn percentage(value: IntOrStr<'_>) -> Option<i64> {
-    match value {
-        IntOrStr::Str(text) if names::is_valid_percent(text).is_empty() => {
-            Some(text.trim_end_matches('%').parse().unwrap_or(i64::MAX))
-        }
-        _ => None,
-    }
-}
-
-/// The number, or that of percent; what is neither counts as nothing.
-pub fn amount(value: IntOrStr<'_>) -> i64 {
-    match value {
-        IntOrStr::Int(value) => value,
-        IntOrStr::Str(text) => percentage(value).or_else(|| text.parse().ok()).unwrap_or(0),
-    }
-}
-
-/// As JSON shows it.
-pub fn go_int_or_str(value: IntOrStr<'_>) -> BadValue {
-    match value {
-        IntOrStr::Int(value) => BadValue::Int(value),
-        IntOrStr::Str(text) => BadValue::typed(text),
-    }
 }
 
 fn validate_status(status: DeploymentStatus<'_>, old: DeploymentStatus<'_>, errors: &mut Errors) {
@@ -274,13 +242,5 @@ fn validate_status(status: DeploymentStatus<'_>, old: DeploymentStatus<'_>, erro
         let path = path.child("availableReplicas");
         errors.push(Error::invalid(&path, status.available_replicas(), "cannot be greater than readyReplicas"));
     }
-    validate_collision_count(status.collision_count(), old.collision_count(), &path, errors);
-}
-
-/// The count of name collisions only grows.
-pub fn validate_collision_count(new: Option<i64>, old: Option<i64>, path: &Path<'_>, errors: &mut Errors) {
-    if old.is_some_and(|old| new.is_none_or(|new| new < old)) {
-        let path = path.child("collisionCount");
-        errors.push(Error::invalid(&path, new.unwrap_or(0), "cannot be decremented"));
-    }
+    validate_collision_count(status.collision_count(), old.collision_count(), errors);
 }

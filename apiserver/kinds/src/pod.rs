@@ -50,6 +50,19 @@ pub use spec::validate as validate_spec;
 
 const SPEC: Path<'static> = Path::new("spec");
 
+/// `status.podIPs` is known as a label, but always reads as nothing.
+pub const SELECTABLE: &[&str] = &[
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+];
+
 pub struct Pods;
 
 impl Strategy for Pods {
@@ -126,6 +139,7 @@ impl Strategy for Pods {
             on_host,
             status.phase(),
             address,
+            "",
             status.nominated_node_name(),
         ];
         out.extend(values.map(Cow::Borrowed));

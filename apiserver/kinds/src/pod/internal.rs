@@ -7,7 +7,7 @@ mod structs;
 use corten_api::field::BadValue;
 use corten_api::json;
 use corten_object::tree::{Node, Struct, Value, View};
-use corten_views::core_v1::PodSpec;
+use corten_views::core_v1::{PodSpec, PodTemplateSpec};
 
 use structs::{Field, STRUCTS, Zero};
 
@@ -15,6 +15,13 @@ use structs::{Field, STRUCTS, Zero};
 pub fn bad_value<'t>(view: impl View<'t>) -> BadValue {
     let mut out = String::new();
     write_struct(view.as_struct(), internal_name(view.as_struct()), &mut out);
+    BadValue::Json(out)
+}
+
+/// Anything as the value at fault.
+pub fn bad_node(node: Node<'_>) -> BadValue {
+    let mut out = String::new();
+    write_value(node, &mut out);
     BadValue::Json(out)
 }
 
@@ -45,6 +52,9 @@ fn fields(name: &str) -> Option<&'static [Field]> {
 }
 
 fn write_struct(structure: Struct<'_>, name: &str, out: &mut String) {
+    if name == "PodTemplateSpec" {
+        return write_template(structure, out);
+    }
     let Some(fields) = fields(name) else {
         // Types of the meta API have JSON names.
         out.push_str(&structure.as_node().map_or("{}".to_owned(), corten_object::json::to_string));
@@ -76,6 +86,19 @@ fn write_zero(zero: &Zero, out: &mut String) {
         Zero::Json(text) => out.push_str(text),
         Zero::Struct(name) => write_struct(Struct::ABSENT, name, out),
     }
+}
+
+/// The metadata of a template is embedded: its fields stand beside the spec.
+fn write_template(structure: Struct<'_>, out: &mut String) {
+    let metadata = structure.node(PodTemplateSpec::METADATA).map_or("{}".to_owned(), corten_object::json::to_string);
+    let metadata = metadata.strip_suffix('}').unwrap_or_default();
+    out.push_str(metadata);
+    if metadata.len() > 1 {
+        out.push(',');
+    }
+    out.push_str("\"Spec\":");
+    write_struct(structure.structure(PodTemplateSpec::SPEC), "PodSpec", out);
+    out.push('}');
 }
 
 /// What concerns the host stands in the spec of the versioned API, and here inside.
@@ -200,9 +223,9 @@ mod tests {
     /// Every field that is set shows: none is known by a name that the versioned type lacks.
     #[test]
     fn names_are_those_of_the_versioned_types() {
-        let package = |name: &str| match corten_schema::type_named(&format!("core.v1.{name}")) {
-            Some(ty) => Some(ty),
-            None => corten_schema::type_named(&format!("apps.v1.{name}")),
+        let package = |name: &str| {
+            let groups = ["core", "apps", "batch"];
+            groups.iter().find_map(|group| corten_schema::type_named(&format!("{group}.v1.{name}")))
         };
         for (name, fields) in STRUCTS {
             let ty = package(name).unwrap_or_else(|| panic!("{name}"));

@@ -145,15 +145,15 @@ fn validate_source(volume: Volume<'_>, pod: &str, options: &Options, path: &Path
         }
     }
     volume_plugins::validate_before_ephemeral(volume, path, &mut types);
-    if let Some(ephemeral) = volume.ephemeral() {
-        if types.first(&path.child("ephemeral")) {
-            let claim = path.child("ephemeral.volumeClaimTemplate");
-            match ephemeral.volume_claim_template() {
-                None => types.errors.push(Error::required(&claim, "")),
-                Some(template) => claim_template::validate(template, &claim, types.errors),
-            }
-            validate_claim_name(pod, volume.name(), &path.child("name"), types.errors);
+    if let Some(ephemeral) = volume.ephemeral()
+        && types.first(&path.child("ephemeral"))
+    {
+        let claim = path.child("ephemeral.volumeClaimTemplate");
+        match ephemeral.volume_claim_template() {
+            None => types.errors.push(Error::required(&claim, "")),
+            Some(template) => claim_template::validate(template, &claim, types.errors),
         }
+        validate_claim_name(pod, volume.name(), &path.child("name"), types.errors);
     }
     if let Some(image) = volume.image() {
         let path = path.child("image");

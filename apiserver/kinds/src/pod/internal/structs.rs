@@ -410,6 +410,23 @@ pub static STRUCTS: &[(&str, &[Field])] = &[
         field("Name", "name", Json("\"\"")),
         field("Value", "value", Json("null")),
     ]),
+    ("PodFailurePolicy", &[
+        field("Rules", "rules", Json("null")),
+    ]),
+    ("PodFailurePolicyOnExitCodesRequirement", &[
+        field("ContainerName", "containerName", Json("null")),
+        field("Operator", "operator", Json("\"\"")),
+        field("Values", "values", Json("null")),
+    ]),
+    ("PodFailurePolicyOnPodConditionsPattern", &[
+        field("Type", "type", Json("\"\"")),
+        field("Status", "status", Json("\"\"")),
+    ]),
+    ("PodFailurePolicyRule", &[
+        field("Action", "action", Json("\"\"")),
+        field("OnExitCodes", "onExitCodes", Json("null")),
+        field("OnPodConditions", "onPodConditions", Json("null")),
+    ]),
     ("PodIP", &[
         field("IP", "ip", Json("\"\"")),
     ]),
@@ -632,6 +649,13 @@ pub static STRUCTS: &[(&str, &[Field])] = &[
         field("ReadOnly", "readOnly", Json("false")),
         field("SecretRef", "secretRef", Json("null")),
     ]),
+    ("SuccessPolicy", &[
+        field("Rules", "rules", Json("null")),
+    ]),
+    ("SuccessPolicyRule", &[
+        field("SucceededIndexes", "succeededIndexes", Json("null")),
+        field("SucceededCount", "succeededCount", Json("null")),
+    ]),
     ("Sysctl", &[
         field("Name", "name", Json("\"\"")),
         field("Value", "value", Json("\"\"")),
@@ -667,6 +691,10 @@ pub static STRUCTS: &[(&str, &[Field])] = &[
         field("Kind", "kind", Json("\"\"")),
         field("Name", "name", Json("\"\"")),
         field("Namespace", "namespace", Json("null")),
+    ]),
+    ("UncountedTerminatedPods", &[
+        field("Succeeded", "succeeded", Json("null")),
+        field("Failed", "failed", Json("null")),
     ]),
     ("Volume", &[
         field("Name", "name", Json("\"\"")),

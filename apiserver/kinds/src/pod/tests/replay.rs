@@ -1,5 +1,5 @@
-//! What kube-apiserver answered to creates of pods and deployments. A line of `rules.tsv` is `pod` or `deployment` and a
-//! spec, or `pod=` or `deployment=` and a whole object, where `{@` begins the usual container; then, sorted, the causes
+//! What kube-apiserver answered to creates of pods and what makes them. A line of `rules.tsv` is `pod` or `deployment`
+//! and a spec, or `pod=` or another kind and a whole object, where `{@` begins the usual container; then, sorted, the causes
 //! of the answer without their examples and regular expressions, none where the object was made.
 
 use corten_object::json::{Form, parse};
@@ -60,7 +60,9 @@ fn recorded_creates() {
             }
             "pod=" => causes("", "v1", "Pod", &body),
             "deployment=" => causes("apps", "v1", "Deployment", &body),
-            _ => panic!("{line}"),
+            "PodTemplate=" | "ReplicationController=" => causes("", "v1", form.trim_end_matches('='), &body),
+            "Job=" | "CronJob=" => causes("batch", "v1", form.trim_end_matches('='), &body),
+            _ => causes("apps", "v1", form.trim_end_matches('='), &body),
         };
         if found != expected {
             wrong.push(format!("{case}\n  expected {expected}\n  found    {found}"));
