@@ -93,7 +93,8 @@ impl Control {
 
     /// Runs them until the scope, which is theirs alone, is cancelled.
     pub fn run(self, scope: &Scope) {
-        let Control { api, service_cidr, address_repair, node_port_repair, kubernetes_service, api_services, identity } = self;
+        let Control { api, service_cidr, address_repair, node_port_repair, kubernetes_service, api_services, identity } =
+            self;
         scope.spawn("service-cidr", OnFailure::FailScope, |token| service_cidr.run(token));
         scope.spawn("address-repair", OnFailure::FailScope, |token| address_repair.run(token));
         scope.spawn("node-port-repair", OnFailure::FailScope, |token| node_port_repair.run(token));

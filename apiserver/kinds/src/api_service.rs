@@ -4,7 +4,9 @@ use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_api::time::Timestamp;
 use corten_object::tree::{Edit, Node, View};
-use corten_views::apiregistration_v1::{APIService, APIServiceCondition, APIServiceSpec, APIServiceStatus, ServiceReference};
+use corten_views::apiregistration_v1::{
+    APIService, APIServiceCondition, APIServiceSpec, APIServiceStatus, ServiceReference,
+};
 
 use crate::access::{decoded_length, put_back, view};
 use crate::object_meta::{invalid_each, path_segment_errors};
@@ -72,8 +74,7 @@ impl Strategy for Status {
         put_back(object, old.as_struct(), APIService::SPEC);
         let old = old.as_struct().structure(APIService::METADATA);
         let mut meta = object.ensure(APIService::METADATA);
-        for field in
-            [ObjectMeta::LABELS, ObjectMeta::ANNOTATIONS, ObjectMeta::FINALIZERS, ObjectMeta::OWNER_REFERENCES]
+        for field in [ObjectMeta::LABELS, ObjectMeta::ANNOTATIONS, ObjectMeta::FINALIZERS, ObjectMeta::OWNER_REFERENCES]
         {
             put_back(&mut meta, old, field);
         }

@@ -26,7 +26,9 @@ const ON_START: &str = "onstart";
 const ALWAYS: &str = "true";
 
 /// Group, how it ranks among the groups, and how its versions rank among each other.
-const PRIORITIES: [(&str, i64, &[(&str, i64)]); 20] = [
+type Priority = (&'static str, i64, &'static [(&'static str, i64)]);
+
+const PRIORITIES: [Priority; 20] = [
     ("", 18000, &[("v1", 1)]),
     ("apps", 17800, &[("v1", 15)]),
     ("events.k8s.io", 17750, &[("v1", 15)]),
@@ -175,13 +177,7 @@ impl ApiServices {
 }
 
 /// What is to be done about one. `known` says whether it was there at the start, and whether it was seen to since.
-fn next(
-    kept: bool,
-    managed: Option<&str>,
-    desired: Option<&Desired>,
-    known: (bool, bool),
-    as_desired: bool,
-) -> Step {
+fn next(kept: bool, managed: Option<&str>, desired: Option<&Desired>, known: (bool, bool), as_desired: bool) -> Step {
     let (at_start, synced) = known;
     let once = |managed: Option<&str>| managed == Some(ON_START);
     let desired_once = once(desired.map(|desired| desired.managed));
@@ -200,7 +196,8 @@ fn next(
 fn local(registry: &Registry) -> BTreeMap<String, Desired> {
     let mut found = BTreeMap::new();
     for resource in registry.all().iter().filter(|resource| !resource.is_custom()) {
-        let Some((_, group_priority, versions)) = PRIORITIES.iter().find(|(group, ..)| *group == &*resource.group) else {
+        let Some((_, group_priority, versions)) = PRIORITIES.iter().find(|(group, ..)| *group == &*resource.group)
+        else {
             continue;
         };
         let Some((_, version_priority)) = versions.iter().find(|(version, _)| *version == &*resource.version) else {
@@ -282,7 +279,11 @@ mod tests {
         };
         let (once, always) = (desired(ON_START), desired(ALWAYS));
         let check = |kept: Option<Option<&str>>, desired: Option<&Desired>, known: (bool, bool), expected: Step| {
-            assert_eq!(next(kept.is_some(), kept.flatten(), desired, known, false), expected, "{kept:?} {desired:?} {known:?}");
+            assert_eq!(
+                next(kept.is_some(), kept.flatten(), desired, known, false),
+                expected,
+                "{kept:?} {desired:?} {known:?}"
+            );
         };
         check(None, None, (false, false), Step::Nothing);
         check(None, Some(&once), (false, false), Step::Create);

@@ -137,7 +137,8 @@ fn expired(api: &Api) -> Vec<String> {
     let now = api.clock.now();
     let now = Timestamp { seconds: now.seconds, nanos: now.nanos };
     let objects = storage.cache.snapshot().objects;
-    let ours = objects.values().filter(|object| object.namespace() == NAMESPACE && object.label(LABEL) == Some(COMPONENT));
+    let ours =
+        objects.values().filter(|object| object.namespace() == NAMESPACE && object.label(LABEL) == Some(COMPONENT));
     let gone = ours.filter(|object| is_expired(&storage.tree(object), now));
     gone.map(|object| object.name().to_owned()).collect()
 }

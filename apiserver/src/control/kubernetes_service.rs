@@ -42,7 +42,12 @@ pub struct KubernetesService {
 }
 
 impl KubernetesService {
-    pub fn new(api: &Arc<Api>, service_ip: IpAddr, at: (Option<IpAddr>, u16), shared: bool) -> Result<KubernetesService> {
+    pub fn new(
+        api: &Arc<Api>,
+        service_ip: IpAddr,
+        at: (Option<IpAddr>, u16),
+        shared: bool,
+    ) -> Result<KubernetesService> {
         let (address, port) = at;
         let leases = match address {
             Some(address) if shared => Some(ServerLeases::new(Arc::clone(&api.store), address)?),
@@ -281,9 +286,8 @@ fn slice_of(endpoints: &Tree) -> String {
     });
     let ipv6 = !addresses.is_empty() && addresses.iter().all(|(ip, _)| ip.is_ipv6());
     let shown = addresses.iter().filter(|(ip, _)| ip.is_ipv6() == ipv6);
-    let endpoints: Vec<String> = shown
-        .map(|(ip, ready)| format!(r#"{{"addresses":["{ip}"],"conditions":{{"ready":{ready}}}}}"#))
-        .collect();
+    let endpoints: Vec<String> =
+        shown.map(|(ip, ready)| format!(r#"{{"addresses":["{ip}"],"conditions":{{"ready":{ready}}}}}"#)).collect();
     let ports: Vec<String> = subset.map_or(Vec::new(), |subset| {
         let one = |port: EndpointPort<'_>| {
             format!(
@@ -346,8 +350,10 @@ mod tests {
             let wanted = self::tree(&format!("{{{LABELS}{expected}}}"));
             assert_eq!(after, json::to_string(wanted.root()), "{kept}");
         };
-        let one = r#","subsets":[{"addresses":[{"ip":"10.0.0.1"}],"ports":[{"name":"https","port":6443,"protocol":"TCP"}]}]"#;
-        let other_port = r#","subsets":[{"addresses":[{"ip":"10.0.0.1"}],"ports":[{"name":"https","port":1,"protocol":"TCP"}]}]"#;
+        let one =
+            r#","subsets":[{"addresses":[{"ip":"10.0.0.1"}],"ports":[{"name":"https","port":6443,"protocol":"TCP"}]}]"#;
+        let other_port =
+            r#","subsets":[{"addresses":[{"ip":"10.0.0.1"}],"ports":[{"name":"https","port":1,"protocol":"TCP"}]}]"#;
         let two = r#","subsets":[{"addresses":[{"ip":"10.0.0.1"},{"ip":"10.0.0.2"}],"ports":[{"name":"https","port":6443,"protocol":"TCP"}]}]"#;
         check("", &["10.0.0.1"], false, one);
         check(one, &["10.0.0.1"], false, one);

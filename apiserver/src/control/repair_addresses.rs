@@ -123,7 +123,9 @@ impl AddressRepair {
         let owner = Owner { namespace: &namespace, name: &name };
         let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
         if !addresses::in_some_range(&self.api, ip) {
-            let note = format!("Cluster IP [{family}]: {ip} is not within any configured Service CIDR; please recreate service");
+            let note = format!(
+                "Cluster IP [{family}]: {ip} is not within any configured Service CIDR; please recreate service"
+            );
             self.warn(service, "ClusterIPOutOfRange", "ClusterIPAllocation", &note).await;
             return Ok(());
         }
@@ -132,7 +134,8 @@ impl AddressRepair {
             self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &note).await;
             return made(addresses::create(&self.api, ip, owner).await);
         };
-        let repairing = format!("the ClusterIP [{family}]: {ip} for Service {namespace}/{name} has a wrong reference; repairing");
+        let repairing =
+            format!("the ClusterIP [{family}]: {ip} for Service {namespace}/{name} has a wrong reference; repairing");
         let parent = IPAddress::from_struct(address.root().as_struct()).spec().parent_ref();
         let Some(parent) = parent.filter(|parent| is_service(*parent)) else {
             self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &repairing).await;
@@ -145,7 +148,8 @@ impl AddressRepair {
             };
             // Of two services with one address neither is in the right: to change the reference would go on for ever.
             if has_cluster_ip(&other, ip) {
-                let note = format!("Cluster IP [{family}]:{ip} was assigned to multiple services; please recreate service");
+                let note =
+                    format!("Cluster IP [{family}]:{ip} was assigned to multiple services; please recreate service");
                 self.warn(service, "ClusterIPAlreadyAllocated", "ClusterIPAllocation", &note).await;
                 return Ok(());
             }
@@ -174,7 +178,8 @@ impl AddressRepair {
             Verdict::Fine => return Ok(None),
             Verdict::Later(later) => return Ok(Some(later)),
             Verdict::NoService => {
-                let note = format!("IPAddress {key} appears to have been modified, not referencing a Service: cleaning up");
+                let note =
+                    format!("IPAddress {key} appears to have been modified, not referencing a Service: cleaning up");
                 ("IPAddressNotAllocated", note)
             }
             Verdict::Leaked => {

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use corten_api::names::parse_ip_sloppy;
 use corten_object::tree::{Tree, View};
 use corten_store::{Expect, Put, Read, Span, Store, WriteError};
-use corten_views::core_v1::{Endpoints, EndpointAddress, EndpointSubset};
+use corten_views::core_v1::{EndpointAddress, EndpointSubset, Endpoints};
 use corten_views::meta_v1::ObjectMeta;
 
 use crate::metadata;

@@ -41,7 +41,10 @@ enum Step {
     /// The cluster becomes dual stack.
     AddSecondRange,
     ReportMismatch,
-    ReportNotReady { reason: String, message: String },
+    ReportNotReady {
+        reason: String,
+        message: String,
+    },
 }
 
 impl DefaultServiceCidr {
@@ -89,7 +92,8 @@ impl DefaultServiceCidr {
             Step::AddSecondRange => self.add_second_range(tree).await,
             Step::ReportMismatch => {
                 if !std::mem::replace(&mut self.reported_mismatch, true) {
-                    let kept: Vec<&str> = ServiceCIDR::from_struct(tree.root().as_struct()).spec().cidrs().iter().collect();
+                    let kept: Vec<&str> =
+                        ServiceCIDR::from_struct(tree.root().as_struct()).spec().cidrs().iter().collect();
                     let note = format!(
                         "The default ServiceCIDR [{}] does not match the controller flag configurations [{}]",
                         kept.join(" "),

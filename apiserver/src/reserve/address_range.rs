@@ -52,11 +52,7 @@ impl AddressRange {
     }
 
     fn ip(&self, number: u128) -> IpAddr {
-        if self.cidr.network().is_ipv4() {
-            Ipv4Addr::from(number as u32).into()
-        } else {
-            Ipv6Addr::from(number).into()
-        }
+        if self.cidr.network().is_ipv4() { Ipv4Addr::from(number as u32).into() } else { Ipv6Addr::from(number).into() }
     }
 }
 
@@ -64,7 +60,8 @@ impl AddressRange {
 pub fn service_ranges(text: &str) -> Result<Vec<IpNet>, String> {
     let mut ranges = Vec::new();
     for part in text.split(',').map(str::trim) {
-        let range: IpNet = part.parse().map_err(|_| format!("{part:?} is no range of addresses, as 10.96.0.0/16 is"))?;
+        let range: IpNet =
+            part.parse().map_err(|_| format!("{part:?} is no range of addresses, as 10.96.0.0/16 is"))?;
         if range.max_prefix_len() - range.prefix_len() < 3 {
             return Err(format!("{part} is too small: it must hold at least 8 addresses"));
         }

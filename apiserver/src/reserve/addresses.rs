@@ -175,5 +175,8 @@ fn offered(api: &Api, wanted: &str) -> Vec<Offered> {
 /// One that says nothing of it counts as ready: without a controller manager nobody says more.
 fn is_ready(service_cidr: ServiceCIDR<'_>) -> bool {
     let conditions = service_cidr.status().conditions();
-    conditions.iter().find(|condition| condition.type_() == "Ready").is_none_or(|condition| condition.status() == "True")
+    conditions
+        .iter()
+        .find(|condition| condition.type_() == "Ready")
+        .is_none_or(|condition| condition.status() == "True")
 }

@@ -205,7 +205,13 @@ impl NodePorts {
         }
     }
 
-    async fn write(&self, store: &dyn Store, mut tree: Tree, ports: Ports, expect: Expect) -> Result<Known, WriteError> {
+    async fn write(
+        &self,
+        store: &dyn Store,
+        mut tree: Tree,
+        ports: Ports,
+        expect: Expect,
+    ) -> Result<Known, WriteError> {
         fill(&mut tree, &ports);
         let value: Bytes = self.record.encode(&tree, store.encoding());
         let revision = store.put(Put::new(KEY, value, expect)).await?;

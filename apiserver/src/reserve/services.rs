@@ -88,14 +88,7 @@ impl Services {
         })))
     }
 
-    async fn take(
-        &self,
-        api: &Arc<Api>,
-        object: &mut Tree,
-        plan: &Plan,
-        name: &str,
-        held: &mut Held,
-    ) -> Result<()> {
+    async fn take(&self, api: &Arc<Api>, object: &mut Tree, plan: &Plan, name: &str, held: &mut Held) -> Result<()> {
         let namespace = metadata::read(object).namespace().to_owned();
         let owner = Owner { namespace: &namespace, name };
         for request in &plan.ips {
