@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 /// Requests make and drop many small things on several threads, which the C library's allocator is slow at.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const USAGE: &str = "A Kubernetes cluster in one binary.
 
