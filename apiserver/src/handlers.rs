@@ -127,7 +127,3 @@ pub fn typing(resource: &Resource) -> corten_object::typing::TypeRef<'_> {
         (None, _) => corten_object::typing::TypeRef::deduced(),
     }
 }
-
-pub fn is_watch_or_list(form: Form) -> bool {
-    form.stream
-}

@@ -29,7 +29,6 @@ const CHUNK: usize = 256 * 1024;
 
 #[derive(Debug, Default)]
 pub struct ListOptions {
-    pub watch: bool,
     pub limit: i64,
     pub continue_token: String,
     pub resource_version: String,
@@ -49,7 +48,6 @@ impl ListOptions {
             }),
         };
         let options = ListOptions {
-            watch,
             limit: int("limit")?.unwrap_or(0),
             continue_token: text("continue"),
             resource_version: text("resourceVersion"),

@@ -45,8 +45,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
     let revision = options.revision().map_err(|status| Status::failure(500, Reason::Unknown, status.message()))?;
     let initial = options.send_initial_events.unwrap_or(revision.unwrap_or(0) == 0);
     let mut pending = Vec::new();
-    let mut watcher = None;
-    if initial {
+    let (watcher, revision) = if initial {
         match (options.send_initial_events, revision) {
             (Some(true), None) => call.api.catch_up().await?,
             (_, Some(revision)) if revision > 0 => call.api.feed.wait_for(revision).await?,
@@ -54,18 +53,17 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         }
         let (snapshot, behind) = storage.cache.snapshot_and_watch(scope);
         pending = initial_objects(call, resource, &selection, snapshot.objects);
-        watcher = Some((behind, snapshot.revision));
+        (behind, snapshot.revision)
     } else {
         let from = match revision.unwrap_or(0) {
             0 => storage.cache.progress(),
             revision => revision,
         };
         match storage.cache.watch(scope, from) {
-            Ok(behind) => watcher = Some((behind, from)),
+            Ok(behind) => (behind, from),
             Err(too_old) => return Ok(expired(form, too_old)),
         }
-    }
-    let Some((watcher, revision)) = watcher else { return Err(Status::internal("no watcher")) };
+    };
     let seconds = options.timeout_seconds.filter(|&seconds| seconds > 0).map_or_else(
         || TIMEOUT_MIN + call.api.random.below(TIMEOUT_MIN),
         |seconds| seconds as u64,

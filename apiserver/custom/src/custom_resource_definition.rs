@@ -94,7 +94,7 @@ impl Strategy for DefinitionStrategy {
     }
 
     fn checks_finalizer_names(&self) -> bool {
-        true
+        false
     }
 
     fn allows_unconditional_update(&self) -> bool {
@@ -142,6 +142,10 @@ impl Strategy for StatusStrategy {
         let mut errors = Errors::default();
         validate::validate_status(view(object), &mut errors);
         errors
+    }
+
+    fn checks_finalizer_names(&self) -> bool {
+        false
     }
 
     fn keeps_generation(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Priority: a pod's priority is what its class says, and one class at most is the default.
 
 use corten_api::status::Result;
-use corten_object::tree::{Tree, View};
+use corten_object::tree::Tree;
 use corten_views::core_v1::{Pod, PodSpec};
 use corten_views::scheduling_v1::PriorityClass;
 

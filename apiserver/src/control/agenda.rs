@@ -66,7 +66,7 @@ impl Agenda {
         let now = self.clock.monotonic();
         let due: Vec<Arc<str>> =
             self.due.iter().filter(|(_, at)| **at <= now).map(|(key, _)| Arc::clone(key)).collect();
-        due.iter().for_each(|key| drop(self.due.remove(key)));
+        self.due.retain(|_, at| *at > now);
         due
     }
 }

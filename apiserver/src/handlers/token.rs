@@ -5,7 +5,7 @@ use std::sync::Arc;
 use corten_access::tokens::{BoundObjectRef, TokenRequest};
 use corten_api::status::Result;
 use corten_api::time::Timestamp;
-use corten_object::tree::{Tree, View};
+use corten_object::tree::Tree;
 use corten_runtime::clock::Wall;
 use corten_views::authentication_v1::{
     BoundObjectReference, TokenRequest as TokenRequestView, TokenRequestSpec, TokenRequestStatus,

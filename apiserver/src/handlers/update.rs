@@ -263,9 +263,3 @@ impl Patch<'_> {
     }
 }
 
-/// The resourceVersion of a tree's metadata.
-pub fn revision_of(tree: &Tree) -> &str {
-    let meta: ObjectMeta<'_> = metadata::read(tree);
-    meta.resource_version()
-}
-

@@ -48,10 +48,6 @@ pub enum RequestBody {
 pub const BODY_MAX: usize = 3 * 1024 * 1024;
 
 impl RequestBody {
-    pub fn empty() -> RequestBody {
-        RequestBody::Full(Bytes::new())
-    }
-
     /// The whole body. One that is too large is refused, and read on for a bounded while, so that a client that is
     /// still sending sees why.
     pub async fn read(self) -> Result<Vec<u8>> {

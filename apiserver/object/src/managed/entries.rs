@@ -131,16 +131,13 @@ fn entry_fields() -> &'static EntryFields {
 
 /// The list of entries of an object.
 pub fn list(object: &Tree) -> Option<Node<'_>> {
-    object.root().at(&["metadata", "managedFields"])
+    object.root().at(&["metadata", "managedFields"]).filter(|list| list.as_list().len() > 0)
 }
 
 /// A client that sends one empty entry wants them all gone.
 pub fn is_reset(list: Node<'_>) -> bool {
     let items = list.as_list();
-    match items.get(0) {
-        None => true,
-        Some(first) => items.len() == 1 && first.is_zero(),
-    }
+    items.len() == 1 && items.get(0).is_some_and(|first| first.is_zero())
 }
 
 /// Reads entries. The error says what is wrong with them; those written here never are.

@@ -189,7 +189,7 @@ fn strategic_patches_of_plain_lists_and_maps() {
         (r#"{"metadata":{"finalizers":["w","y"]}}"#, "finalizers", r#"["w","x","y","z"]"#),
         (r#"{"metadata":{"$deleteFromPrimitiveList/finalizers":["y"]}}"#, "finalizers", r#"["x","z"]"#),
         (r#"{"metadata":{"labels":{"$patch":"replace","q":"1"}}}"#, "labels", r#"{"q":"1"}"#),
-        (r#"{"metadata":{"labels":{"$patch":"delete"}}}"#, "labels", "absent"),
+        (r#"{"metadata":{"labels":{"$patch":"delete"}}}"#, "labels", "{}"),
         (r#"{"metadata":{"labels":{"$retainKeys":["b"],"b":"3"}}}"#, "labels", r#"{"b":"3"}"#),
     ] {
         let patched = strategic(&live, patch.as_bytes()).expect("applies");
