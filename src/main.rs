@@ -4,6 +4,10 @@ mod commands;
 
 use std::process::ExitCode;
 
+/// Requests make and drop many small things on several threads, which the C library's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const USAGE: &str = "A Kubernetes cluster in one binary.
 
 Usage:

@@ -25,7 +25,7 @@ use crate::show;
 use crate::table::Include;
 
 /// How much of a list is put together before it is sent.
-const CHUNK: usize = 128 * 1024;
+const CHUNK: usize = 256 * 1024;
 
 #[derive(Debug, Default)]
 pub struct ListOptions {

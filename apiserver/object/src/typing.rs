@@ -11,7 +11,7 @@ mod value;
 
 pub use structural::Structural;
 pub use value::Val;
-pub(crate) use value::parse_raw;
+pub(crate) use value::{field_value, parse_raw};
 
 #[derive(Clone, Copy, Debug)]
 pub enum TypeRef<'s> {

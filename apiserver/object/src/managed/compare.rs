@@ -1,10 +1,12 @@
 //! What changed between two values of a type: the paths that were added, modified and removed.
 
+use corten_schema::{FieldId, Shape, TypeId};
 use smallvec::SmallVec;
 
 use super::element::Element;
 use super::set::{ADDED, MODIFIED, REMOVED, Set};
-use crate::typing::{Atom, Form, List, Map, Relation, TypeRef, Val, parse_raw};
+use crate::tree::Struct;
+use crate::typing::{Atom, Fields, Form, List, Map, Relation, TypeRef, Val, field_value, parse_raw};
 
 /// Takes what changed. Steps come in order, a path's own mark before what is below it.
 pub trait Sink {
@@ -88,6 +90,14 @@ pub fn compare(
     if old.is_none() && new.is_none() {
         return Ok(());
     }
+    if let TypeRef::Shape { shape, .. } = ty
+        && is_scalar(shape)
+        && old.is_none_or(Val::is_scalar)
+        && new.is_none_or(Val::is_scalar)
+    {
+        leaf(old, new, sink);
+        return Ok(());
+    }
     let atom = ty.atom();
     let (of_old, of_new) = (atom.deduce(old), atom.deduce(new));
     let forms: SmallVec<[Form<'_>; 2]> = match (old, new) {
@@ -113,6 +123,11 @@ pub fn compare(
         compare_form(form, old, new, filter, sink)?;
     }
     Ok(())
+}
+
+/// Most of what an object holds: it has one form, and nothing below it.
+fn is_scalar(shape: &Shape) -> bool {
+    matches!(shape, Shape::Bool | Shape::Int32 | Shape::Int64 | Shape::Float64 | Shape::String | Shape::Quantity)
 }
 
 fn same_forms(a: Atom<'_>, b: Atom<'_>) -> bool {
@@ -193,6 +208,9 @@ fn members(
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
 ) -> Result<(), String> {
+    if let Some((ty, old, new)) = of_one_struct(&map, old, new) {
+        return fields(ty, old, new, filter, sink);
+    }
     let mut old = old.into_iter().flat_map(Val::members).peekable();
     let mut new = new.into_iter().flat_map(Val::members).peekable();
     loop {
@@ -224,6 +242,46 @@ fn members(
         };
         child(&element, ty, before, after, filter, sink).map_err(|error| format!("{element}{error}"))?;
     }
+}
+
+/// Values of the struct that the map describes, which need no look-up of names.
+fn of_one_struct<'t>(
+    map: &Map<'_>,
+    old: Option<Val<'t>>,
+    new: Option<Val<'t>>,
+) -> Option<(TypeId, Option<Struct<'t>>, Option<Struct<'t>>)> {
+    let Fields::Struct(ty) = map.fields else { return None };
+    let structure = |value: Option<Val<'t>>| match value {
+        None => Some(None),
+        Some(Val::Struct(own, structure)) if own == ty => Some(Some(structure)),
+        _ => None,
+    };
+    Some((ty, structure(old)?, structure(new)?))
+}
+
+/// The fields of a struct, by name.
+fn fields(
+    ty: TypeId,
+    old: Option<Struct<'_>>,
+    new: Option<Struct<'_>>,
+    filter: &Filter<'_>,
+    sink: &mut dyn Sink,
+) -> Result<(), String> {
+    for &index in ty.get().by_name {
+        let id = FieldId(index);
+        let before = old.and_then(|structure| field_value(ty, structure, id));
+        let after = new.and_then(|structure| field_value(ty, structure, id));
+        match (before, after) {
+            (None, None) => continue,
+            (Some(before), Some(after)) if before.equals(after) => continue,
+            _ => {}
+        }
+        let field = ty.field(id);
+        let element = Element::Field(field.name.into());
+        let typing = TypeRef::of_field(field);
+        child(&element, typing, before, after, filter, sink).map_err(|error| format!("{element}{error}"))?;
+    }
+    Ok(())
 }
 
 fn child(

@@ -55,6 +55,10 @@ impl<'t> Val<'t> {
         }
     }
 
+    pub fn is_scalar(self) -> bool {
+        matches!(self, Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Str(_))
+    }
+
     pub fn is_map(self) -> bool {
         matches!(self, Val::Map(_) | Val::Struct(..))
     }
