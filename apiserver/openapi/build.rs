@@ -2,7 +2,8 @@
 //! the binary holds them once, compact, and only the build links those schemas.
 //!
 //! The text has a line `T <type> <description>` for each type, followed by a line `<field> <description>` for each field
-//! that has one; descriptions are JSON strings.
+//! that has one; descriptions are JSON strings. A field of few values says of each what it means; k8s-openapi leaves that
+//! out, so it comes from `facts/enum_values.tsv`.
 
 use std::io::Write;
 use std::{env, fs, io, path::Path};
@@ -22,11 +23,17 @@ macro_rules! visit {
     };
 }
 
+/// Lines of type, field and what is said of one of its values.
+const ENUM_VALUES: &str = "facts/enum_values.tsv";
+
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={ENUM_VALUES}");
+    let values = fs::read_to_string(ENUM_VALUES)?;
+    let values: Vec<&str> = values.lines().collect();
     let mut text = String::new();
     for (name, schema) in generator().definitions() {
-        text.push_str(&lines(name, schema));
+        text.push_str(&lines(name, schema, &values));
     }
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
@@ -34,15 +41,27 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&out).join("descriptions.deflate"), encoder.finish()?)
 }
 
-fn lines(name: &str, schema: &Value) -> String {
+fn lines(name: &str, schema: &Value, enum_values: &[&str]) -> String {
     let described = |schema: &Value| schema.get("description").filter(|value| value.is_string()).map(Value::to_string);
     let mut text = format!("T {name} {}\n", described(schema).unwrap_or_else(|| "\"\"".into()));
     for (field, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(description) = described(schema) {
+        let values = enum_values.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix('\t'));
+        let values: Vec<_> = values.filter_map(|line| line.strip_prefix(field.as_str())?.strip_prefix('\t')).collect();
+        if let Some(description) = with_values(schema, &values) {
             text.push_str(&format!("{field} {description}\n"));
         }
     }
     text
+}
+
+/// The description as JSON text, if there is one.
+fn with_values(schema: &Value, values: &[&str]) -> Option<String> {
+    let mut description = schema.get("description")?.as_str()?.to_owned();
+    if !values.is_empty() {
+        description.push_str("\n\nPossible enum values:");
+        values.iter().for_each(|value| description.push_str(&format!("\n - {value}")));
+    }
+    Some(Value::from(description).to_string())
 }
 
 fn generator() -> SchemaGenerator {

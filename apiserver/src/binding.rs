@@ -36,11 +36,15 @@ pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: Re
     }
     let namespace = view.metadata().namespace();
     if !namespace.is_empty() && namespace != call.info.namespace {
-        return Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
     }
     check(view, name)?;
     let mut change = Bind { call, pods, options: &options, binding: &binding, name };
-    write::update(call, pods, name, &mut change, options.dry_run, false).await.map_err(|status| not_pods(status, name))?;
+    write::update(call, pods, name, &mut change, options.dry_run, false)
+        .await
+        .map_err(|status| not_pods(status, name))?;
     let mut status = Status::success("", "", "", "");
     if status.code() == 0 {
         status = Status::created();
@@ -117,7 +121,10 @@ impl Bind<'_> {
         let conflict = |message: String| Err(Status::conflict("", "pods", name, message));
         let uid = binding.metadata().uid();
         if !uid.is_empty() && uid != pod.metadata().uid() {
-            return conflict(format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", pod.metadata().uid()));
+            return conflict(format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                pod.metadata().uid()
+            ));
         }
         if pod.metadata().deletion_timestamp().is_some() {
             return conflict(format!("pod {name} is being deleted, cannot be assigned to a host"));

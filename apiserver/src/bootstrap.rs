@@ -74,8 +74,7 @@ pub async fn run(api: &Arc<Api>, facts: &Facts<'_>) -> Result<()> {
 
 fn fill(line: &str, facts: &Facts<'_>) -> String {
     let ca = corten_api::json::string(facts.client_ca);
-    line.replace("\"(CA certificate)\"", &ca)
-        .replace("(today)", &facts.today)
+    line.replace("\"(CA certificate)\"", &ca).replace("(today)", &facts.today)
 }
 
 async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {

@@ -7,16 +7,16 @@
 mod ring;
 mod watcher;
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
 use parking_lot::RwLock;
 
-pub use ring::{Event, EventKind, TooOld};
 use ring::Ring;
-pub use watcher::{Scope, Watcher};
+pub use ring::{Event, EventKind, TooOld};
 use watcher::Watchers;
+pub use watcher::{Scope, Watcher};
 
 use crate::object::Object;
 
@@ -58,7 +58,13 @@ impl Cache {
     /// A cache that holds `objects`, which were read at `revision`.
     pub fn new(objects: Objects, revision: u64, applied: Arc<AtomicU64>, dispatch_field: Option<usize>) -> Cache {
         let state = State { ring: Ring::new(revision), objects, revision };
-        Cache { state: RwLock::new(state), watchers: Watchers::default(), applied, dispatch_field, observer: OnceLock::new() }
+        Cache {
+            state: RwLock::new(state),
+            watchers: Watchers::default(),
+            applied,
+            dispatch_field,
+            observer: OnceLock::new(),
+        }
     }
 
     /// Has somebody see every change from now on; one for each cache.

@@ -35,7 +35,9 @@ fn check(text: &str, folder: &Path) -> Result<()> {
         Ok(format) => bail!(
             "data folder {shown} has format {format}, and this version of Corten knows formats up to {FORMAT}; use the version that wrote it, or a newer one"
         ),
-        Err(_) => bail!("folder {shown} is not a Corten data folder: its file {FILE} holds no number; choose an empty folder with --data-dir"),
+        Err(_) => bail!(
+            "folder {shown} is not a Corten data folder: its file {FILE} holds no number; choose an empty folder with --data-dir"
+        ),
     }
 }
 

@@ -58,7 +58,12 @@ pub fn note_strict(
     match validation {
         FieldValidation::Strict if !strict.is_empty() => {
             let all = strict.join(", ");
-            Err(cannot_handle(metadata::kind(tree), expected.version, expected, &format!("strict decoding error: {all}")))
+            Err(cannot_handle(
+                metadata::kind(tree),
+                expected.version,
+                expected,
+                &format!("strict decoding error: {all}"),
+            ))
         }
         FieldValidation::Warn => {
             for note in strict {
@@ -143,8 +148,8 @@ fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
 
 fn decode_yaml(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
     let text = String::from_utf8_lossy(&body);
-    let converted = corten_object::yaml::to_json(&text)
-        .map_err(|error| unrecognized(expected, &error.to_string(), &body))?;
+    let converted =
+        corten_object::yaml::to_json(&text).map_err(|error| unrecognized(expected, &error.to_string(), &body))?;
     let (tree, mut strict) = decode_json(converted.json, expected)?;
     if let Some(duplicates) = converted.strict {
         strict.insert(0, duplicates);

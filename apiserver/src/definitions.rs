@@ -11,9 +11,9 @@ use anyhow::{Result, anyhow, bail};
 use corten_api::time::Timestamp;
 use corten_custom::lifecycle::{self, Cleanup, Deleted};
 use corten_custom::{CustomStrategy, Definition, Version};
-use corten_openapi::CustomKind;
 use corten_object::json;
 use corten_object::tree::Tree;
+use corten_openapi::CustomKind;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use http::Method;
@@ -164,7 +164,9 @@ impl Definitions {
             resources.extend(self.served.values().flat_map(|served| served.resources.iter().cloned()));
             let registry = Registry::new(resources);
             self.api.discovery.update(&registry);
-            self.api.openapi.set_custom(self.served.values().flat_map(|served| served.published.iter().cloned()).collect());
+            self.api
+                .openapi
+                .set_custom(self.served.values().flat_map(|served| served.published.iter().cloned()).collect());
             self.api.registry.store(Arc::new(registry));
         }
         Ok(())

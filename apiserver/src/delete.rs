@@ -73,7 +73,11 @@ impl Options {
                 ));
             }
             if !matches!(policy.as_str(), "Foreground" | "Background" | "Orphan") {
-                errors.push(FieldError::not_supported(&path, policy.as_str(), &["Foreground", "Background", "Orphan", "nil"]));
+                errors.push(FieldError::not_supported(
+                    &path,
+                    policy.as_str(),
+                    &["Foreground", "Background", "Orphan", "nil"],
+                ));
             }
         }
         check_dry_run(dry_run, &mut errors);
@@ -82,7 +86,8 @@ impl Options {
 }
 
 fn options_tree(call: &Call, body: Vec<u8>, encoding: BodyEncoding) -> Result<Tree> {
-    let expected = Expected { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions", form: Form::Typed(DeleteOptions::TYPE) };
+    let expected =
+        Expected { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions", form: Form::Typed(DeleteOptions::TYPE) };
     // Clients also send it as a kind of the group they delete from; what it says it is does not matter.
     let tree = match encoding {
         BodyEncoding::Json => {
@@ -97,8 +102,9 @@ fn options_tree(call: &Call, body: Vec<u8>, encoding: BodyEncoding) -> Result<Tr
             })?;
             parsed.tree
         }
-        BodyEncoding::Protobuf => corten_object::protobuf::decode(body, DeleteOptions::TYPE)
-            .map_err(|error| Status::bad_request(error.0))?,
+        BodyEncoding::Protobuf => {
+            corten_object::protobuf::decode(body, DeleteOptions::TYPE).map_err(|error| Status::bad_request(error.0))?
+        }
         BodyEncoding::Yaml => decode::decode(body, encoding, expected, FieldValidation::Ignore, &call.warnings)?,
     };
     Ok(if tree.root().is_null() { Tree::of(DeleteOptions::TYPE) } else { tree })
@@ -108,9 +114,9 @@ fn from_query(call: &Call) -> Result<Tree> {
     let mut tree = Tree::of(DeleteOptions::TYPE);
     let mut edit = tree.edit();
     if let Some(text) = call.query.get("gracePeriodSeconds") {
-        let seconds: i64 = text.parse().map_err(|_| {
-            Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-        })?;
+        let seconds: i64 = text
+            .parse()
+            .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?;
         edit.set(DeleteOptions::GRACE_PERIOD_SECONDS, seconds);
     }
     if call.query.get("orphanDependents").is_some() {
@@ -138,37 +144,54 @@ pub struct Deleted {
 enum Step {
     Remove,
     /// Keep this first; then remove it if it holds nothing back.
-    Mark { tree: Tree, then_remove: bool },
+    Mark {
+        tree: Tree,
+        then_remove: bool,
+    },
     /// It is on its way already.
     Nothing,
 }
 
 /// Deletes one object. Each attempt looks at the newest one: what is decided holds only for that.
-pub async fn delete(call: &Call, resource: &Resource, namespace: &str, name: &str, options: &Options) -> Result<Deleted> {
+pub async fn delete(
+    call: &Call,
+    resource: &Resource,
+    namespace: &str,
+    name: &str,
+    options: &Options,
+) -> Result<Deleted> {
     let storage = resource.storage.as_ref().ok_or_else(|| not_found(resource, name))?;
     let key = storage.object_key(namespace, name);
     let mut object = storage.cache.get(&key);
     for _ in 0..ATTEMPTS {
         if object.is_none() {
-            object = newest(call, storage, &key).await.map_err(|error| write::store_error(resource, "delete", error))?;
+            object =
+                newest(call, storage, &key).await.map_err(|error| write::store_error(resource, "delete", error))?;
         }
         let Some(current) = object.take() else { return Err(not_found(resource, name)) };
         let tree = storage.tree(&current);
         check_preconditions(resource, storage, &current, options)?;
-        let attributes = Attributes { name, namespace, ..Attributes::of(call, resource, Operation::Delete, options.dry_run) };
+        let attributes =
+            Attributes { name, namespace, ..Attributes::of(call, resource, Operation::Delete, options.dry_run) };
         call.api.admission.validate(call, &attributes, None, Some(&tree)).await?;
         let step = next_step(call, resource, storage, &tree, options);
         match take_step(call, resource, storage, &key, current, tree, step, options).await? {
             Some(deleted) => return Ok(deleted),
             None => {
-                object = newest(call, storage, &key).await.map_err(|error| write::store_error(resource, "delete", error))?;
+                object =
+                    newest(call, storage, &key).await.map_err(|error| write::store_error(resource, "delete", error))?;
                 if object.is_none() {
                     return Err(not_found(resource, name));
                 }
             }
         }
     }
-    Err(Status::conflict(&resource.group, &resource.plural, name, "the object is being changed too often to be deleted"))
+    Err(Status::conflict(
+        &resource.group,
+        &resource.plural,
+        name,
+        "the object is being changed too often to be deleted",
+    ))
 }
 
 fn check_preconditions(resource: &Resource, storage: &Storage, current: &Object, options: &Options) -> Result<()> {
@@ -268,9 +291,8 @@ fn mark_as_deleting(call: &Call, tree: &mut Tree) {
     if deadline.is_none() && generation > 0 {
         meta.set(ObjectMeta::GENERATION, generation + 1);
     }
-    let later = deadline
-        .and_then(|time| Timestamp::parse(&time).ok())
-        .is_none_or(|time| time.seconds > call.now.seconds);
+    let later =
+        deadline.and_then(|time| Timestamp::parse(&time).ok()).is_none_or(|time| time.seconds > call.now.seconds);
     if later {
         meta.set(ObjectMeta::DELETION_TIMESTAMP, Timestamp::from_seconds(call.now.seconds).format().as_str());
     }
@@ -330,7 +352,8 @@ async fn take_step(
             let value = storage.encode(&marked, &draft, call.api.store.encoding());
             let draft = Arc::new(draft);
             let companion: Arc<crate::object::Draft> = Arc::clone(&draft);
-            let put = Put::new(storage.store_key(key), value, Expect::ModRevision(current.revision)).companion(companion);
+            let put =
+                Put::new(storage.store_key(key), value, Expect::ModRevision(current.revision)).companion(companion);
             let revision = match call.api.store.put(put).await {
                 Ok(revision) => revision,
                 Err(WriteError::Conflict(_)) => return Ok(None),

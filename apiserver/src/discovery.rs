@@ -152,11 +152,14 @@ fn version_rank(version: &str) -> (u8, u64, u64) {
 }
 
 fn write_group(group: &Group<'_>, out: &mut Vec<u8>) {
-    let version = |version: &str| format!("{{\"groupVersion\":\"{}\",\"version\":\"{version}\"}}", api_version(group.name, version));
+    let version = |version: &str| {
+        format!("{{\"groupVersion\":\"{}\",\"version\":\"{version}\"}}", api_version(group.name, version))
+    };
     let all: Vec<String> = group.versions.iter().map(|(name, _)| version(name)).collect();
     let preferred = all.first().cloned().unwrap_or_default();
     out.extend_from_slice(
-        format!("\"name\":\"{}\",\"versions\":[{}],\"preferredVersion\":{preferred}}}", group.name, all.join(",")).as_bytes(),
+        format!("\"name\":\"{}\",\"versions\":[{}],\"preferredVersion\":{preferred}}}", group.name, all.join(","))
+            .as_bytes(),
     );
 }
 
@@ -176,10 +179,15 @@ fn write_strings(key: &str, values: impl Iterator<Item = impl AsRef<str>>, out: 
 }
 
 fn resource_list(group: &str, version: &str, resources: &[&Arc<Resource>]) -> Bytes {
-    let head = if resources.iter().any(|resource| resource.is_custom()) { "APIResourceList\",\"apiVersion\":\"v1" } else { "APIResourceList" };
+    let head = if resources.iter().any(|resource| resource.is_custom()) {
+        "APIResourceList\",\"apiVersion\":\"v1"
+    } else {
+        "APIResourceList"
+    };
     // The core group's list leaves its apiVersion out.
     let head = if group.is_empty() { head.to_owned() } else { "APIResourceList\",\"apiVersion\":\"v1".to_owned() };
-    let mut out = format!("{{\"kind\":\"{head}\",\"groupVersion\":\"{}\",\"resources\":[", api_version(group, version)).into_bytes();
+    let mut out = format!("{{\"kind\":\"{head}\",\"groupVersion\":\"{}\",\"resources\":[", api_version(group, version))
+        .into_bytes();
     let mut first = true;
     for resource in resources {
         if !std::mem::take(&mut first) {
@@ -221,7 +229,9 @@ fn sorted(rows: &[Subresource]) -> Vec<&Subresource> {
 }
 
 fn aggregated(groups: &[&Group<'_>]) -> Tagged {
-    let mut out = b"{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":[".to_vec();
+    let mut out =
+        b"{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":["
+            .to_vec();
     for (i, group) in groups.iter().enumerate() {
         if i > 0 {
             out.push(b',');
@@ -272,7 +282,8 @@ fn write_aggregated(resource: &Resource, out: &mut Vec<u8>) {
         out.extend_from_slice(if i == 0 { b",\"subresources\":[" } else { b"," });
         let (group, version) = row.group_version.unwrap_or((group, version));
         out.extend_from_slice(
-            format!("{{\"subresource\":\"{}\",\"responseKind\":{}", row.name, kind(group, version, &row.kind)).as_bytes(),
+            format!("{{\"subresource\":\"{}\",\"responseKind\":{}", row.name, kind(group, version, &row.kind))
+                .as_bytes(),
         );
         write_strings("verbs", row.verbs.iter(), out);
         out.push(b'}');

@@ -78,7 +78,8 @@ fn wants_aggregated(call: &Call) -> bool {
     let accept = call.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let first = accept.split(',').map(str::trim).find(|clause| {
         let aggregated = clause.contains("as=APIGroupDiscoveryList");
-        !aggregated || (clause.contains("g=apidiscovery.k8s.io") && clause.contains("v=v2") && !clause.contains("v=v2beta1"))
+        !aggregated
+            || (clause.contains("g=apidiscovery.k8s.io") && clause.contains("v=v2") && !clause.contains("v=v2beta1"))
     });
     first.is_some_and(|clause| clause.starts_with("application/json") && clause.contains("as=APIGroupDiscoveryList"))
 }
@@ -137,7 +138,13 @@ async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
     let answer = match parts.get(1) {
         Some(check) => match call.api.health.answer_one(endpoint, check).await {
             Some(answer) => answer,
-            None => return whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n")),
+            None => {
+                return whole(
+                    StatusCode::NOT_FOUND,
+                    "text/plain; charset=utf-8",
+                    Bytes::from_static(b"404 page not found\n"),
+                );
+            }
         },
         None => call.api.health.answer(endpoint, &HealthQuery::from_pairs(pairs)).await,
     };
@@ -185,7 +192,8 @@ fn root(call: &Call) -> ApiResponse {
         "/version".into(),
     ];
     paths.extend(documents.group.keys().map(|group| format!("/apis/{group}")));
-    paths.extend(documents.version.keys().filter(|(group, _)| !group.is_empty()).map(|(g, v)| format!("/apis/{g}/{v}")));
+    paths
+        .extend(documents.version.keys().filter(|(group, _)| !group.is_empty()).map(|(g, v)| format!("/apis/{g}/{v}")));
     paths.sort();
     let body = serde_json::json!({ "paths": paths });
     let _ = call;

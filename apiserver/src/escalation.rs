@@ -45,12 +45,9 @@ pub fn check(call: &Call, resource: &Resource, new: &Tree, old: Option<&Tree>) -
 fn differs_for_garbage_collection_only(new: &Tree, old: &Tree) -> bool {
     let mut copy = new.clone();
     let old_meta = metadata::read(old);
-    for field in [
-        ObjectMeta::OWNER_REFERENCES,
-        ObjectMeta::FINALIZERS,
-        ObjectMeta::MANAGED_FIELDS,
-        ObjectMeta::RESOURCE_VERSION,
-    ] {
+    for field in
+        [ObjectMeta::OWNER_REFERENCES, ObjectMeta::FINALIZERS, ObjectMeta::MANAGED_FIELDS, ObjectMeta::RESOURCE_VERSION]
+    {
         match corten_object::tree::View::as_struct(old_meta).node(field) {
             Some(node) => {
                 let kept = copy.import(node);

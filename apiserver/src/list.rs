@@ -43,9 +43,10 @@ impl ListOptions {
         let text = |key: &str| call.query.get(key).unwrap_or_default().to_owned();
         let int = |key: &str| match call.query.get(key) {
             None | Some("") => Ok(None),
-            Some(value) => value.parse::<i64>().map(Some).map_err(|_| {
-                Status::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))
-            }),
+            Some(value) => value
+                .parse::<i64>()
+                .map(Some)
+                .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))),
         };
         let options = ListOptions {
             limit: int("limit")?.unwrap_or(0),
@@ -69,20 +70,30 @@ impl ListOptions {
         let wanted = self.resource_version_match.as_str();
         if !wanted.is_empty() {
             if self.resource_version.is_empty() {
-                errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+                errors.push(FieldError::forbidden(
+                    &path,
+                    "resourceVersionMatch is forbidden unless resourceVersion is provided",
+                ));
             }
             if !self.continue_token.is_empty() {
-                errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
+                errors
+                    .push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
             }
             if !matches!(wanted, "Exact" | "NotOlderThan") {
                 errors.push(FieldError::not_supported(&path, wanted, &["Exact", "NotOlderThan", ""]));
             }
             if wanted == "Exact" && self.resource_version == "0" {
-                errors.push(FieldError::forbidden(&path, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+                errors.push(FieldError::forbidden(
+                    &path,
+                    "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+                ));
             }
         }
         if self.send_initial_events.is_some() {
-            errors.push(FieldError::forbidden(&Path::new("sendInitialEvents"), "sendInitialEvents is forbidden for list"));
+            errors.push(FieldError::forbidden(
+                &Path::new("sendInitialEvents"),
+                "sendInitialEvents is forbidden for list",
+            ));
         }
         errors
     }
@@ -92,17 +103,24 @@ impl ListOptions {
         let path = Path::new("resourceVersionMatch");
         let wanted = self.resource_version_match.as_str();
         if self.send_initial_events.is_some() && wanted != "NotOlderThan" {
-            errors.push(FieldError::forbidden(&path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+            errors.push(FieldError::forbidden(
+                &path,
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ));
         }
         if !wanted.is_empty() {
             if self.send_initial_events.is_none() {
-                errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+                errors.push(FieldError::forbidden(
+                    &path,
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                ));
             }
             if wanted != "NotOlderThan" {
                 errors.push(FieldError::not_supported(&path, wanted, &["NotOlderThan"]));
             }
             if !self.continue_token.is_empty() {
-                errors.push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
+                errors
+                    .push(FieldError::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
             }
         }
         errors
@@ -145,9 +163,15 @@ impl Continue {
         corten_object::json::check_syntax(&bytes).map_err(|error| bad(format!("{key}: {}", error.0)))?;
         let token: Continue = serde_json::from_slice(&bytes).map_err(|error| bad(format!("{key}: {error}")))?;
         match token.v.as_str() {
-            "meta.k8s.io/v1" if token.rv == 0 => Err(bad(format!("{key}: incorrect encoded start resourceVersion (version meta.k8s.io/v1)"))),
-            "meta.k8s.io/v1" if token.start.is_empty() => Err(bad(format!("{key}: encoded start key empty (version meta.k8s.io/v1)"))),
-            "meta.k8s.io/v1" if token.start.split('/').any(|part| matches!(part, "." | "..")) || token.start.contains("//") => {
+            "meta.k8s.io/v1" if token.rv == 0 => {
+                Err(bad(format!("{key}: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")))
+            }
+            "meta.k8s.io/v1" if token.start.is_empty() => {
+                Err(bad(format!("{key}: encoded start key empty (version meta.k8s.io/v1)")))
+            }
+            "meta.k8s.io/v1"
+                if token.start.split('/').any(|part| matches!(part, "." | "..")) || token.start.contains("//") =>
+            {
                 Err(bad(format!("{key}: {}", token.start)))
             }
             "meta.k8s.io/v1" => Ok(token),
@@ -179,7 +203,13 @@ struct Page {
     remaining: Option<i64>,
 }
 
-async fn page(call: &Call, storage: &Storage, options: &ListOptions, prefix: &str, selection: &Selection) -> Result<Page> {
+async fn page(
+    call: &Call,
+    storage: &Storage,
+    options: &ListOptions,
+    prefix: &str,
+    selection: &Selection,
+) -> Result<Page> {
     let (snapshot, start) = if options.continue_token.is_empty() {
         (snapshot(call, storage, options).await?, None)
     } else {
@@ -199,7 +229,8 @@ async fn page(call: &Call, storage: &Storage, options: &ListOptions, prefix: &st
     let mut objects = Vec::new();
     if let Some(name) = selection.name() {
         // One object at most; its key is known when the namespace is.
-        let found = (!prefix.is_empty() || !storage.namespaced).then(|| snapshot.objects.get(&*format!("{prefix}{name}")));
+        let found =
+            (!prefix.is_empty() || !storage.namespaced).then(|| snapshot.objects.get(&*format!("{prefix}{name}")));
         if let Some(found) = found {
             objects.extend(found.filter(|object| selection.matches(object)).cloned());
             return Ok(Page { objects, revision: snapshot.revision, continue_token: String::new(), remaining: None });
@@ -229,7 +260,9 @@ async fn page(call: &Call, storage: &Storage, options: &ListOptions, prefix: &st
 async fn snapshot(call: &Call, storage: &Storage, options: &ListOptions) -> Result<Snapshot> {
     let revision = options.revision()?;
     let exact = options.resource_version_match == "Exact"
-        || (options.resource_version_match.is_empty() && options.limit > 0 && revision.is_some_and(|revision| revision > 0));
+        || (options.resource_version_match.is_empty()
+            && options.limit > 0
+            && revision.is_some_and(|revision| revision > 0));
     match revision {
         None => {
             call.api.catch_up().await?;
@@ -249,7 +282,9 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
     }
     let read = Read::of(Span::prefix(Arc::clone(&storage.prefix))).at(revision);
     let listing = call.api.store.range(read).await.map_err(|error| match error {
-        Error::Compacted { .. } => Status::resource_expired(format!("The resourceVersion for the provided list is too old.")),
+        Error::Compacted { .. } => {
+            Status::resource_expired(format!("The resourceVersion for the provided list is too old."))
+        }
         error => Status::internal(error),
     })?;
     let mut objects = Objects::new();
@@ -326,12 +361,14 @@ fn answer(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, include: Inclu
         }
         (Projection::Object, _) if resource.is_custom() => {
             head.extend_from_slice(format!("{{\"apiVersion\":\"{}\",\"items\":[", resource.api_version()).as_bytes());
-            custom_tail = Some(format!("],\"kind\":\"{}\",\"metadata\":{}}}", resource.list_kind, custom_list_meta(&page)));
+            custom_tail =
+                Some(format!("],\"kind\":\"{}\",\"metadata\":{}}}", resource.list_kind, custom_list_meta(&page)));
         }
         (Projection::Object, _) => {
             let (kind, version, meta) = (&resource.list_kind, resource.api_version(), list_meta(&page));
             head.extend_from_slice(
-                format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",\"metadata\":{meta},\"items\":[").as_bytes(),
+                format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",\"metadata\":{meta},\"items\":[")
+                    .as_bytes(),
             );
         }
     }

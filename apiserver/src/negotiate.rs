@@ -95,11 +95,8 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
     let mut clauses: Vec<Clause<'_>> =
         accept.split(',').map(str::trim).filter(|text| !text.is_empty()).map(Clause::parse).collect();
     clauses.sort_by_key(|clause| std::cmp::Reverse(clause.quality));
-    let found = if clauses.is_empty() {
-        Some(Form::JSON)
-    } else {
-        clauses.iter().find_map(|clause| form_of(clause, offers))
-    };
+    let found =
+        if clauses.is_empty() { Some(Form::JSON) } else { clauses.iter().find_map(|clause| form_of(clause, offers)) };
     let Some(mut form) = found else {
         return Err(Status::not_acceptable(acceptable(offers).join(", ")));
     };
@@ -115,7 +112,9 @@ fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
     let encoding = match clause.media {
         "application/json" | "*/*" | "application/*" => Encoding::Json,
         "application/yaml" => Encoding::Yaml,
-        "application/vnd.kubernetes.protobuf" if offers.protobuf || !clause.param("as").is_empty() => Encoding::Protobuf,
+        "application/vnd.kubernetes.protobuf" if offers.protobuf || !clause.param("as").is_empty() => {
+            Encoding::Protobuf
+        }
         _ => return None,
     };
     let projection = match clause.param("as") {
@@ -143,9 +142,10 @@ fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
 pub fn accepts_any(headers: &HeaderMap, produced: &[&str]) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.is_empty()
-        || accept.split(',').map(|clause| clause.split(';').next().unwrap_or_default().trim()).any(|media| {
-            media == "*/*" || media == "application/*" || produced.contains(&media)
-        })
+        || accept
+            .split(',')
+            .map(|clause| clause.split(';').next().unwrap_or_default().trim())
+            .any(|media| media == "*/*" || media == "application/*" || produced.contains(&media))
 }
 
 /// A body's media type without its parameters.
@@ -198,7 +198,10 @@ mod tests {
             "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
             Some((Encoding::Json, Projection::Table)),
         );
-        check("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Some((Encoding::Json, Projection::Object)));
+        check(
+            "application/json;as=Table;v=v9;g=meta.k8s.io,application/json",
+            Some((Encoding::Json, Projection::Object)),
+        );
         check(
             "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
             Some((Encoding::Protobuf, Projection::Metadata)),

@@ -96,6 +96,12 @@ const RETURN_DELETED: [(&str, &[&str]); 3] = [
     ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
 ];
 
+/// Group, kind, and the warning, of the served kinds that upstream has deprecated.
+const DEPRECATED: [(&str, &str, &str); 2] = [
+    ("", "ComponentStatus", "v1 ComponentStatus is deprecated in v1.19+"),
+    ("", "Endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+];
+
 pub struct Hub {
     pub version: Arc<str>,
     pub kind: Arc<str>,
@@ -112,7 +118,9 @@ pub enum Lifetime {
     /// Durable, but for a renewal by its holder.
     Lease,
     /// Gone after a while, and cheap to lose.
-    Event { ttl: Duration },
+    Event {
+        ttl: Duration,
+    },
 }
 
 /// A kind's own rules.
@@ -155,6 +163,15 @@ impl Resource {
             json::Form::Typed(ty) => Some(ty),
             _ => None,
         }
+    }
+
+    /// What every request for a version that is on its way out is warned of.
+    pub fn deprecation_warning(&self) -> Option<&str> {
+        if let Some(custom) = &self.custom {
+            return custom.deprecation_warning();
+        }
+        let named = |row: &&(&str, &str, &str)| row.0 == &*self.group && row.1 == &*self.kind;
+        DEPRECATED.iter().find(named).map(|row| row.2)
     }
 
     pub fn is_custom(&self) -> bool {
@@ -275,9 +292,9 @@ fn storage_of(
     let selectable: Box<[Arc<str>]> =
         row.map_or(Box::default(), |row| row.selectable.iter().map(|&label| label.into()).collect());
     let dispatch_field = selectable.iter().position(|label| &**label == "spec.nodeName");
-    let served = schema::RESOURCES.iter().any(|row| {
-        row.served_by_default && row.group == facts.storage_group && row.version == facts.storage_version
-    });
+    let served = schema::RESOURCES
+        .iter()
+        .any(|row| row.served_by_default && row.group == facts.storage_group && row.version == facts.storage_version);
     let kept = schema::kind(facts.storage_group, facts.storage_version, facts.kind)
         // What upstream keeps in a version that is not served is kept in the one that is.
         .filter(|_| served)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use corten_api::selector::labels;
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
+use corten_kinds::columns;
 use corten_object::json;
 use corten_object::managed;
 use corten_object::patch;
@@ -37,14 +38,15 @@ pub async fn handle(
     if verb == "get" {
         let object = read::find(call, resource, &call.info.name).await?;
         let scale = scale_of(resource, &resource.tree(&object))?;
-        return Ok(show::tree(&scale, form, http::StatusCode::OK));
+        return answer(call, resource, &scale, form);
     }
     let patch = if verb == "patch" { Some(PatchType::read(call, true)?) } else { None };
     let kind = if patch.is_some() { "PatchOptions" } else { "UpdateOptions" };
     let encoding = if patch.is_none() { Some(body_encoding(&call.headers, true)?) } else { None };
     let body = body.read().await?;
     let options = WriteOptions::read(&call.query, kind)?;
-    let expected = Expected { group: "autoscaling", version: "v1", kind: "Scale", form: json::Form::Typed(Scale::TYPE) };
+    let expected =
+        Expected { group: "autoscaling", version: "v1", kind: "Scale", form: json::Form::Typed(Scale::TYPE) };
     let input = match (patch, encoding) {
         (Some(patch), _) => Input::Patch(patch, body),
         (None, Some(encoding)) => Input::Whole(decode(body, encoding, expected, options.validation, &call.warnings)?),
@@ -53,7 +55,12 @@ pub async fn handle(
     let mut change = Rescale { call, resource, options: &options, input };
     let updated = write::update(call, resource, &call.info.name, &mut change, options.dry_run, false).await?;
     let scale = scale_of(resource, &resource.tree(&updated.object))?;
-    Ok(show::tree(&scale, form, http::StatusCode::OK))
+    answer(call, resource, &scale, form)
+}
+
+fn answer(call: &Call, resource: &Resource, scale: &Tree, form: Form) -> Result<ApiResponse> {
+    let printer = if resource.is_custom() { &columns::CUSTOM_SCALE } else { &columns::SCALE };
+    show::transient(call, scale, Some(printer), form, http::StatusCode::OK)
 }
 
 enum Input {
@@ -85,7 +92,8 @@ impl Change for Rescale<'_> {
         set_replicas(self.resource, &mut tree, view.spec().replicas())?;
         metadata::edit(&mut tree).set(ObjectMeta::RESOURCE_VERSION, view.metadata().resource_version());
         self.check_uid(view, existing)?;
-        let (api_version, time) = (self.resource.api_version(), Timestamp::from_seconds(self.call.now.seconds).format());
+        let (api_version, time) =
+            (self.resource.api_version(), Timestamp::from_seconds(self.call.now.seconds).format());
         let manager = manager(self.call, self.options, &api_version, &time);
         managed::update(Some(&current), &mut tree, typing(self.resource), &manager, &[], &managed::OneVersion);
         let mut tree = self.resource.to_hub(tree);
@@ -101,7 +109,8 @@ impl Rescale<'_> {
         if uid.is_empty() || *uid == *existing.object.uid {
             return Ok(());
         }
-        let message = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.object.uid);
+        let message =
+            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.object.uid);
         Err(Status::conflict(&self.resource.group, &self.resource.plural, &self.call.info.name, message))
     }
 }
@@ -113,7 +122,8 @@ fn patched(scale: &Tree, kind: PatchType, body: &[u8]) -> Result<Tree> {
         PatchType::Strategic => patch::strategic(scale, body)?,
         PatchType::Apply => {
             let text = String::from_utf8_lossy(body);
-            let converted = corten_object::yaml::to_json(&text).map_err(|error| Status::bad_request(error.to_string()))?;
+            let converted =
+                corten_object::yaml::to_json(&text).map_err(|error| Status::bad_request(error.to_string()))?;
             patch::merge(scale, &converted.json)?
         }
     };
@@ -190,7 +200,9 @@ fn set_replicas(resource: &Resource, tree: &mut Tree, replicas: i64) -> Result<(
         return Ok(());
     }
     let root = tree.root_id();
-    let Some(spec) = tree.type_of(root).and_then(|ty| ty.get().field_named("spec").map(|field| (ty, field))) else { return Ok(()) };
+    let Some(spec) = tree.type_of(root).and_then(|ty| ty.get().field_named("spec").map(|field| (ty, field))) else {
+        return Ok(());
+    };
     let (ty, field) = spec;
     let Shape::Struct(spec_type) = ty.field(field).shape else { return Ok(()) };
     let Some(replicas_field) = spec_type.get().field_named("replicas") else { return Ok(()) };

@@ -72,9 +72,8 @@ impl Selection {
 
     /// The value that the field at an index of an object's `fields` must have, if there is one.
     pub fn field(&self, index: usize) -> Option<&str> {
-        let exact = |(place, requirement): &&(Place, fields::Requirement)| {
-            *place == Place::Field(index) && requirement.equal
-        };
+        let exact =
+            |(place, requirement): &&(Place, fields::Requirement)| *place == Place::Field(index) && requirement.equal;
         self.fields.iter().find(exact).map(|(_, requirement)| requirement.value.as_str())
     }
 }

@@ -33,8 +33,8 @@ use crate::discovery::Discovery;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
-use crate::reserve::node_ports::{NodePorts, PortRange};
 use crate::reserve;
+use crate::reserve::node_ports::{NodePorts, PortRange};
 use crate::resource::{Registry, built_in};
 
 pub use crate::reserve::service_ranges;
@@ -163,10 +163,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     keep_certificates(&pki, serving, scope);
 
     let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
-    let facts = Facts {
-        client_ca: &pki.cluster_ca().certificate_pem,
-        today: today[..10].to_owned(),
-    };
+    let facts = Facts { client_ca: &pki.cluster_ca().certificate_pem, today: today[..10].to_owned() };
     bootstrap::run(&api, &facts).await?;
     let settings = control::Settings {
         service_ranges: config.service_ranges.clone(),
@@ -194,7 +191,11 @@ impl Running {
             SocketAddr::V6(address) if address.ip().is_unspecified() => format!("[::1]:{}", address.port()),
             address => address.to_string(),
         };
-        Ok(kubeconfig::Access::by_certificate(&format!("https://{host}"), &self.pki.cluster_ca().certificate_pem, &pair))
+        Ok(kubeconfig::Access::by_certificate(
+            &format!("https://{host}"),
+            &self.pki.cluster_ca().certificate_pem,
+            &pair,
+        ))
     }
 
     /// After everything else has left: makes sure that all that was written is kept.
@@ -211,7 +212,8 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
     match &config.datastore {
         Datastore::Embedded => {
             let folder = config.data_dir.join("store");
-            let opened = tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::new(scope.clone())));
+            let opened =
+                tokio::task::block_in_place(|| embedded::Embedded::open(folder, embedded::Options::new(scope.clone())));
             Ok(Arc::new(opened?))
         }
         Datastore::Etcd(endpoints) => {
@@ -266,13 +268,7 @@ struct Identity {
     keys: Vec<PublicKey>,
 }
 
-fn identity(
-    config: &Config,
-    pki: &Pki,
-    accounts: &Arc<Accounts>,
-    clock: &Clock,
-    random: &Random,
-) -> Result<Identity> {
+fn identity(config: &Config, pki: &Pki, accounts: &Arc<Accounts>, clock: &Clock, random: &Random) -> Result<Identity> {
     let key = SigningKey::from_pem(pki.service_account_key().pem().as_bytes())?;
     let keys = vec![key.public().clone()];
     let audiences = vec![ISSUER.to_owned()];
@@ -329,7 +325,8 @@ fn tls(pki: &Pki, address: SocketAddr, service_ip: IpAddr) -> Result<(rustls::Se
     }
     let serving = ServingCertificate::new(&*pki.leaf(Leaf::serving(names))?)?;
     let authority = |pem: &str| ClientCa::from_pem(pem.as_bytes());
-    let (cluster, proxy) = (authority(&pki.cluster_ca().certificate_pem)?, authority(&pki.front_proxy_ca().certificate_pem)?);
+    let (cluster, proxy) =
+        (authority(&pki.cluster_ca().certificate_pem)?, authority(&pki.front_proxy_ca().certificate_pem)?);
     let mut tls = corten_pki::server_config(Arc::clone(&serving), &[&cluster, &proxy])?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((tls, serving))
@@ -354,5 +351,6 @@ pub fn default_data_dir() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/var/lib/corten");
     }
-    std::env::var_os("HOME").map_or_else(|| PathBuf::from("corten"), |home| Path::new(&home).join(".local/share/corten"))
+    std::env::var_os("HOME")
+        .map_or_else(|| PathBuf::from("corten"), |home| Path::new(&home).join(".local/share/corten"))
 }

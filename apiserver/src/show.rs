@@ -18,6 +18,9 @@ use crate::object::Object;
 use crate::resource::Resource;
 use crate::table::{Include, write_columns, write_row};
 
+mod transient;
+pub use transient::transient;
+
 /// The JSON of an object in this resource's version.
 pub fn object_json(resource: &Resource, object: &Arc<Object>) -> Bytes {
     if resource.shows_kept_bytes() {
@@ -97,17 +100,21 @@ pub fn write_table_row(
 
 /// A Table's head up to its rows: `{"kind":"Table",…,"rows":[`.
 pub fn write_table_head(resource: &Resource, list_meta: &str, form: Form, columns: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"kind\":\"Table\",\"apiVersion\":\"");
-    out.extend_from_slice(form.meta_version().as_bytes());
-    out.extend_from_slice(b"\",\"metadata\":");
-    out.extend_from_slice(list_meta.as_bytes());
-    out.push(b',');
+    write_table_start(list_meta, form, out);
     if columns {
         resource.write_table_columns(out);
     } else {
         out.extend_from_slice(b"\"columnDefinitions\":null");
     }
     out.extend_from_slice(b",\"rows\":[");
+}
+
+fn write_table_start(list_meta: &str, form: Form, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"kind\":\"Table\",\"apiVersion\":\"");
+    out.extend_from_slice(form.meta_version().as_bytes());
+    out.extend_from_slice(b"\",\"metadata\":");
+    out.extend_from_slice(list_meta.as_bytes());
+    out.push(b',');
 }
 
 impl Resource {
@@ -117,7 +124,9 @@ impl Resource {
             (Some(custom), _) => custom.row(self.tree(object).root()),
             (None, Some(storage)) => {
                 let tree = storage.tree(object);
-                storage.printer.map_or_else(|| storage.strategy().row(tree.root()), |printer| (printer.row)(tree.root()))
+                storage
+                    .printer
+                    .map_or_else(|| storage.strategy().row(tree.root()), |printer| (printer.row)(tree.root()))
             }
             (None, None) => crate::table::Row::default(),
         }
@@ -136,7 +145,13 @@ impl Resource {
 }
 
 /// One object, as asked for.
-pub fn object(call: &Call, resource: &Resource, object: &Arc<Object>, form: Form, code: StatusCode) -> Result<ApiResponse> {
+pub fn object(
+    call: &Call,
+    resource: &Resource,
+    object: &Arc<Object>,
+    form: Form,
+    code: StatusCode,
+) -> Result<ApiResponse> {
     let body = match (form.projection, form.encoding) {
         (Projection::Object, Encoding::Protobuf) => object_protobuf(resource, object),
         (Projection::Object, encoding) => return Ok(json_answer(&object_json(resource, object), encoding, code)),
@@ -158,14 +173,6 @@ pub fn object(call: &Call, resource: &Resource, object: &Arc<Object>, form: Form
         }
     };
     Ok(whole(code, form.content_type(), body))
-}
-
-/// A tree that is not kept: the answer of a review, a scale.
-pub fn tree(tree: &Tree, form: Form, code: StatusCode) -> ApiResponse {
-    match form.encoding {
-        Encoding::Protobuf => whole(code, form.content_type(), protobuf::encode(tree.root()).into()),
-        encoding => json_answer(&json::to_vec(tree.root()), encoding, code),
-    }
 }
 
 /// JSON text as JSON, indented JSON or YAML.

@@ -19,9 +19,12 @@ pub fn write_columns(columns: &[Column], out: &mut Vec<u8>) {
         if i > 0 {
             out.push(b',');
         }
-        for (key, value) in
-            [("{\"name\":", column.name), (",\"type\":", column.kind), (",\"format\":", column.format), (",\"description\":", column.description)]
-        {
+        for (key, value) in [
+            ("{\"name\":", column.name),
+            (",\"type\":", column.kind),
+            (",\"format\":", column.format),
+            (",\"description\":", column.description),
+        ] {
             out.extend_from_slice(key.as_bytes());
             write_string(out, value);
         }

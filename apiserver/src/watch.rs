@@ -64,10 +64,10 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
             Err(too_old) => return Ok(expired(form, too_old)),
         }
     };
-    let seconds = options.timeout_seconds.filter(|&seconds| seconds > 0).map_or_else(
-        || TIMEOUT_MIN + call.api.random.below(TIMEOUT_MIN),
-        |seconds| seconds as u64,
-    );
+    let seconds = options
+        .timeout_seconds
+        .filter(|&seconds| seconds > 0)
+        .map_or_else(|| TIMEOUT_MIN + call.api.random.below(TIMEOUT_MIN), |seconds| seconds as u64);
     let now = call.api.clock.monotonic();
     let (next_bookmark, end) = (now + BOOKMARK_EVERY, now + Duration::from_secs(seconds));
     let state = State {
@@ -294,10 +294,16 @@ impl Encoder {
     fn event(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
         let resource = &self.resource;
         match (self.form.encoding, self.form.projection) {
-            (Encoding::Protobuf, Projection::Object) => write_frame(kind, &show::object_protobuf(resource, object), out),
+            (Encoding::Protobuf, Projection::Object) => {
+                write_frame(kind, &show::object_protobuf(resource, object), out)
+            }
             (Encoding::Protobuf, _) => {
                 let message = show::metadata_message(object);
-                write_frame(kind, &protobuf::envelope(self.form.meta_version(), "PartialObjectMetadata", &message), out);
+                write_frame(
+                    kind,
+                    &protobuf::envelope(self.form.meta_version(), "PartialObjectMetadata", &message),
+                    out,
+                );
             }
             (_, projection) => {
                 out.reserve(object.json.len() + 64);
@@ -349,7 +355,9 @@ impl Encoder {
     fn bookmark_object(&self, revision: u64, end_of_initial: bool) -> Tree {
         use corten_views::meta_v1::PartialObjectMetadata;
         let (mut tree, version, kind) = match (self.form.projection, self.resource.type_id()) {
-            (Projection::Object, Some(ty)) => (Tree::of(ty), self.resource.api_version(), self.resource.kind.to_string()),
+            (Projection::Object, Some(ty)) => {
+                (Tree::of(ty), self.resource.api_version(), self.resource.kind.to_string())
+            }
             (Projection::Object, None) => {
                 let mut tree = Tree::new();
                 let root = tree.map();

@@ -27,7 +27,8 @@ const GENERATE_ATTEMPTS: usize = 8;
 /// How often an update is tried on an object that others change meanwhile.
 const UPDATE_ATTEMPTS: usize = 100;
 
-const LOCK_MESSAGE: &str = "the object has been modified; please apply your changes to the latest version and try again";
+const LOCK_MESSAGE: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
 
 /// What came of an update.
 pub struct Updated {
@@ -214,10 +215,7 @@ pub fn store_error(resource: &Resource, verb: &str, error: Error) -> Status {
 /// What an update does to the object: called anew for each newer object that it is tried on. The tree is of the hub
 /// version and may be taken apart; what comes back is kept.
 pub trait Change: Send {
-    fn apply(
-        &mut self,
-        existing: Option<&Existing>,
-    ) -> impl Future<Output = Result<Tree>> + Send;
+    fn apply(&mut self, existing: Option<&Existing>) -> impl Future<Output = Result<Tree>> + Send;
 
     /// Whether the change is the server's own, to which the kind's rules for updates do not apply.
     fn is_internal(&self) -> bool {
@@ -263,7 +261,8 @@ pub async fn update(
                 if sure || !(status.is_conflict() || status.is_invalid() || status.is_not_found()) {
                     return Err(status);
                 }
-                let newer = newest(call, storage, &key).await.map_err(|error| store_error(resource, "update", error))?;
+                let newer =
+                    newest(call, storage, &key).await.map_err(|error| store_error(resource, "update", error))?;
                 let seen = storage.cache.get(&key).map_or(0, |object| object.revision);
                 if newer.as_ref().map_or(0, |object| object.revision) == seen {
                     return Err(status);
@@ -333,8 +332,11 @@ async fn attempt(
         return Ok(Updated { object, created: true });
     };
     if let Some(uid) = change.uid().filter(|uid| **uid != *existing.object.uid) {
-        let message = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.object.uid);
-        return Err(Status::conflict(&resource.group, &resource.plural, name, storage_error(storage, key, &message)).into());
+        let message =
+            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.object.uid);
+        return Err(
+            Status::conflict(&resource.group, &resource.plural, name, storage_error(storage, key, &message)).into()
+        );
     }
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
@@ -353,7 +355,10 @@ async fn attempt(
 
 /// How upstream's storage layer words a failed precondition.
 pub fn storage_error(storage: &Storage, key: &str, message: &str) -> String {
-    format!("StorageError: invalid object, Code: 4, Key: {}{key}, ResourceVersion: 0, AdditionalErrorMsg: {message}", storage.prefix)
+    format!(
+        "StorageError: invalid object, Code: 4, Key: {}{key}, ResourceVersion: 0, AdditionalErrorMsg: {message}",
+        storage.prefix
+    )
 }
 
 fn check_revision(

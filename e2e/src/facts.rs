@@ -17,6 +17,9 @@ pub struct OpenApi {
     pub kinds: String,
     /// document, path, method, action, group/version/kind, parameters, request and response types.
     pub operations: String,
+    /// type, field, and what its description says of one of its values; descriptions are otherwise k8s-openapi's, which
+    /// leave that out.
+    pub enum_values: String,
 }
 
 /// Documents of built-in groups with a version; the others hold no types of their own.
@@ -28,11 +31,12 @@ pub async fn openapi(client: &Client) -> anyhow::Result<OpenApi> {
     let index = get(client, "/openapi/v3", JSON).await?;
     let paths = index["paths"].as_object().context("an index has paths")?;
     let mut schemas: BTreeMap<String, Value> = BTreeMap::new();
-    let (mut kinds, mut operations) = (String::new(), String::new());
+    let (mut kinds, mut operations, mut enum_values) = (String::new(), String::new(), String::new());
     for (name, entry) in paths.iter().filter(|(name, _)| versioned(name)) {
         let url = entry["serverRelativeURL"].as_str().context("a document has a URL")?;
         let document = get(client, url, JSON).await?;
         for (kind, schema) in document["components"]["schemas"].as_object().context("a document has schemas")? {
+            write_enum_values(&mut enum_values, kind, schema)?;
             let mut schema = without_descriptions(schema);
             if let Some(gvks) = schema.as_object_mut().and_then(|o| o.remove("x-kubernetes-group-version-kind")) {
                 writeln!(kinds, "{name}\t{kind}\t{}", triples(&gvks))?;
@@ -47,7 +51,19 @@ pub async fn openapi(client: &Client) -> anyhow::Result<OpenApi> {
     for (name, schema) in schemas {
         writeln!(lines, "{}", serde_json::json!({"name": name, "schema": sorted(&schema)}))?;
     }
-    Ok(OpenApi { schemas: lines, kinds: sorted_lines(&kinds), operations: sorted_lines(&operations) })
+    let [kinds, operations, enum_values] = [kinds, operations, enum_values].map(|text| sorted_lines(&text));
+    Ok(OpenApi { schemas: lines, kinds, operations, enum_values })
+}
+
+fn write_enum_values(out: &mut String, kind: &str, schema: &Value) -> anyhow::Result<()> {
+    for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+        let described = property["description"].as_str().unwrap_or_default();
+        let Some((_, values)) = described.split_once("\n\nPossible enum values:\n - ") else { continue };
+        for value in values.split("\n - ") {
+            writeln!(out, "{kind}\t{field}\t{value}")?;
+        }
+    }
+    Ok(())
 }
 
 fn write_operations(out: &mut String, document: &str, paths: &Value) -> anyhow::Result<()> {

@@ -38,7 +38,8 @@ async fn openapi(kubeconfig: &str) -> anyhow::Result<()> {
     let folder = workspace().join("apiserver/openapi/facts");
     write(&folder.join("schemas.jsonl"), &facts.schemas)?;
     write(&folder.join("kinds.tsv"), &facts.kinds)?;
-    write(&folder.join("operations.tsv"), &facts.operations)
+    write(&folder.join("operations.tsv"), &facts.operations)?;
+    write(&folder.join("enum_values.tsv"), &facts.enum_values)
 }
 
 async fn discovery(kubeconfig: &str) -> anyhow::Result<()> {

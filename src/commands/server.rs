@@ -22,14 +22,36 @@ const COMMAND: Command = Command {
         Section {
             title: "Server",
             flags: &[
-                Flag::string("data-dir", "", "`FOLDER` in which everything is kept (default /var/lib/corten for root, else below the home folder)."),
+                Flag::string(
+                    "data-dir",
+                    "",
+                    "`FOLDER` in which everything is kept (default /var/lib/corten for root, else below the home folder).",
+                ),
                 Flag::ip("bind-address", "0.0.0.0", "`ADDRESS` to listen on."),
                 Flag::int("secure-port", "6443", "`PORT` to listen on; 0 picks a free one.").check(port),
-                Flag::string("datastore", "embedded", "Where objects are kept: embedded, or the `URLS` of an etcd, with commas between."),
-                Flag::list("components", "apiserver,controllers,scheduler,node", "`COMPONENTS` to run.").check(components),
-                Flag::string("write-kubeconfig", "", "`FILE` for the administrator's kubeconfig, instead of the user's own."),
-                Flag::list("service-cluster-ip-range", "10.96.0.0/16", "`RANGE` of the addresses of services; two with a comma between for both families.").check(service_ranges),
-                Flag::ip("advertise-address", "", "`ADDRESS` by which others reach this server (default: the one it listens on, or this machine's)."),
+                Flag::string(
+                    "datastore",
+                    "embedded",
+                    "Where objects are kept: embedded, or the `URLS` of an etcd, with commas between.",
+                ),
+                Flag::list("components", "apiserver,controllers,scheduler,node", "`COMPONENTS` to run.")
+                    .check(components),
+                Flag::string(
+                    "write-kubeconfig",
+                    "",
+                    "`FILE` for the administrator's kubeconfig, instead of the user's own.",
+                ),
+                Flag::list(
+                    "service-cluster-ip-range",
+                    "10.96.0.0/16",
+                    "`RANGE` of the addresses of services; two with a comma between for both families.",
+                )
+                .check(service_ranges),
+                Flag::ip(
+                    "advertise-address",
+                    "",
+                    "`ADDRESS` by which others reach this server (default: the one it listens on, or this machine's).",
+                ),
                 Flag::string("token-auth-file", "", "`FILE` of static tokens, as kube-apiserver takes it."),
             ],
         },
@@ -68,7 +90,11 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         Ok(flags) => flags,
         Err(error) => {
             let code = error.exit_code();
-            if code == 0 { print!("{error}") } else { eprintln!("{error}") }
+            if code == 0 {
+                print!("{error}")
+            } else {
+                eprintln!("{error}")
+            }
             return ExitCode::from(code as u8);
         }
     };

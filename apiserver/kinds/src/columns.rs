@@ -91,8 +91,9 @@ pub fn printer(group: &str, plural: &str) -> Option<&'static Printer> {
     })
 }
 
-/// What the `scale` subresource shows.
+/// What the `scale` subresource shows, of built-in resources and of custom ones.
 pub static SCALE: Printer = autoscaling::SCALE;
+pub static CUSTOM_SCALE: Printer = autoscaling::CUSTOM_SCALE;
 
 const AGE: Column = text("Age", CREATED_DESCRIPTION);
 const CONTAINERS: &str = "Names of each container in the template.";

@@ -49,6 +49,6 @@ pub mod stateful_set;
 pub mod storage;
 pub mod strategy;
 pub mod table;
-mod workload_status;
 #[cfg(test)]
 mod tests;
+mod workload_status;

@@ -17,28 +17,13 @@ struct Siblings<'f> {
 }
 
 pub(crate) fn write(w: &mut Writer, field: &Field, description: Option<&str>) {
-    let with_values = description.filter(|_| matches!(field.shape, Shape::String)).and_then(|text| {
-        let values = field.markers.enumeration;
-        if values.is_empty() { None } else { Some(with_possible_values(text, values)) }
-    });
     let siblings = Siblings {
-        description: with_values.as_deref().or(description),
+        description,
         default: default(field),
         enumeration: field.markers.enumeration,
         format: field.markers.format,
     };
     write_shape(w, &field.shape, &siblings, |w| extensions(w, field));
-}
-
-/// A description, which is JSON text, that ends with the values that the field may have.
-fn with_possible_values(description: &str, values: &[&str]) -> String {
-    let mut text = description.strip_suffix('"').unwrap_or(description).to_owned();
-    text.push_str("\\n\\nPossible enum values:");
-    for value in values {
-        text.push_str(&format!("\\n - `\\\"{value}\\\"`"));
-    }
-    text.push('"');
-    text
 }
 
 /// The component that the shape names.

@@ -39,8 +39,7 @@ impl Plugin for NamespaceLifecycle {
 
 fn terminating(attributes: &Attributes<'_>) -> Status {
     let namespace = attributes.namespace;
-    let message =
-        format!("unable to create new content in namespace {namespace} because it is being terminated");
+    let message = format!("unable to create new content in namespace {namespace} because it is being terminated");
     super::forbidden(attributes, &message).with_cause(Cause::new(
         "NamespaceTerminating",
         format!("namespace {namespace} is being terminated"),

@@ -47,7 +47,10 @@ impl Plugin for RefuseUnbuilt {
         Err(Status::failure(
             501,
             Reason::Unknown,
-            format!("this version of Corten does not enforce {what}; {} are not taken, because they would have no effect", attributes.resource.plural),
+            format!(
+                "this version of Corten does not enforce {what}; {} are not taken, because they would have no effect",
+                attributes.resource.plural
+            ),
         ))
     }
 }

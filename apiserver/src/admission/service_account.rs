@@ -61,8 +61,7 @@ impl Plugin for ServiceAccount {
         _: Option<&Tree>,
     ) -> Result<()> {
         let Some(object) = object.filter(|_| attributes.is_or_below("", "pods")) else { return Ok(()) };
-        let ephemeral =
-            attributes.subresource == "ephemeralcontainers" && attributes.operation == Operation::Update;
+        let ephemeral = attributes.subresource == "ephemeralcontainers" && attributes.operation == Operation::Update;
         if !ephemeral && !(attributes.subresource.is_empty() && attributes.operation == Operation::Create) {
             return Ok(());
         }
@@ -104,9 +103,9 @@ fn check_mirror(attributes: &Attributes<'_>, object: &Tree) -> Result<()> {
         return Err(forbidden(attributes, "a mirror pod may not reference secrets"));
     }
     let projects_token = spec.volumes().iter().any(|volume| {
-        volume.projected().is_some_and(|projected| {
-            projected.sources().iter().any(|source| source.service_account_token().is_some())
-        })
+        volume
+            .projected()
+            .is_some_and(|projected| projected.sources().iter().any(|source| source.service_account_token().is_some()))
     });
     if projects_token {
         return Err(forbidden(attributes, "a mirror pod may not use ServiceAccountToken volume projections"));
@@ -153,14 +152,19 @@ fn check_secrets(account: Account<'_>, pod: Pod<'_>, ephemeral: bool) -> std::re
     }
     for volume in spec.volumes().iter() {
         if let Some(secret) = volume.secret().map(|secret| secret.secret_name()).filter(|secret| !mountable(secret)) {
-            return Err(format!("volume with secret.secretName=\"{secret}\" is not allowed because service account {name} does not reference that secret"));
+            return Err(format!(
+                "volume with secret.secretName=\"{secret}\" is not allowed because service account {name} does not reference that secret"
+            ));
         }
     }
     spec.init_containers().iter().try_for_each(|c| check_container("init container", c, name, &mountable))?;
     spec.containers().iter().try_for_each(|c| check_container("container", c, name, &mountable))?;
     for (i, secret) in spec.image_pull_secrets().iter().enumerate() {
         if !account.image_pull_secrets().iter().any(|known| known.name() == secret.name()) {
-            return Err(format!("imagePullSecrets[{i}].name=\"{}\" is not allowed because service account {name} does not reference that imagePullSecret", secret.name()));
+            return Err(format!(
+                "imagePullSecrets[{i}].name=\"{}\" is not allowed because service account {name} does not reference that imagePullSecret",
+                secret.name()
+            ));
         }
     }
     Ok(())
@@ -172,7 +176,11 @@ fn check_container(
     account: &str,
     mountable: &dyn Fn(&str) -> bool,
 ) -> std::result::Result<(), String> {
-    let tail = |secret: &str| format!("referencing secret.secretName=\"{secret}\" is not allowed because service account {account} does not reference that secret");
+    let tail = |secret: &str| {
+        format!(
+            "referencing secret.secretName=\"{secret}\" is not allowed because service account {account} does not reference that secret"
+        )
+    };
     for env in container.env().iter() {
         if let Some(secret) = env.value_from().and_then(|from| from.secret_key_ref()).map(|key| key.name())
             && !mountable(secret)
@@ -190,7 +198,8 @@ fn check_container(
 
 fn mount_token(call: &Call, object: &mut Tree) {
     let volumes = object.view::<Pod<'_>>().spec().volumes();
-    let known = volumes.iter().map(|volume| volume.name()).find(|name| name.starts_with(VOLUME_PREFIX)).map(str::to_owned);
+    let known =
+        volumes.iter().map(|volume| volume.name()).find(|name| name.starts_with(VOLUME_PREFIX)).map(str::to_owned);
     let has_volume = known.is_some();
     let name = known.unwrap_or_else(|| generate_name(VOLUME_PREFIX, &mut |bytes| call.api.random.fill(bytes)));
     let mut edit = object.edit();

@@ -139,7 +139,9 @@ mod tests {
 
     fn object(key: &str, revision: u64) -> Arc<Object> {
         let json = format!("{{\"metadata\":{{\"name\":\"{key}\"}}}}");
-        let tree = parse(json.into_bytes(), Form::Custom { metadata: corten_views::meta_v1::ObjectMeta::TYPE }).expect("an object").tree;
+        let tree = parse(json.into_bytes(), Form::Custom { metadata: corten_views::meta_v1::ObjectMeta::TYPE })
+            .expect("an object")
+            .tree;
         Draft::new(tree.root(), key.into(), Box::default()).object(revision)
     }
 

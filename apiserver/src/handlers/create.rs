@@ -59,12 +59,7 @@ pub fn warn_of_duplicate_owners(call: &Call, tree: &mut Tree, when: &str) {
 }
 
 pub fn manager<'m>(call: &'m Call, options: &'m WriteOptions, api_version: &'m str, time: &'m str) -> Manager<'m> {
-    Manager {
-        name: call.manager(&options.field_manager),
-        api_version,
-        subresource: &call.info.subresource,
-        time,
-    }
+    Manager { name: call.manager(&options.field_manager), api_version, subresource: &call.info.subresource, time }
 }
 
 /// From a tree of the request's version to a kept object: managedFields, mutating admission, the write path.

@@ -30,7 +30,12 @@ pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
 }
 
 /// Deletes all that the selectors name, one after another; what was there is shown.
-pub async fn collection(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
+pub async fn collection(
+    call: &Arc<Call>,
+    resource: &Arc<Resource>,
+    form: Form,
+    body: RequestBody,
+) -> Result<ApiResponse> {
     let body = body.read().await?;
     let options = Options::read(call, body).await?;
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
@@ -57,6 +62,9 @@ pub async fn collection(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, 
             other => drop(other?),
         }
     }
-    let form = Form { projection: if form.projection == Projection::Table { Projection::Table } else { form.projection }, ..form };
+    let form = Form {
+        projection: if form.projection == Projection::Table { Projection::Table } else { form.projection },
+        ..form
+    };
     Ok(crate::list::answer_with(call, resource, form, chosen))
 }

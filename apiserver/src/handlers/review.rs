@@ -7,6 +7,7 @@ use corten_access::review::{
     self_subject_review, self_subject_rules_review, subject_access_review, token_review,
 };
 use corten_api::status::{Result, Status};
+use corten_api::time::Timestamp;
 use corten_object::json;
 use corten_object::tree::Tree;
 use corten_schema::{FieldId, Shape, TypeId};
@@ -38,7 +39,11 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     resource.default(&mut tree);
     let status = answer(call, resource, &tree).await?;
     put_status(&mut tree, status)?;
-    Ok(show::tree(&tree, form, StatusCode::CREATED))
+    if &*resource.plural == "selfsubjectreviews" {
+        let now = Timestamp::from_seconds(call.now.seconds).format();
+        metadata::edit(&mut tree).set(ObjectMeta::CREATION_TIMESTAMP, now.as_str());
+    }
+    show::transient(call, &tree, None, form, StatusCode::CREATED)
 }
 
 async fn answer(call: &Call, resource: &Resource, tree: &Tree) -> Result<Vec<u8>> {

@@ -42,7 +42,7 @@ pub async fn create(
     let issued = call.api.issuer.issue(&request, &account, &*call.api.service_accounts).await?;
     issued.warnings.iter().for_each(|warning| call.warnings.add(warning.as_str()));
     fill(&mut tree, &request, &issued.token, issued.expiration_timestamp, issued.expiration_seconds);
-    Ok(show::tree(&tree, form, StatusCode::CREATED))
+    show::transient(call, &tree, None, form, StatusCode::CREATED)
 }
 
 fn request_of(tree: &Tree) -> TokenRequest {

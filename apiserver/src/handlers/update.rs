@@ -74,7 +74,14 @@ async fn finish(
     if track {
         let manager = manager(call, options, &api_version, &time);
         let live = existing.map(|existing| resource.from_hub(existing.tree.clone()));
-        managed::update(live.as_ref(), &mut tree, typing(resource), &manager, reset(call, resource), &managed::OneVersion);
+        managed::update(
+            live.as_ref(),
+            &mut tree,
+            typing(resource),
+            &manager,
+            reset(call, resource),
+            &managed::OneVersion,
+        );
     }
     let mut tree = resource.to_hub(tree);
     let operation = if existing.is_some() { Operation::Update } else { Operation::Create };
@@ -262,4 +269,3 @@ impl Patch<'_> {
         Ok(tree)
     }
 }
-

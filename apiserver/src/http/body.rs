@@ -110,8 +110,12 @@ impl hyper::body::Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
-            ResponseBody::Full(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b)))),
-            ResponseBody::Stream(stream) | ResponseBody::List(stream) => stream.poll_next_unpin(context).map(|item| item.map(|i| i.map(Frame::data))),
+            ResponseBody::Full(bytes) => {
+                Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b))))
+            }
+            ResponseBody::Stream(stream) | ResponseBody::List(stream) => {
+                stream.poll_next_unpin(context).map(|item| item.map(|i| i.map(Frame::data)))
+            }
             ResponseBody::Route(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -126,7 +130,9 @@ impl hyper::body::Body for ResponseBody {
 
     fn size_hint(&self) -> hyper::body::SizeHint {
         match self {
-            ResponseBody::Full(bytes) => hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            ResponseBody::Full(bytes) => {
+                hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
             ResponseBody::Stream(_) | ResponseBody::List(_) => hyper::body::SizeHint::default(),
             ResponseBody::Route(body) => body.size_hint(),
         }

@@ -6,8 +6,8 @@ use corten_views::autoscaling_v2::{
     HorizontalPodAutoscaler, MetricSpec, MetricStatus, MetricTarget, MetricValueStatus,
 };
 
-use super::{AGE, NAME, NONE, Printer, UNKNOWN, UNSET, age, integer, text, view};
-use crate::table::{NAME_DESCRIPTION, Row};
+use super::{AGE, NAME, NONE, Printer, UNKNOWN, UNSET, age, column, integer, text, view};
+use crate::table::{CREATED_DESCRIPTION, NAME_DESCRIPTION, Row};
 
 pub(super) static HORIZONTAL_POD_AUTOSCALER: Printer = Printer {
     columns: &[
@@ -43,6 +43,17 @@ pub(super) const SCALE: Printer = Printer {
         integer("Desired", "replicas is the desired number of instances for the scaled object."),
         integer("Available", "replicas is the actual number of observed instances of the scaled object."),
         AGE,
+    ],
+    row: scale,
+};
+
+/// The same of custom resources, which say it in other words.
+pub(super) const CUSTOM_SCALE: Printer = Printer {
+    columns: &[
+        NAME,
+        integer("Desired", "Number of desired replicas"),
+        integer("Available", "Number of actual replicas"),
+        column("Age", "date", CREATED_DESCRIPTION),
     ],
     row: scale,
 };

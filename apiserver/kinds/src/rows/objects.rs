@@ -3,9 +3,10 @@
 use super::Row;
 use crate::strategy::Strategy;
 use crate::{
-    api_service, config_map, csi, endpoint_slice, endpoints, event, flow_schema, horizontal_pod_autoscaler, ingress, ingress_class,
-    ip_address, lease, namespace, network_policy, node, persistent_volume_claim, pod_disruption_budget, priority_class,
-    priority_level_configuration, rbac, runtime_class, secret, service, service_account, service_cidr, storage,
+    api_service, config_map, csi, endpoint_slice, endpoints, event, flow_schema, horizontal_pod_autoscaler, ingress,
+    ingress_class, ip_address, lease, namespace, network_policy, node, persistent_volume_claim, pod_disruption_budget,
+    priority_class, priority_level_configuration, rbac, runtime_class, secret, service, service_account, service_cidr,
+    storage,
 };
 
 const fn row(

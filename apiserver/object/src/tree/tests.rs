@@ -78,7 +78,8 @@ fn error(input: &str) -> String {
 
 #[test]
 fn numbers_that_are_too_large_are_no_numbers() {
-    let error = json::parse(br#"{"a":[1,6E6662]}"#.to_vec(), Form::Plain).map(|parsed| json::to_string(parsed.tree.root()));
+    let error =
+        json::parse(br#"{"a":[1,6E6662]}"#.to_vec(), Form::Plain).map(|parsed| json::to_string(parsed.tree.root()));
     let expected = "json: cannot unmarshal number 6E6662 into Go value of type float64";
     assert_eq!(error.map_err(|error| error.to_string()), Err(expected.to_owned()));
 }
