@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use corten_api::status::Result;
 use corten_object::tree::Tree;
+use tracing::debug;
 
 use crate::call::Call;
 use crate::resource::Resource;
@@ -128,7 +129,10 @@ impl Chain {
         object: Option<&Tree>,
         old: Option<&Tree>,
     ) -> Result<()> {
-        self.0.iter().try_for_each(|plugin| plugin.validate(call, attributes, object, old))
+        self.0.iter().try_for_each(|plugin| {
+            let verdict = plugin.validate(call, attributes, object, old);
+            verdict.inspect_err(|status| debug!(plugin = plugin.name(), message = status.message(), "refused"))
+        })
     }
 }
 

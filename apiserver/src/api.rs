@@ -57,7 +57,7 @@ pub struct Api {
 impl Api {
     /// Waits until the caches show everything that the store had taken when this was called.
     pub async fn catch_up(&self) -> Result<()> {
-        let revision = self.store.current_revision().await.map_err(|error| Status::internal(error))?;
+        let revision = self.store.current_revision().await.map_err(Status::internal)?;
         self.feed.wait_for(revision).await
     }
 

@@ -98,7 +98,7 @@ impl Storage {
 
 impl Resource {
     /// An object of the hub version in this one.
-    pub fn from_hub(&self, tree: Tree) -> Tree {
+    pub fn of_hub(&self, tree: Tree) -> Tree {
         if let Some(custom) = &self.custom {
             return custom.serve(tree);
         }
@@ -142,7 +142,7 @@ impl Resource {
     /// A kept object in this version, to look into.
     pub fn tree(&self, object: &Arc<Object>) -> Tree {
         match &self.storage {
-            Some(storage) => self.from_hub(storage.tree(object)),
+            Some(storage) => self.of_hub(storage.tree(object)),
             None => object.tree(self.form),
         }
     }

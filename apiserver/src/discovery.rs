@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn versions_are_ordered_as_kubernetes_does() {
         let mut versions = vec!["v1alpha1", "foo10", "v1", "v2beta1", "v10", "v2", "v1beta2"];
-        versions.sort_by(|a, b| version_rank(b).cmp(&version_rank(a)));
+        versions.sort_by_key(|version| std::cmp::Reverse(version_rank(version)));
         assert_eq!(versions, ["v10", "v2", "v1", "v2beta1", "v1beta2", "v1alpha1", "foo10"]);
     }
 }

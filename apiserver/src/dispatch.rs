@@ -37,7 +37,7 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
                     match api.authenticators.authenticate(credentials).await {
                         Ok(known) => Ok((known.user, known.warnings)),
                         Err(rejected) => {
-                            debug!(%rejected, path);
+                            debug!(%rejected, path, client = ?peer.address);
                             Err(rejected.status())
                         }
                     }

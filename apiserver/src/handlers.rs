@@ -18,7 +18,7 @@ use http::StatusCode;
 use crate::call::Call;
 use crate::decode::Expected;
 use crate::http::{ApiResponse, RequestBody};
-use crate::negotiate::{Form, Offers};
+use crate::negotiate::Offers;
 use crate::resource::{Resource, Subresource};
 
 /// Answers a request for a known resource.

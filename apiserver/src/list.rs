@@ -283,7 +283,7 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
     let read = Read::of(Span::prefix(Arc::clone(&storage.prefix))).at(revision);
     let listing = call.api.store.range(read).await.map_err(|error| match error {
         Error::Compacted { .. } => {
-            Status::resource_expired(format!("The resourceVersion for the provided list is too old."))
+            Status::resource_expired("The resourceVersion for the provided list is too old.".to_string())
         }
         error => Status::internal(error),
     })?;

@@ -198,10 +198,12 @@ impl Storage {
     }
 }
 
+type ByPlural = HashMap<Arc<str>, Arc<Resource>>;
+
 /// Everything that is served at one moment.
 #[derive(Default)]
 pub struct Registry {
-    versions: HashMap<(Arc<str>, Arc<str>), HashMap<Arc<str>, Arc<Resource>>>,
+    versions: HashMap<(Arc<str>, Arc<str>), ByPlural>,
     /// In the order of discovery.
     ordered: Vec<Arc<Resource>>,
 }

@@ -80,7 +80,7 @@ impl Change for Rescale<'_> {
         let Some(existing) = existing else {
             return Err(crate::call::not_found(self.resource, &self.call.info.name));
         };
-        let current = self.resource.from_hub(existing.tree.clone());
+        let current = self.resource.of_hub(existing.tree.clone());
         let scale = match &self.input {
             Input::Whole(scale) => scale.clone(),
             Input::Patch(kind, body) => patched(&scale_of(self.resource, &current)?, *kind, body)?,

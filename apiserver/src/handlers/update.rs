@@ -8,7 +8,6 @@ use corten_object::json;
 use corten_object::managed;
 use corten_object::patch::{self, Patched};
 use corten_object::tree::Tree;
-use corten_views::meta_v1::ObjectMeta;
 
 use super::create::{manager, normalise, warn_of_duplicate_owners};
 use super::{code, expected, typing};
@@ -73,7 +72,7 @@ async fn finish(
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     if track {
         let manager = manager(call, options, &api_version, &time);
-        let live = existing.map(|existing| resource.from_hub(existing.tree.clone()));
+        let live = existing.map(|existing| resource.of_hub(existing.tree.clone()));
         managed::update(
             live.as_ref(),
             &mut tree,
@@ -190,7 +189,7 @@ impl Change for Patch<'_> {
                 let Some(existing) = existing else {
                     return Err(crate::call::not_found(self.resource, &self.call.info.name));
                 };
-                let current = self.resource.from_hub(existing.tree.clone());
+                let current = self.resource.of_hub(existing.tree.clone());
                 self.patched(kind, &current)?
             }
         };
@@ -240,7 +239,7 @@ impl Patch<'_> {
         let bad = |error: String| Status::bad_request(format!("error decoding YAML: {error}"));
         let converted = corten_object::yaml::to_json(&text).map_err(|error| bad(error.to_string()))?;
         let config = json::parse(converted.json, json::Form::Plain).map_err(|error| bad(error.to_string()))?.tree;
-        let live = existing.map(|existing| self.resource.from_hub(existing.tree.clone()));
+        let live = existing.map(|existing| self.resource.of_hub(existing.tree.clone()));
         let time = Timestamp::from_seconds(self.call.now.seconds).format();
         let api_version = self.resource.api_version();
         let manager = manager(self.call, self.options, &api_version, &time);

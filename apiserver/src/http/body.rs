@@ -26,6 +26,7 @@ pub struct Peer {
     pub internal: Option<User>,
 }
 
+#[expect(dead_code, reason = "a connection is taken over by streams to a node, of which there is none yet")]
 pub struct ApiRequest {
     pub method: Method,
     /// As sent, percent signs and all.

@@ -107,6 +107,8 @@ struct Parser {
 }
 
 type Result_<T> = Result<T, SyntaxError>;
+/// What may take a member over.
+type Special<'f, P> = &'f mut dyn FnMut(&mut P, Text) -> Result_<Option<Option<Id>>>;
 
 impl Parser {
     fn finish(&mut self) -> Result<(), ParseError> {
@@ -284,7 +286,7 @@ impl Parser {
     }
 
     /// `special` may take a member over: it returns its slot.
-    fn plain_object(&mut self, special: &mut dyn FnMut(&mut Self, Text) -> Result_<Option<Option<Id>>>) -> Result_<Id> {
+    fn plain_object(&mut self, special: Special<'_, Self>) -> Result_<Id> {
         let base = self.pending.len();
         self.object(|parser, key| {
             let value = match special(parser, key)? {

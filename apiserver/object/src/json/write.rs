@@ -83,8 +83,8 @@ fn canonical_metadata(metadata: Struct<'_>, sorted: bool, out: &mut Canonical) {
     out.json.push(b'{');
     out.revision_at = 0;
     let mut seen_revision = false;
-    for place in 0..fields.len() {
-        let i = if sorted { by_name[place] } else { place as u16 };
+    for (place, &named) in by_name.iter().enumerate() {
+        let i = if sorted { named } else { place as u16 };
         let (field, node) = (&fields[i as usize], metadata.node(FieldId(i)));
         if field.name == "resourceVersion" {
             seen_revision = true;

@@ -131,7 +131,7 @@ fn entry_fields() -> &'static EntryFields {
 
 /// The list of entries of an object.
 pub fn list(object: &Tree) -> Option<Node<'_>> {
-    object.root().at(&["metadata", "managedFields"]).filter(|list| list.as_list().len() > 0)
+    object.root().at(&["metadata", "managedFields"]).filter(|list| !list.as_list().is_empty())
 }
 
 /// A client that sends one empty entry wants them all gone.

@@ -287,7 +287,8 @@ impl<'t> Struct<'t> {
                     if !x.equals(y) {
                         return false;
                     }
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                 }
                 (Some(&(i, x)), other_field) if other_field.is_none_or(|&(j, _)| i < j) => {
                     if !same_as_absent(self, i, x) {
