@@ -29,6 +29,7 @@ use crate::reserve::node_ports::NodePorts;
 use api_services::ApiServices;
 use identity_lease::IdentityLease;
 use kubernetes_service::KubernetesService;
+pub use kubernetes_service::advertised;
 use repair_addresses::AddressRepair;
 use repair_node_ports::NodePortRepair;
 use service_cidr::DefaultServiceCidr;
@@ -113,7 +114,7 @@ pub fn service_ip(ranges: &[IpNet]) -> Result<IpAddr> {
 }
 
 /// The machine's name.
-fn hostname() -> String {
+pub fn hostname() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }
