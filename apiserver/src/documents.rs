@@ -11,17 +11,14 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::call::Call;
 use crate::discovery::Tagged;
-use crate::handlers::{method_not_allowed, no_such_path};
+use crate::handlers::{method_not_allowed, no_such_path, not_served, page_not_found};
 use crate::http::{ApiResponse, RequestBody};
 use crate::show::{json_answer, whole};
 
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
     let path = call.info.path.as_str();
-    if !matches!(call.method, Method::GET | Method::HEAD) {
-        return Err(if is_known(path) { method_not_allowed() } else { no_such_path() });
-    }
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    match parts.as_slice() {
+    let answer = match parts.as_slice() {
         [""] => Ok(root(call)),
         ["healthz" | "livez" | "readyz", ..] => Ok(health(call, &parts).await),
         ["version"] => Ok(version(call)),
@@ -34,20 +31,19 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         ["api", version] => document(call, "", version),
         ["apis", group] => {
             let documents = call.api.discovery.load();
-            let body = documents.group.get(*group).ok_or_else(no_such_path)?;
-            plain(call, body)
+            documents.group.get(*group).map_or_else(|| not_served(call), |body| plain(call, body))
         }
         ["apis", group, version] => document(call, group, version),
         ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
-        _ => Ok(whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n"))),
+        _ => not_served(call),
+    }?;
+    // Who stands behind a router is asked by GET only; the others do not look at the method.
+    let routed = matches!(parts.as_slice(), ["version" | "openid" | ".well-known" | "api", ..] | ["apis", _, _]);
+    if routed && answer.status().is_success() && call.method != Method::GET {
+        return Err(method_not_allowed());
     }
-}
-
-fn is_known(path: &str) -> bool {
-    ["/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/metrics", "/openapi"]
-        .iter()
-        .any(|known| path.starts_with(known))
+    Ok(answer)
 }
 
 fn plain(call: &Call, body: &Bytes) -> Result<ApiResponse> {
@@ -121,8 +117,8 @@ fn groups(call: &Call) -> Result<ApiResponse> {
 
 fn document(call: &Call, group: &str, version: &str) -> Result<ApiResponse> {
     let documents = call.api.discovery.load();
-    let body = documents.version.get(&(group.to_owned(), version.to_owned())).ok_or_else(no_such_path)?;
-    plain(call, body)
+    let body = documents.version.get(&(group.to_owned(), version.to_owned()));
+    body.map_or_else(|| not_served(call), |body| plain(call, body))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
@@ -138,13 +134,7 @@ async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
     let answer = match parts.get(1) {
         Some(check) => match call.api.health.answer_one(endpoint, check).await {
             Some(answer) => answer,
-            None => {
-                return whole(
-                    StatusCode::NOT_FOUND,
-                    "text/plain; charset=utf-8",
-                    Bytes::from_static(b"404 page not found\n"),
-                );
-            }
+            None => return page_not_found(),
         },
         None => call.api.health.answer(endpoint, &HealthQuery::from_pairs(pairs)).await,
     };

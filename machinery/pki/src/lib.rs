@@ -4,6 +4,7 @@
 //! that says what to do, and are never replaced in silence, because a lost CA or signing key cannot be had back.
 
 mod authority;
+mod bundle;
 mod certificate;
 mod client_ca;
 mod cluster;
@@ -13,6 +14,7 @@ mod service_account;
 mod serving;
 
 pub use authority::{Authority, Leaf, Names, Signer};
+pub use bundle::union_of_bundles;
 pub use certificate::{Certificate, Pair};
 pub use client_ca::ClientCa;
 pub use cluster::Pki;
