@@ -99,7 +99,7 @@ async fn identified(mut call: Call, received: Instant, body: RequestBody) -> Api
     };
     let forbidden = result.as_ref().is_err_and(|status: &Status| status.http_code() == 403);
     let response = respond(&call, result, form);
-    if forbidden { documents::nosniff(response) } else { response }
+    if forbidden { show::nosniff(response) } else { response }
 }
 
 fn respond(call: &Call, result: Result<ApiResponse>, form: Form) -> ApiResponse {
@@ -155,7 +155,7 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let registry = call.api.registry.load_full();
     let info = &call.info;
     let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
-        return Err(handlers::no_such_path());
+        return handlers::not_served(call);
     };
     // A path that names a namespace for what has none, or the other way round, is no path of this API.
     let writes_one = !matches!(info.verb.as_str(), "list" | "watch" | "deletecollection");
@@ -165,6 +165,9 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     } else {
         !info.namespace.is_empty() && !is_namespaces
     };
+    if misplaced && resource.is_custom() {
+        return handlers::not_served(call);
+    }
     if misplaced || info.parts.len() > 3 && !matches!(info.subresource.as_str(), "proxy") {
         return Err(if misplaced && resource.namespaced && info.verb == "create" {
             handlers::method_not_allowed()

@@ -13,18 +13,14 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::call::Call;
 use crate::discovery::Tagged;
-use crate::handlers::{method_not_allowed, no_such_path};
+use crate::handlers::{method_not_allowed, no_such_path, not_served, page_not_found};
 use crate::http::{ApiResponse, RequestBody};
-use crate::show::{json_answer, whole};
+use crate::show::{json_answer, nosniff, whole};
 
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
     let path = call.info.path.as_str();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    // Only what is routed by method minds it.
-    if call.method != Method::GET && is_routed(&parts) {
-        return Err(method_not_allowed());
-    }
-    match parts.as_slice() {
+    let answer = match parts.as_slice() {
         [""] => Ok(root(call)),
         ["healthz" | "livez" | "readyz", ..] => Ok(health(call, &parts).await),
         ["version"] => Ok(version()),
@@ -35,30 +31,19 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         ["api", version] => document(call, "", version),
         ["apis", group] => {
             let documents = call.api.discovery.load();
-            let Some(body) = documents.group.get(*group) else { return Ok(page_not_found()) };
-            plain(call, body)
+            documents.group.get(*group).map_or_else(|| not_served(call), |body| plain(call, body))
         }
         ["apis", group, version] => document(call, group, version),
         ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
-        _ => Ok(page_not_found()),
+        _ => not_served(call),
+    }?;
+    // Who stands behind a router is asked by GET only; the others do not look at the method.
+    let routed = matches!(parts.as_slice(), ["version" | "openid" | ".well-known" | "api", ..] | ["apis", _, _]);
+    if routed && answer.status().is_success() && call.method != Method::GET {
+        return Err(method_not_allowed());
     }
-}
-
-/// Discovery, version and the keys of tokens stand behind a router; the rest answers any method.
-fn is_routed(parts: &[&str]) -> bool {
-    matches!(parts, ["api", ..] | ["apis", ..] | ["version"] | ["openid", "v1", "jwks"])
-        || matches!(parts, [".well-known", "openid-configuration"])
-}
-
-fn page_not_found() -> ApiResponse {
-    let body = Bytes::from_static(b"404 page not found\n");
-    nosniff(whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", body))
-}
-
-pub fn nosniff(mut response: ApiResponse) -> ApiResponse {
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    Ok(answer)
 }
 
 async fn metrics(call: &Call) -> ApiResponse {
@@ -139,8 +124,8 @@ fn groups(call: &Call) -> Result<ApiResponse> {
 
 fn document(call: &Call, group: &str, version: &str) -> Result<ApiResponse> {
     let documents = call.api.discovery.load();
-    let body = documents.version.get(&(group.to_owned(), version.to_owned())).ok_or_else(no_such_path)?;
-    plain(call, body)
+    let body = documents.version.get(&(group.to_owned(), version.to_owned()));
+    body.map_or_else(|| not_served(call), |body| plain(call, body))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {

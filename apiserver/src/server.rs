@@ -44,6 +44,13 @@ pub use crate::reserve::service_ranges;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
+/// The front proxy's certificate is in this name, and it says in these headers for whom it speaks.
+const PROXY_NAME: &str = "front-proxy-client";
+const PROXY_USERNAME: &str = "X-Remote-User";
+const PROXY_UID: &str = "X-Remote-Uid";
+const PROXY_GROUP: &str = "X-Remote-Group";
+const PROXY_EXTRA: &str = "X-Remote-Extra-";
+
 /// Where objects are kept.
 #[derive(Debug, Clone)]
 pub enum Datastore {
@@ -172,7 +179,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     keep_certificates(&pki, serving, scope);
 
     let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
-    let facts = Facts { client_ca: &pki.cluster_ca().certificate_pem, today: today[..10].to_owned() };
+    let facts = Facts { today: today[..10].to_owned() };
     bootstrap::run(&api, &facts).await?;
     readiness.reached(Step::Bootstrapped);
     let settings = control::Settings {
@@ -180,6 +187,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
         node_ports,
         advertise_address: config.advertise_address,
         listen: address,
+        trust: trust_published(&pki),
         shared_store: matches!(config.datastore, Datastore::Etcd(_)),
     };
     let mut control = Control::new(&api, &settings)?;
@@ -300,11 +308,11 @@ fn identity(config: &Config, pki: &Pki, accounts: &Arc<Accounts>, clock: &Clock,
     let front_proxy = FrontProxy {
         trust: trust(&pki.front_proxy_ca().certificate_pem)?,
         clock: clock.clone(),
-        allowed_names: vec!["front-proxy-client".to_owned()],
-        username_headers: vec!["x-remote-user".to_owned()],
-        uid_headers: vec!["x-remote-uid".to_owned()],
-        group_headers: vec!["x-remote-group".to_owned()],
-        extra_header_prefixes: vec!["x-remote-extra-".to_owned()],
+        allowed_names: vec![PROXY_NAME.to_owned()],
+        username_headers: vec![PROXY_USERNAME.to_owned()],
+        uid_headers: vec![PROXY_UID.to_owned()],
+        group_headers: vec![PROXY_GROUP.to_owned()],
+        extra_header_prefixes: vec![PROXY_EXTRA.to_owned()],
     };
     let certificates = ClientCertificates { trust: trust(&pki.cluster_ca().certificate_pem)?, clock: clock.clone() };
     let authenticators = Authenticators {
@@ -324,6 +332,19 @@ fn identity(config: &Config, pki: &Pki, accounts: &Arc<Accounts>, clock: &Clock,
         random: random.clone(),
     };
     Ok(Identity { authenticators, issuer, keys })
+}
+
+/// What other servers of the cluster are told of it.
+fn trust_published(pki: &Pki) -> control::Trust {
+    control::Trust {
+        client_ca: pki.cluster_ca().certificate_pem.clone(),
+        proxy_ca: pki.front_proxy_ca().certificate_pem.clone(),
+        allowed_names: vec![PROXY_NAME.to_owned()],
+        username_headers: vec![PROXY_USERNAME.to_owned()],
+        uid_headers: vec![PROXY_UID.to_owned()],
+        group_headers: vec![PROXY_GROUP.to_owned()],
+        extra_header_prefixes: vec![PROXY_EXTRA.to_owned()],
+    }
 }
 
 /// The certificate names whatever others may reach this server by: its host, its address, the Service of the cluster.

@@ -4,6 +4,7 @@
 //! that says what to do, and are never replaced in silence, because a lost CA or signing key cannot be had back.
 
 mod authority;
+mod bundle;
 mod certificate;
 mod cluster;
 mod files;
@@ -12,6 +13,7 @@ pub mod kubeconfig;
 mod serving;
 
 pub use authority::{Authority, Leaf, Names, Signer};
+pub use bundle::union_of_bundles;
 pub use certificate::{Certificate, Pair};
 pub use cluster::Pki;
 pub use files::{read_if_exists, write_atomically};
