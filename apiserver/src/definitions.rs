@@ -24,7 +24,7 @@ use crate::bootstrap::ask;
 use crate::cache::{Scope, Watcher};
 use crate::object::Object;
 use crate::openapi;
-use crate::resource::{Hub, Lifetime, Registry, Resource, Rules, Storage, Subresource};
+use crate::resource::{Hub, Kept, Lifetime, Registry, Resource, Rules, Storage, Subresource};
 
 const GROUP: &str = "apiextensions.k8s.io";
 const PLURAL: &str = "customresourcedefinitions";
@@ -220,6 +220,7 @@ impl Definitions {
                 form,
                 defaults: corten_object::defaults::Plan::none(),
             },
+            kept: Kept::default(),
             rules: Rules::Custom(Arc::new(CustomStrategy::new(Arc::clone(definition)))),
             printer: None,
             selectable: definition.selectable().iter().map(|field| Arc::clone(&field.label)).collect(),
