@@ -1,7 +1,7 @@
 //! Admission: the chain of plugins that may change what is written, then of those that may refuse it.
 //!
-//! Plugins stand in upstream's order. When one of the mutating plugins changed something after others had looked, those
-//! that asked for it look again, once. A plugin decides from the request and from the caches; it writes nothing.
+//! Plugins stand in upstream's order. A plugin decides from the request and from the caches; it writes nothing. The
+//! mutating phase is run once: only webhooks and mutating policies ask upstream for a second run, and there are none yet.
 
 mod default_toleration_seconds;
 mod namespace_lifecycle;
