@@ -6,7 +6,7 @@
 
 mod agenda;
 mod api_services;
-mod changes;
+pub mod changes;
 pub mod client;
 mod identity_lease;
 mod kubernetes_service;

@@ -98,7 +98,9 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
     let found =
         if clauses.is_empty() { Some(Form::JSON) } else { clauses.iter().find_map(|clause| form_of(clause, offers)) };
     let Some(mut form) = found else {
-        return Err(Status::not_acceptable(acceptable(offers).join(", ")));
+        // Of custom objects there is protobuf in other projections, so it is named for them too.
+        let types = acceptable(Offers { protobuf: true, ..offers }).join(", ");
+        return Err(Status::not_acceptable(format!("only the following media types are accepted: {types}")));
     };
     let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
