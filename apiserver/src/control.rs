@@ -7,7 +7,7 @@
 mod agenda;
 mod api_services;
 mod authentication_trust;
-mod changes;
+pub mod changes;
 pub mod client;
 mod identity_lease;
 mod kubernetes_service;

@@ -42,5 +42,6 @@ pub mod server;
 mod show;
 mod table;
 mod version;
+mod versions;
 mod watch;
 mod write;

@@ -108,8 +108,10 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
     Ok(form)
 }
 
+/// Of custom objects there is protobuf in other projections, so it is named for them too.
 fn not_acceptable(offers: Offers) -> Status {
-    Status::not_acceptable(format!("only the following media types are accepted: {}", acceptable(offers).join(", ")))
+    let types = acceptable(Offers { protobuf: true, ..offers }).join(", ");
+    Status::not_acceptable(format!("only the following media types are accepted: {types}"))
 }
 
 /// Whether somebody reads the answer: browsers and curl are taken for people.
