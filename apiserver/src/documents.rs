@@ -5,22 +5,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corten_access::tokens::{CONFIGURATION_PATH, KEYSET_CONTENT_TYPE, KEYSET_PATH};
 use corten_api::json::write_string;
-use corten_api::status::Result;
+use corten_api::status::{Reason, Result};
 use corten_runtime::health::{Endpoint, Query as HealthQuery};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::call::Call;
 use crate::discovery::Tagged;
-use crate::handlers::{method_not_allowed, no_such_path};
+use crate::handlers::{method_not_allowed, no_such_path, refused};
 use crate::http::{ApiResponse, RequestBody};
+use crate::negotiate::accepts_any;
+use crate::request::RequestInfo;
+use crate::resource::Registry;
 use crate::show::{json_answer, whole};
 
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
     let path = call.info.path.as_str();
-    if !matches!(call.method, Method::GET | Method::HEAD) {
-        return Err(if is_known(path) { method_not_allowed() } else { no_such_path() });
-    }
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let registry = call.api.registry.load();
+    if call.method != Method::GET && is_routed(&registry, &parts, path) {
+        return Err(method_not_allowed());
+    }
+    if is_routed(&registry, &parts, path) {
+        check_accepts(call, &parts)?;
+    }
     match parts.as_slice() {
         [""] => Ok(root(call)),
         ["healthz" | "livez" | "readyz", ..] => Ok(health(call, &parts).await),
@@ -31,27 +38,63 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         }
         ["api"] => core(call),
         ["apis"] => groups(call),
-        ["api", version] => document(call, "", version),
+        ["api", version] if registry.has_version("", version) => document(call, "", version),
         ["apis", group] => {
             let documents = call.api.discovery.load();
-            let body = documents.group.get(*group).ok_or_else(no_such_path)?;
-            plain(call, body)
+            documents.group.get(*group).map_or_else(|| Ok(no_page()), |body| plain(call, body))
         }
-        ["apis", group, version] => document(call, group, version),
+        ["apis", group, version] if registry.has_version(group, version) => document(call, group, version),
+        ["apis", ..] | ["api", ..] => unknown(&registry, &call.info),
+        ["debug", "pprof", _] => Ok(text(StatusCode::NOT_FOUND, b"Unknown profile\n")),
         ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
-        _ => Ok(whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n"))),
+        _ => Ok(no_page()),
     }
 }
 
-fn is_known(path: &str) -> bool {
-    ["/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/metrics", "/openapi"]
-        .iter()
-        .any(|known| path.starts_with(known))
+/// Whether a document stands behind upstream's router, which knows methods; what stands beside it takes any.
+fn is_routed(registry: &Registry, parts: &[&str], path: &str) -> bool {
+    match parts {
+        ["version"] | ["api"] | ["apis", "apiregistration.k8s.io"] => true,
+        ["api", version] => registry.has_version("", version),
+        ["apis", group, version] => registry.has_version(group, version) && registry.is_built_in(group),
+        _ => path == CONFIGURATION_PATH || path == KEYSET_PATH,
+    }
+}
+
+/// The router offers what a document is written in.
+fn check_accepts(call: &Call, parts: &[&str]) -> Result<()> {
+    let produced: &[&str] = match parts {
+        ["api" | "apis", ..] => &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"],
+        ["openid", ..] => &[KEYSET_CONTENT_TYPE],
+        _ => &["application/json"],
+    };
+    if accepts_any(&call.headers, produced) {
+        return Ok(());
+    }
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
+    Err(refused(406, Reason::NotAcceptable, message))
+}
+
+/// A path of the API that nobody serves: the router says so for the groups it knows.
+pub fn unknown(registry: &Registry, info: &RequestInfo) -> Result<ApiResponse> {
+    let group = info.path.strip_prefix("/apis/").map(|rest| rest.split('/').next().unwrap_or_default());
+    if group.is_none_or(|group| registry.is_built_in(group)) { Err(no_such_path()) } else { Ok(no_page()) }
+}
+
+/// Upstream's last word on a path.
+pub fn no_page() -> ApiResponse {
+    text(StatusCode::NOT_FOUND, b"404 page not found\n")
+}
+
+fn text(code: StatusCode, body: &'static [u8]) -> ApiResponse {
+    let mut response = whole(code, "text/plain; charset=utf-8", Bytes::from_static(body));
+    response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn plain(call: &Call, body: &Bytes) -> Result<ApiResponse> {
-    let form = call.form(crate::negotiate::Offers { protobuf: true, projections: false })?;
+    let form = call.form(crate::negotiate::Offers { protobuf: true, projections: false, tables: false })?;
     if form.encoding == crate::negotiate::Encoding::Protobuf {
         let kind = if call.info.path.matches('/').count() >= 3 || call.info.path == "/api/v1" {
             "APIResourceList"
@@ -163,10 +206,10 @@ fn version(call: &Call) -> ApiResponse {
         "minCompatibilityMajor": "1",
         "minCompatibilityMinor": "35",
         "gitVersion": concat!("v1.36.2+corten", env!("CARGO_PKG_VERSION")),
-        "gitCommit": "",
+        "gitCommit": option_env!("CORTEN_COMMIT").unwrap_or("unknown"),
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",
-        "goVersion": "",
+        "goVersion": concat!("rust", env!("CARGO_PKG_RUST_VERSION")),
         "compiler": "rustc",
         "platform": concat!("linux/", "amd64"),
     });

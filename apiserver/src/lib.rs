@@ -34,6 +34,7 @@ mod options;
 mod request;
 mod reserve;
 mod resource;
+mod router;
 mod scale;
 mod select;
 pub mod server;

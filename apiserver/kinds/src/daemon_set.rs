@@ -46,6 +46,10 @@ impl Strategy for DaemonSets {
         pod_template::default(&mut spec.ensure(DaemonSetSpec::TEMPLATE));
     }
 
+    fn show_empty(&self, object: &mut Edit<'_>) {
+        set_template_generation(object, 0);
+    }
+
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(DaemonSet::STATUS);
         object.ensure(DaemonSet::STATUS);
