@@ -7,6 +7,7 @@ mod default_toleration_seconds;
 mod namespace_lifecycle;
 mod priority;
 mod refuse_unbuilt;
+mod runtime_class;
 mod service_account;
 mod taint_nodes_by_condition;
 
@@ -118,6 +119,7 @@ impl Chain {
             Arc::new(taint_nodes_by_condition::TaintNodesByCondition),
             Arc::new(priority::Priority),
             Arc::new(default_toleration_seconds::DefaultTolerationSeconds),
+            Arc::new(runtime_class::RuntimeClass),
             Arc::new(refuse_unbuilt::RefuseUnbuilt),
         ])
     }

@@ -17,7 +17,7 @@ use corten_object::tree::Tree;
 use corten_runtime::clock::Clock;
 use corten_runtime::health::Health;
 use corten_runtime::random::Random;
-use corten_runtime::tasks::CancellationToken;
+use corten_runtime::tasks::{CancellationToken, Kind};
 use corten_store::Store;
 
 use crate::admission::Chain as Admission;
@@ -48,6 +48,8 @@ pub struct Api {
     pub reservers: Reservers,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,
+    /// Connections that went on as WebSockets.
+    pub websockets: Kind,
     /// Signs the tokens of service accounts.
     pub issuer: Issuer,
     /// What others need to verify them; None where the issuer's name does not allow to serve it.

@@ -1,16 +1,25 @@
 //! What a fresh cluster holds before anybody writes to it: namespaces, roles and bindings, priority classes, priority and
-//! fairness. Made through the pipeline, as the server's own user; what is there already is left as it is.
+//! fairness. Made through the pipeline, as the server's own user; what is there already is left as it is, but for roles
+//! and bindings that lack something.
+
+mod reconcile;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use corten_access::user::{API_SERVER, MASTERS_GROUP, User};
+use corten_api::time::Timestamp;
 use corten_object::json;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tracing::info;
 
+use self::reconcile::{Outcome, reconcile};
 use crate::api::Api;
 use crate::http::{ApiRequest, Endpoint, Peer, RequestBody, ResponseBody};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+const FLOW_CONTROL: &str = "flowcontrol.apiserver.k8s.io";
 
 /// One object a line.
 const OBJECTS: &str = include_str!("initial_objects.jsonl");
@@ -85,23 +94,59 @@ async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
         &*row.group == group && &*row.version == version && &*row.kind == kind && row.storage.is_some()
     };
     let Some(resource) = registry.all().iter().find(of_kind) else { bail!("{api_version} {kind} is not served") };
-    let key = if resource.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
-    if api.lookup(group, &resource.plural, &key).is_some() {
-        return Ok(());
-    }
     let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
     let below = if resource.namespaced { format!("namespaces/{namespace}/") } else { String::new() };
     let collection = format!("{root}/{version}/{below}{}", resource.plural);
-    let (status, answer) = ask(api, Method::POST, &collection, body.to_vec()).await;
+    let key = if resource.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
+    if let Some(existing) = api.lookup(group, &resource.plural, &key) {
+        return if group == RBAC { complete(api, &collection, name, &existing.json, body).await } else { Ok(()) };
+    }
+    let producer =
+        if group == FLOW_CONTROL { "?fieldManager=api-priority-and-fairness-config-producer-v1" } else { "" };
+    let (status, answer) = ask(api, Method::POST, &format!("{collection}{producer}"), body.to_vec()).await;
     if status != StatusCode::CREATED && status != StatusCode::CONFLICT {
         bail!("{status}: {}", String::from_utf8_lossy(&answer));
     }
     if parsed.root().get("status").is_some() && kind == "FlowSchema" {
-        let path = format!("{collection}/{name}/status");
-        let (status, answer) = ask(api, Method::PUT, &path, body.to_vec()).await;
-        if !status.is_success() {
-            bail!("{status}: {}", String::from_utf8_lossy(&answer));
-        }
+        let path = format!("{collection}/{name}/status?fieldManager=api-priority-and-fairness-config-consumer-v1");
+        let status = applied_status(api, body)?;
+        done(ask_with(api, Method::PATCH, &path, "application/apply-patch+yaml", status).await)?;
     }
     Ok(())
+}
+
+fn done((status, answer): (StatusCode, Bytes)) -> Result<()> {
+    if status.is_success() { Ok(()) } else { bail!("{status}: {}", String::from_utf8_lossy(&answer)) }
+}
+
+/// A role or binding that is there gets what it lacks.
+async fn complete(api: &Arc<Api>, collection: &str, name: &str, existing: &[u8], body: &[u8]) -> Result<()> {
+    let (existing, expected) = (serde_json::from_slice(existing)?, serde_json::from_slice(body)?);
+    let path = format!("{collection}/{name}");
+    match reconcile(&existing, &expected) {
+        Outcome::Whole => Ok(()),
+        Outcome::Update(whole) => {
+            info!(path, "adding what is missing");
+            done(ask(api, Method::PUT, &path, serde_json::to_vec(&whole)?).await)
+        }
+        Outcome::Recreate => {
+            info!(path, "binding to its role again");
+            done(ask(api, Method::DELETE, &path, Vec::new()).await)?;
+            done(ask(api, Method::POST, collection, body.to_vec()).await)
+        }
+    }
+}
+
+/// The status of an initial object, as a configuration to be applied; its conditions are met as of now.
+fn applied_status(api: &Api, body: &[u8]) -> Result<Vec<u8>> {
+    let mut object: serde_json::Value = serde_json::from_slice(body)?;
+    let now = Timestamp::from_seconds(api.clock.now().seconds).format();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("spec");
+    }
+    object["metadata"] = serde_json::json!({ "name": object["metadata"]["name"] });
+    for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
+        condition["lastTransitionTime"] = now.clone().into();
+    }
+    Ok(serde_json::to_vec(&object)?)
 }

@@ -7,6 +7,7 @@ use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::strategy::Context;
 use http::{HeaderMap, Method};
+use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 
 use crate::api::Api;
@@ -24,6 +25,8 @@ pub struct Call {
     pub user: User,
     pub now: Timestamp,
     pub warnings: Warnings,
+    /// The connection, for whoever is first to take it over.
+    pub upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 /// Warnings for the client, in order and without repetitions.

@@ -158,6 +158,14 @@ impl Resource {
         storage.strategy().convert(&tree, (&storage.group, &storage.hub.version)).unwrap_or(tree)
     }
 
+    /// Gives an object of this version the form that the hub version leaves of it, which is the one whose fields are
+    /// owned.
+    pub fn settle(&self, tree: &mut Tree) {
+        if !self.is_custom() && !self.is_hub() {
+            *tree = self.of_hub(self.to_hub(std::mem::take(tree)));
+        }
+    }
+
     /// Defaults of this version: the table's, then the kind's own.
     pub fn default(&self, tree: &mut Tree) {
         if let Some(custom) = &self.custom {

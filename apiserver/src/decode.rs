@@ -25,7 +25,32 @@ impl Expected<'_> {
     }
 }
 
-const SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
+/// The registry of kinds that upstream decodes a group's bodies with; errors name it.
+fn scheme(group: &str) -> &'static str {
+    match group {
+        "apiextensions.k8s.io" => "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55",
+        "apiregistration.k8s.io" => "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:28",
+        _ => "pkg/api/legacyscheme/scheme.go:30",
+    }
+}
+
+/// Whether the registry for bodies of `home` knows a kind.
+fn is_registered(home: &str, group: &str, version: &str, kind: &str) -> bool {
+    const UNVERSIONED: [&str; 5] = ["Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList"];
+    const EVERYWHERE: [&str; 7] =
+        ["CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent"];
+    let (is_core, is_own) = (group.is_empty() && version == "v1", scheme(group) == scheme(home));
+    if is_core && UNVERSIONED.contains(&kind) {
+        return true;
+    }
+    let known = |kind: &str| corten_schema::kind(group, version, kind).is_some();
+    let has_version = || corten_schema::KINDS.iter().any(|row| row.group == group && row.version == version);
+    is_own
+        && (known(kind)
+            || is_core && kind == "List"
+            || kind.strip_suffix("List").is_some_and(known)
+            || EVERYWHERE.contains(&kind) && has_version())
+}
 
 /// Decodes a body. Unknown and duplicate fields are an error, warnings or nothing, as asked.
 pub fn decode(
@@ -164,33 +189,54 @@ fn decode_yaml(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
 
 /// What a body says it is must be what the endpoint takes; saying nothing is fine.
 fn check_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()> {
-    if let Some(what) = not_an_object(root) {
-        let message = format!(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value of type struct \
-             {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
-        );
+    if let Some(error) = not_typed(root) {
+        let message = format!("couldn't get version/kind; json parse error: {error}");
         return Err(unrecognized(expected, &message, body));
     }
     let word = |name: &str| root.get(name).map_or("", |node| node.as_str());
-    check_words(word("apiVersion"), word("kind"), expected)
+    check_words(word("apiVersion"), word("kind"), expected, body)
 }
 
-fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<()> {
+fn check_words(api_version: &str, kind: &str, expected: Expected<'_>, body: &[u8]) -> Result<()> {
+    if api_version.matches('/').count() > 1 {
+        let error = format!("unexpected GroupVersion string: {api_version}");
+        return Err(unrecognized(expected, &error, body));
+    }
+    match foreign(api_version, kind, expected) {
+        None => Ok(()),
+        Some(Foreign::OtherVersion(message)) => Err(Status::bad_request(message)),
+        Some(Foreign::OtherKind(message)) => {
+            let version = api_version.rsplit('/').next().filter(|version| !version.is_empty());
+            let kind = if kind.is_empty() { expected.kind } else { kind };
+            Err(cannot_handle(kind, version.unwrap_or(expected.version), expected, &message))
+        }
+    }
+}
+
+/// How something is not what is expected.
+pub enum Foreign {
+    /// It could be converted, but that is not asked for here.
+    OtherVersion(String),
+    OtherKind(String),
+}
+
+/// Whether what something says it is, is something else; saying nothing is fine.
+pub fn foreign(api_version: &str, kind: &str, expected: Expected<'_>) -> Option<Foreign> {
     let full = expected.api_version();
     let api_version = if api_version.is_empty() { &full } else { api_version };
     let kind = if kind.is_empty() { expected.kind } else { kind };
     if kind == expected.kind && api_version == full {
-        return Ok(());
+        return None;
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let message = match corten_schema::kind(group, version, kind) {
+    Some(Foreign::OtherKind(match is_registered(expected.group, group, version, kind) {
         // A kind of the same name in another version of the group is converted, and refused for its version.
-        Some(_) if kind == expected.kind && group == expected.group => {
-            return Err(Status::bad_request(format!(
+        true if kind == expected.kind && group == expected.group => {
+            return Some(Foreign::OtherVersion(format!(
                 "the API version in the data ({api_version}) does not match the expected API version ({full})"
             )));
         }
-        Some(_) => {
+        true => {
             let package = |group: &str| match group.split('.').next().unwrap_or_default() {
                 "" => "core".to_owned(),
                 first => first.to_owned(),
@@ -201,9 +247,20 @@ fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<
                 expected.kind
             )
         }
-        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme {SCHEME:?}"),
-    };
-    Err(cannot_handle(kind, version, expected, &message))
+        false => {
+            let scheme = scheme(expected.group);
+            format!("no kind {kind:?} is registered for version {api_version:?} in scheme {scheme:?}")
+        }
+    }))
+}
+
+/// Why no version and kind can be read from what is no object.
+pub fn not_typed(root: Node<'_>) -> Option<String> {
+    let what = not_an_object(root)?;
+    Some(format!(
+        "json: cannot unmarshal {what} into Go value of type struct \
+         {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+    ))
 }
 
 fn not_an_object(root: Node<'_>) -> Option<&'static str> {
@@ -224,7 +281,7 @@ fn decode_protobuf(body: Vec<u8>, expected: Expected<'_>) -> Result<Tree> {
         ));
     };
     let envelope = protobuf::open(&body).map_err(|error| unrecognized(expected, &error.0, &body))?;
-    check_words(&envelope.api_version, &envelope.kind, expected)?;
+    check_words(&envelope.api_version, &envelope.kind, expected, &body)?;
     let kind = if envelope.kind.is_empty() { expected.kind.to_owned() } else { envelope.kind };
     protobuf::decode(body, ty).map_err(|error| cannot_handle(&kind, expected.version, expected, &error.0))
 }

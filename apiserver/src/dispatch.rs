@@ -11,6 +11,7 @@ use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
 use corten_runtime::clock::Instant;
 use http::{HeaderMap, HeaderValue, Method};
+use parking_lot::Mutex;
 use tracing::debug;
 
 use crate::api::Api;
@@ -18,13 +19,14 @@ use crate::call::{Call, Warnings};
 use crate::http::{ApiRequest, ApiResponse, RequestBody};
 use crate::negotiate::{Form, Offers, negotiate};
 use crate::request::{Query, RequestInfo};
+use crate::router::{self, Route};
 use crate::{documents, handlers, metrics, show};
 
 /// No request but a watch or a stream takes longer.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
-    let ApiRequest { method, path, query, mut headers, body, peer, .. } = request;
+    let ApiRequest { method, path, query, mut headers, body, peer, upgrade } = request;
     let audit_id = audit_id(&api, &headers);
     let received = api.clock.monotonic();
     let query = Query::parse(&query);
@@ -51,7 +53,9 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
                 Ok((user, warnings)) => {
                     let now = api.clock.now();
                     let now = Timestamp { seconds: now.seconds, nanos: now.nanos };
-                    let call = Call { api, method, info, query, headers, user, now, warnings: Warnings::default() };
+                    let upgrade = Mutex::new(upgrade);
+                    let call =
+                        Call { api, method, info, query, headers, user, now, warnings: Warnings::default(), upgrade };
                     warnings.into_iter().for_each(|warning| call.warnings.add(warning));
                     return finish(identified(call, received, body).await, audit_id);
                 }
@@ -80,7 +84,7 @@ fn finish(mut response: ApiResponse, audit_id: HeaderValue) -> ApiResponse {
 
 /// Errors come in the form that was asked for, or else in JSON.
 fn error_form(headers: &HeaderMap) -> Form {
-    let form = negotiate(headers, None, Offers { protobuf: true, projections: true });
+    let form = negotiate(headers, None, Offers { protobuf: true, projections: true, tables: true });
     let form = form.unwrap_or_else(|_| if crate::negotiate::for_people(headers) { Form::PRETTY } else { Form::JSON });
     Form { projection: crate::negotiate::Projection::Object, ..form }
 }
@@ -155,29 +159,10 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let registry = call.api.registry.load_full();
     let info = &call.info;
     let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
-        return handlers::not_served(call);
+        return documents::unknown(&registry, info);
     };
-    // A path that names a namespace for what has none, or the other way round, is no path of this API.
-    let writes_one = !matches!(info.verb.as_str(), "list" | "watch" | "deletecollection");
-    let is_namespaces = info.resource == "namespaces" && info.group.is_empty();
-    let misplaced = if resource.namespaced {
-        info.namespace.is_empty() && writes_one
-    } else {
-        !info.namespace.is_empty() && !is_namespaces
-    };
-    if misplaced && resource.is_custom() {
-        return handlers::not_served(call);
-    }
-    if misplaced || info.parts.len() > 3 && !matches!(info.subresource.as_str(), "proxy") {
-        return Err(if misplaced && resource.namespaced && info.verb == "create" {
-            handlers::method_not_allowed()
-        } else {
-            handlers::no_such_path()
-        });
-    }
-    // It is authorized as a GET, but nothing is routed for it.
-    if call.method == Method::HEAD {
-        return Err(handlers::method_not_allowed());
+    if router::route(call, resource)? == Route::NoPage {
+        return Ok(documents::no_page());
     }
     if let Some(warning) = resource.deprecation_warning() {
         call.warnings.add(warning);

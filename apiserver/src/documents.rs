@@ -6,21 +6,31 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use corten_access::tokens::{CONFIGURATION_PATH, KEYSET_CONTENT_TYPE, KEYSET_PATH};
 use corten_api::json::write_string;
-use corten_api::status::Result;
+use corten_api::status::{Reason, Result};
 use corten_runtime::health::{Endpoint, Query as HealthQuery};
 use corten_runtime::metrics::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::call::Call;
 use crate::discovery::Tagged;
-use crate::handlers::{method_not_allowed, no_such_path, not_served, page_not_found};
+use crate::handlers::{method_not_allowed, no_such_path, refused};
 use crate::http::{ApiResponse, RequestBody};
+use crate::negotiate::accepts_any;
+use crate::request::RequestInfo;
+use crate::resource::Registry;
 use crate::show::{json_answer, nosniff, whole};
 
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
     let path = call.info.path.as_str();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let answer = match parts.as_slice() {
+    let registry = call.api.registry.load();
+    if call.method != Method::GET && is_routed(&registry, &parts, path) {
+        return Err(method_not_allowed());
+    }
+    if is_routed(&registry, &parts, path) {
+        check_accepts(call, &parts)?;
+    }
+    match parts.as_slice() {
         [""] => Ok(root(call)),
         ["healthz" | "livez" | "readyz", ..] => Ok(health(call, &parts).await),
         ["version"] => Ok(version()),
@@ -28,22 +38,18 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         ["metrics", "slis"] => Ok(whole(StatusCode::OK, CONTENT_TYPE, call.api.health.metrics().into())),
         ["api"] => core(call),
         ["apis"] => groups(call),
-        ["api", version] => document(call, "", version),
+        ["api", version] if registry.has_version("", version) => document(call, "", version),
         ["apis", group] => {
             let documents = call.api.discovery.load();
-            documents.group.get(*group).map_or_else(|| not_served(call), |body| plain(call, body))
+            documents.group.get(*group).map_or_else(|| Ok(no_page()), |body| plain(call, body))
         }
-        ["apis", group, version] => document(call, group, version),
+        ["apis", group, version] if registry.has_version(group, version) => document(call, group, version),
+        ["apis", ..] | ["api", ..] => unknown(&registry, &call.info),
+        ["debug", "pprof", _] => Ok(text(StatusCode::NOT_FOUND, b"Unknown profile\n")),
         ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
-        _ => not_served(call),
-    }?;
-    // Who stands behind a router is asked by GET only; the others do not look at the method.
-    let routed = matches!(parts.as_slice(), ["version" | "openid" | ".well-known" | "api", ..] | ["apis", _, _]);
-    if routed && answer.status().is_success() && call.method != Method::GET {
-        return Err(method_not_allowed());
+        _ => Ok(no_page()),
     }
-    Ok(answer)
 }
 
 async fn metrics(call: &Call) -> ApiResponse {
@@ -53,8 +59,47 @@ async fn metrics(call: &Call) -> ApiResponse {
     whole(StatusCode::OK, CONTENT_TYPE, call.api.metrics.text().into())
 }
 
+/// Whether a document stands behind upstream's router, which knows methods; what stands beside it takes any.
+fn is_routed(registry: &Registry, parts: &[&str], path: &str) -> bool {
+    match parts {
+        ["version"] | ["api"] | ["apis", "apiregistration.k8s.io"] => true,
+        ["api", version] => registry.has_version("", version),
+        ["apis", group, version] => registry.has_version(group, version) && registry.is_built_in(group),
+        _ => path == CONFIGURATION_PATH || path == KEYSET_PATH,
+    }
+}
+
+/// The router offers what a document is written in.
+fn check_accepts(call: &Call, parts: &[&str]) -> Result<()> {
+    let produced: &[&str] = match parts {
+        ["api" | "apis", ..] => &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"],
+        ["openid", ..] => &[KEYSET_CONTENT_TYPE],
+        _ => &["application/json"],
+    };
+    if accepts_any(&call.headers, produced) {
+        return Ok(());
+    }
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
+    Err(refused(406, Reason::NotAcceptable, message))
+}
+
+/// A path of the API that nobody serves: the router says so for the groups it knows.
+pub fn unknown(registry: &Registry, info: &RequestInfo) -> Result<ApiResponse> {
+    let group = info.path.strip_prefix("/apis/").map(|rest| rest.split('/').next().unwrap_or_default());
+    if group.is_none_or(|group| registry.is_built_in(group)) { Err(no_such_path()) } else { Ok(no_page()) }
+}
+
+/// Upstream's last word on a path.
+pub fn no_page() -> ApiResponse {
+    text(StatusCode::NOT_FOUND, b"404 page not found\n")
+}
+
+fn text(code: StatusCode, body: &'static [u8]) -> ApiResponse {
+    nosniff(whole(code, "text/plain; charset=utf-8", Bytes::from_static(body)))
+}
+
 fn plain(call: &Call, body: &Bytes) -> Result<ApiResponse> {
-    let form = call.form(crate::negotiate::Offers { protobuf: true, projections: false })?;
+    let form = call.form(crate::negotiate::Offers { protobuf: true, projections: false, tables: false })?;
     if form.encoding == crate::negotiate::Encoding::Protobuf {
         let kind = if call.info.path.matches('/').count() >= 3 || call.info.path == "/api/v1" {
             "APIResourceList"
@@ -125,7 +170,7 @@ fn groups(call: &Call) -> Result<ApiResponse> {
 fn document(call: &Call, group: &str, version: &str) -> Result<ApiResponse> {
     let documents = call.api.discovery.load();
     let body = documents.version.get(&(group.to_owned(), version.to_owned()));
-    body.map_or_else(|| not_served(call), |body| plain(call, body))
+    body.map_or_else(|| unknown(&call.api.registry.load(), &call.info), |body| plain(call, body))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
@@ -143,7 +188,7 @@ async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
         // A check's name may have slashes in it.
         check => match call.api.health.answer_one(endpoint, &check.join("/")).await {
             Some(answer) => answer,
-            None => return page_not_found(),
+            None => return no_page(),
         },
     };
     let code = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

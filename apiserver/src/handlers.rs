@@ -10,7 +10,6 @@ pub mod update;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use corten_api::status::{Result, Status};
 use corten_object::json::Form as JsonForm;
 use corten_schema as schema;
@@ -21,28 +20,21 @@ use crate::decode::Expected;
 use crate::http::{ApiResponse, RequestBody};
 use crate::negotiate::Offers;
 use crate::resource::{Resource, Subresource};
-use crate::show;
 
 /// Answers a request for a known resource.
 pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBody) -> Result<ApiResponse> {
-    let offers = Offers { protobuf: !resource.is_custom(), projections: true };
-    check_router(call, resource)?;
+    let offers = Offers {
+        protobuf: !resource.is_custom(),
+        projections: true,
+        tables: resource.shows_tables(&call.info.subresource),
+    };
     let form = call.form(offers)?;
     if !call.info.subresource.is_empty() {
         let Some(row) = resource.subresource(&call.info.subresource) else { return Err(no_such_path()) };
-        if !row.verbs.contains(&call.info.verb.as_str()) {
-            return Err(method_not_allowed());
-        }
         return subresource::handle(call, resource, row, form, body).await;
     }
-    let named = !call.info.name.is_empty();
-    let misplaced = match call.info.verb.as_str() {
-        "create" => named,
-        "update" | "patch" => !named,
-        _ => false,
-    };
-    if misplaced || !resource.has_verb(&call.info.verb) {
-        return Err(method_not_allowed());
+    if !resource.has_verb(&call.info.verb) {
+        return Err(Status::method_not_supported(&resource.group, &resource.plural, &call.info.verb));
     }
     match call.info.verb.as_str() {
         "get" => read::get(call, resource, form).await,
@@ -58,53 +50,9 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
     }
 }
 
-/// Built-in resources stand behind a router that looks at media types first, custom ones do not.
-fn check_router(call: &Call, resource: &Resource) -> Result<()> {
-    if resource.is_custom() {
-        return Ok(());
-    }
-    const JSON: &str = "application/json";
-    let produced = [JSON, "application/yaml", "application/vnd.kubernetes.protobuf"];
-    if !crate::negotiate::accepts_any(&call.headers, &produced) {
-        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
-        return Err(refused(406, corten_api::status::Reason::NotAcceptable, message));
-    }
-    let patches = [
-        "application/json-patch+json",
-        "application/merge-patch+json",
-        "application/strategic-merge-patch+json",
-        "application/apply-patch+yaml",
-    ];
-    if call.info.verb == "patch" && !patches.contains(&crate::negotiate::content_type(&call.headers)) {
-        let reason = corten_api::status::Reason::UnsupportedMediaType;
-        return Err(refused(415, reason, "415: Unsupported Media Type"));
-    }
-    Ok(())
-}
-
 pub fn no_such_path() -> Status {
     Status::generic_server_response(404, "", "", "", "", "", 0, false)
         .with_message("the server could not find the requested resource")
-}
-
-/// Nothing is served at this path. Below what is built in the answer is a Status; any other path, an unknown group's and
-/// a custom resource's among them, falls through all of upstream's servers and ends as a plain page.
-pub fn not_served(call: &Call) -> Result<ApiResponse> {
-    let parts: Vec<&str> = call.info.path.trim_start_matches('/').split('/').collect();
-    let built_in = match parts.as_slice() {
-        ["api" | "version", ..] | ["openid", "v1", "jwks", ..] | [".well-known", "openid-configuration", ..] => true,
-        ["apis", group, ..] => {
-            call.api.registry.load().all().iter().any(|resource| *resource.group == **group && !resource.is_custom())
-        }
-        _ => false,
-    };
-    if built_in { Err(no_such_path()) } else { Ok(page_not_found()) }
-}
-
-/// As Go's HTTP server says it.
-pub fn page_not_found() -> ApiResponse {
-    let text = Bytes::from_static(b"404 page not found\n");
-    show::nosniff(show::whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text))
 }
 
 pub fn method_not_allowed() -> Status {

@@ -3,8 +3,10 @@
 pub mod body;
 mod gather;
 mod gzip;
+mod lenient;
 mod listener;
 mod routes;
+pub mod websocket;
 
 pub use body::{ApiRequest, ApiResponse, Peer, RequestBody, ResponseBody};
 pub use gzip::compress;

@@ -36,6 +36,7 @@ mod readiness;
 mod request;
 mod reserve;
 mod resource;
+mod router;
 mod scale;
 mod select;
 pub mod server;

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use corten_api::field::{Error as FieldError, Errors, Path};
-use corten_api::status::{Result, Status};
+use corten_api::status::{Reason, Result, Status};
 use corten_store::{Error, Read, Span};
 use futures::StreamExt;
 use http::StatusCode;
@@ -19,7 +19,7 @@ use crate::call::Call;
 use crate::http::{ApiResponse, ResponseBody};
 use crate::negotiate::{Encoding, Form, Projection};
 use crate::object::Object;
-use crate::resource::{Resource, Storage};
+use crate::resource::{Lifetime, Resource, Storage};
 use crate::select::Selection;
 use crate::show;
 use crate::table::Include;
@@ -48,7 +48,7 @@ impl ListOptions {
                 .map(Some)
                 .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))),
         };
-        let options = ListOptions {
+        let mut options = ListOptions {
             limit: int("limit")?.unwrap_or(0),
             continue_token: text("continue"),
             resource_version: text("resourceVersion"),
@@ -57,11 +57,23 @@ impl ListOptions {
             bookmarks: call.query.flag("allowWatchBookmarks"),
             timeout_seconds: int("timeoutSeconds")?,
         };
+        if watch {
+            options.default_initial_events();
+        }
         let errors = if watch { options.watch_errors() } else { options.list_errors() };
         if !errors.is_empty() {
             return Err(Status::invalid("meta.k8s.io", "ListOptions", "", &errors));
         }
         Ok(options)
+    }
+
+    /// A watch from no revision is one that wants to see what there is first.
+    fn default_initial_events(&mut self) {
+        let unsaid = self.send_initial_events.is_none() && self.resource_version_match.is_empty();
+        if unsaid && matches!(self.resource_version.as_str(), "" | "0") {
+            self.send_initial_events = Some(true);
+            self.resource_version_match = "NotOlderThan".to_owned();
+        }
     }
 
     fn list_errors(&self) -> Errors {
@@ -128,10 +140,20 @@ impl ListOptions {
 
     /// The resourceVersion as a number; None where there is none.
     pub fn revision(&self) -> Result<Option<u64>> {
+        let bad = |error: String| Status::bad_request(format!("invalid resource version: {error}"));
+        self.parsed_revision().map_err(bad)
+    }
+
+    /// The same for a watch, whose resourceVersion upstream forgets to make a bad request of.
+    pub fn watched_revision(&self) -> Result<Option<u64>> {
+        self.parsed_revision().map_err(|error| Status::failure(500, Reason::Unknown, error))
+    }
+
+    fn parsed_revision(&self) -> std::result::Result<Option<u64>, String> {
         match self.resource_version.as_str() {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
-                Status::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"))
+                format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
             }),
         }
     }
@@ -190,7 +212,11 @@ pub async fn list(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Res
         (given, _) => given.to_owned(),
     };
     let prefix = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
-    let page = page(call, storage, &options, &prefix, &selection).await?;
+    let mut page = page(call, storage, &options, &prefix, &selection).await?;
+    if let (Projection::Table, Some(order)) = (form.projection, storage.strategy().table_order()) {
+        page.objects.sort_by_cached_key(|object| order(storage.tree(object).root()));
+    }
+    check_form(resource, form)?;
     let include = if form.projection == Projection::Table { show::include(call)? } else { Include::None };
     Ok(answer(call, resource, form, include, page))
 }
@@ -225,7 +251,9 @@ async fn page(
     };
     let mut rest =
         snapshot.objects.range::<_, str>((bound, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix));
-    let limit = usize::try_from(options.limit).ok().filter(|&limit| limit > 0).unwrap_or(usize::MAX);
+    // Upstream's watch cache, which has everything but events, pays no heed to the limit where any state will do.
+    let unlimited = options.resource_version == "0" && !matches!(storage.lifetime, Lifetime::Event { .. });
+    let limit = usize::try_from(options.limit).ok().filter(|&limit| limit > 0 && !unlimited).unwrap_or(usize::MAX);
     let mut objects = Vec::new();
     if let Some(name) = selection.name() {
         // One object at most; its key is known when the namespace is.
@@ -320,10 +348,16 @@ async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result
 }
 
 /// These objects as a list: what a deleted collection was.
-pub fn answer_with(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, objects: Vec<Arc<Object>>) -> ApiResponse {
+pub fn answer_with(
+    call: &Arc<Call>,
+    resource: &Arc<Resource>,
+    form: Form,
+    objects: Vec<Arc<Object>>,
+) -> Result<ApiResponse> {
+    check_form(resource, form)?;
     let revision = resource.storage.as_ref().map_or(0, |storage| storage.cache.snapshot().revision);
     let page = Page { objects, revision, continue_token: String::new(), remaining: None };
-    answer(call, resource, form, Include::Metadata, page)
+    Ok(answer(call, resource, form, Include::Metadata, page))
 }
 
 /// A list's metadata as built-in lists show it.
@@ -352,7 +386,11 @@ fn answer(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, include: Inclu
     match (form.projection, form.encoding) {
         (_, Encoding::Protobuf) => return protobuf_list(resource, form, &page),
         (Projection::Table, _) => show::write_table_head(resource, &list_meta(&page), form, true, &mut head),
-        (Projection::Metadata, _) => {
+        (Projection::Metadata | Projection::MetadataList, _) => {
+            // An empty one is upstream's nil.
+            if page.objects.is_empty() {
+                return empty_metadata_list(form, &page);
+            }
             let meta = list_meta(&page);
             let version = form.meta_version();
             head.extend_from_slice(
@@ -389,6 +427,25 @@ fn answer(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, include: Inclu
     stream(writer, head, page.objects, tail)
 }
 
+fn empty_metadata_list(form: Form, page: &Page) -> ApiResponse {
+    let (version, meta) = (form.meta_version(), list_meta(page));
+    let json = format!(
+        "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"{version}\",\"metadata\":{meta},\"items\":null}}"
+    );
+    show::json_answer(json.as_bytes(), form.encoding, StatusCode::OK)
+}
+
+/// The metadata of one object is not what a list is shown as.
+fn check_form(resource: &Resource, form: Form) -> Result<()> {
+    if form.projection != Projection::Metadata {
+        return Ok(());
+    }
+    let go_type = resource.go_type();
+    Err(Status::not_acceptable(format!(
+        "you requested PartialObjectMetadata, but the requested object is a list ({go_type}List)"
+    )))
+}
+
 struct Writer {
     call: Arc<Call>,
     resource: Arc<Resource>,
@@ -405,7 +462,9 @@ impl Writer {
             Projection::Table => {
                 show::write_table_row(&self.call, &self.resource, object, self.include, self.form, out);
             }
-            Projection::Metadata => show::metadata_json(object, self.form.meta_version(), out),
+            Projection::Metadata | Projection::MetadataList => {
+                show::metadata_json(object, self.form.meta_version(), out)
+            }
             Projection::Object if self.resource.is_custom() => {
                 out.extend_from_slice(&show::object_json(&self.resource, object));
             }

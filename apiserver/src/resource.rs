@@ -188,9 +188,39 @@ impl Resource {
         DEPRECATED.iter().find(named).map(|row| row.2)
     }
 
+    /// Whether this or a subresource can be shown as a Table; upstream forgot some.
+    pub fn shows_tables(&self, subresource: &str) -> bool {
+        const WITHOUT: [(&str, &str, &str); 10] = [
+            ("", "pods", "ephemeralcontainers"),
+            ("", "pods", "resize"),
+            ("", "pods", "binding"),
+            ("", "pods", "eviction"),
+            ("", "serviceaccounts", "token"),
+            ("", "namespaces", "finalize"),
+            ("certificates.k8s.io", "certificatesigningrequests", "approval"),
+            ("resource.k8s.io", "resourceclaims", "status"),
+            ("apiextensions.k8s.io", "customresourcedefinitions", "status"),
+            ("apiregistration.k8s.io", "apiservices", "status"),
+        ];
+        self.storage.is_some() && !WITHOUT.contains(&(&*self.group, &*self.plural, subresource))
+    }
+
+    pub fn go_type(&self) -> String {
+        if self.is_custom() { "*unstructured.Unstructured".to_owned() } else { go_type(&self.group, &self.kind) }
+    }
+
     pub fn is_custom(&self) -> bool {
         self.custom.is_some()
     }
+}
+
+/// What upstream's messages call the type of a kind.
+pub fn go_type(group: &str, kind: &str) -> String {
+    let package = match group.split('.').next().unwrap_or_default() {
+        "" | "events" => "core",
+        first => first,
+    };
+    format!("*{package}.{kind}")
 }
 
 pub fn api_version(group: &str, version: &str) -> String {
@@ -239,6 +269,11 @@ impl Registry {
 
     pub fn has_version(&self, group: &str, version: &str) -> bool {
         self.versions.contains_key(&(group.into(), version.into()))
+    }
+
+    /// Whether a group is one of the server's own.
+    pub fn is_built_in(&self, group: &str) -> bool {
+        self.ordered.iter().any(|resource| &*resource.group == group && !resource.is_custom())
     }
 
     pub fn has_group(&self, group: &str) -> bool {

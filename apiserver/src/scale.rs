@@ -42,10 +42,12 @@ pub async fn handle(
         return answer(call, resource, &scale, form);
     }
     let patch = if verb == "patch" { Some(PatchType::read(call, true)?) } else { None };
-    let kind = if patch.is_some() { "PatchOptions" } else { "UpdateOptions" };
     let encoding = if patch.is_none() { Some(body_encoding(&call.headers, true)?) } else { None };
     let body = call.read(body).await?;
-    let options = WriteOptions::read(&call.query, kind)?;
+    let options = match patch {
+        Some(kind) => kind.options(call)?,
+        None => WriteOptions::read(&call.query, "UpdateOptions")?,
+    };
     let expected =
         Expected { group: "autoscaling", version: "v1", kind: "Scale", form: json::Form::Typed(Scale::TYPE) };
     let input = match (patch, encoding) {

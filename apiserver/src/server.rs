@@ -145,6 +145,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
         openapi: openapi_documents(),
         reservers: reserve::standard(services),
         stopping: scope.token().clone(),
+        websockets: scope.kind("websocket"),
         issuer: identity.issuer,
         openid: OpenId::new(ISSUER, "", &address.to_string(), &identity.keys).ok(),
         service_accounts: accounts.clone(),

@@ -7,23 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corten_api::status::{Reason, Result, Status};
+use corten_api::status::{Result, Status};
 use corten_object::protobuf::{self, wire::Writer};
 use corten_object::tree::{Tree, View};
 use corten_runtime::clock::Instant;
 use corten_views::meta_v1::ObjectMeta;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::cache::{Event, EventKind, Objects, Scope, TooOld, Watcher};
 use crate::call::Call;
+use crate::http::websocket::{self, Framing};
 use crate::http::{ApiResponse, ResponseBody};
 use crate::list::ListOptions;
 use crate::metadata;
 use crate::metrics::{self, WatchMetrics};
-use crate::negotiate::{Encoding, Form, Projection};
+use crate::negotiate::{self, Encoding, Form, Projection};
 use crate::object::Object;
 use crate::resource::Resource;
 use crate::select::Selection;
@@ -39,11 +41,14 @@ const PIECE: usize = 256 * 1024;
 
 pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Result<ApiResponse> {
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
+    if form.encoding == Encoding::Yaml {
+        return Err(negotiate::not_acceptable(negotiate::streamed(resource.is_custom())));
+    }
     let selection = Selection::read(&call.query, resource)?;
     let options = ListOptions::read(call, true)?;
     let include = if form.projection == Projection::Table { show::include(call)? } else { Include::None };
     let scope = scope(call, resource, &selection);
-    let revision = options.revision().map_err(|status| Status::failure(500, Reason::Unknown, status.message()))?;
+    let revision = options.watched_revision()?;
     let initial = options.send_initial_events.unwrap_or(revision.unwrap_or(0) == 0);
     let mut pending = Vec::new();
     let (watcher, revision) = if initial {
@@ -83,7 +88,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         watcher,
         selection,
         initial: pending.into_iter(),
-        mark_initial: options.send_initial_events == Some(true),
+        mark_initial: options.send_initial_events == Some(true) && options.bookmarks,
         bookmarks: options.bookmarks,
         revision,
         began: now,
@@ -94,7 +99,23 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         done: false,
     };
     let frames = futures::stream::unfold(state, |state| state.next());
+    if websocket::is_wanted(&call.headers) {
+        return Ok(over_websocket(call, form, frames.boxed()));
+    }
     Ok(streaming(form, ResponseBody::Stream(frames.boxed())))
+}
+
+/// The same as messages of a WebSocket, each an event.
+fn over_websocket(call: &Call, form: Form, frames: BoxStream<'static, io::Result<Bytes>>) -> ApiResponse {
+    let answer = match websocket::shake_hands(&call.headers) {
+        Ok(answer) => answer,
+        Err(refusal) => return *refusal,
+    };
+    let framing = if form.encoding == Encoding::Protobuf { Framing::Lengths } else { Framing::Lines };
+    if let Some(upgrade) = call.upgrade.lock().take() {
+        call.api.websockets.spawn(websocket::send(upgrade, framing, frames));
+    }
+    answer
 }
 
 fn streaming(form: Form, body: ResponseBody) -> ApiResponse {
@@ -103,8 +124,6 @@ fn streaming(form: Form, body: ResponseBody) -> ApiResponse {
     if form.encoding == Encoding::Protobuf {
         let value = HeaderValue::from_static("application/vnd.kubernetes.protobuf;stream=watch");
         response.headers_mut().insert(header::CONTENT_TYPE, value);
-    } else if form.stream {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;stream=watch"));
     }
     response
 }
@@ -330,7 +349,9 @@ impl Encoder {
                 begin(kind, out);
                 match projection {
                     Projection::Object => out.extend_from_slice(&show::object_json(resource, object)),
-                    Projection::Metadata => show::metadata_json(object, self.form.meta_version(), out),
+                    Projection::Metadata | Projection::MetadataList => {
+                        show::metadata_json(object, self.form.meta_version(), out)
+                    }
                     Projection::Table => self.table_event(object, out),
                 }
                 out.extend_from_slice(b"}\n");
@@ -391,6 +412,9 @@ impl Encoder {
             ),
         };
         metadata::set_kind(&mut tree, &version, &kind);
+        if let (Projection::Object, Some(storage)) = (self.form.projection, &self.resource.storage) {
+            storage.strategy().show_empty(&mut tree.edit());
+        }
         let mut meta = metadata::edit(&mut tree);
         meta.set(ObjectMeta::RESOURCE_VERSION, revision.to_string().as_str());
         if end_of_initial {

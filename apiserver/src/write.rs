@@ -107,14 +107,16 @@ async fn store_new(
     let context = call.context(resource, dry_run);
     ensure_namespace(resource, tree, &call.info.namespace)?;
     escalation::check(call, resource, tree, None)?;
+    let warn = |warnings: Vec<String>| warnings.into_iter().for_each(|warning| call.warnings.add(warning));
+    warn(strategy.warn_received(tree.root(), &context));
     strategy.prepare_create(&mut tree.edit(), &context);
     let mut errors = object_meta::on_create(strategy, metadata::read(tree), resource.namespaced);
     errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
-        return Err(Status::invalid(&resource.group, &resource.kind, &name, &errors));
+        return Err(Status::invalid(&storage.group, &storage.hub.kind, &name, &errors));
     }
-    strategy.warn_create(tree.root(), &context).into_iter().for_each(|warning| call.warnings.add(warning));
+    warn(strategy.warn_create(tree.root(), &context));
     let attributes = Attributes { name: &name, ..Attributes::of(call, resource, Operation::Create, dry_run) };
     call.api.admission.validate(call, &attributes, Some(tree), None).await?;
 
@@ -478,7 +480,7 @@ fn before_update(
     let mut errors = object_meta::on_update(strategy, metadata::read(tree), old_meta, resource.namespaced);
     errors.append(strategy.validate_update(tree.root(), old.root(), &context));
     if !errors.is_empty() {
-        return Err(Status::invalid(&resource.group, &resource.kind, name, &errors));
+        return Err(Status::invalid(&storage.group, &storage.hub.kind, name, &errors));
     }
     strategy.warn_update(tree.root(), old.root(), &context).into_iter().for_each(|warning| call.warnings.add(warning));
     Ok(())

@@ -24,7 +24,7 @@ pub fn put_back(object: &mut Edit<'_>, old: Struct<'_>, field: FieldId) {
 /// Whether a field holds the same in both, what is absent and what Go reads as zero being one.
 pub fn same<'a, 'b>(new: impl View<'a>, old: impl View<'b>, field: FieldId) -> bool {
     match (new.as_struct().node(field), old.as_struct().node(field)) {
-        (Some(new), Some(old)) => new.equals(old),
+        (Some(_), Some(_)) => new.as_struct().field_means(old.as_struct(), field),
         (None, None) => true,
         // A pointer to a zero is not an absent one, but an empty list is.
         (Some(value), None) | (None, Some(value)) => {

@@ -51,6 +51,10 @@ impl Strategy for DaemonSets {
         set_template_generation(object, generation);
     }
 
+    fn show_empty(&self, object: &mut Edit<'_>) {
+        set_template_generation(object, 0);
+    }
+
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(DaemonSet::STATUS);
         object.ensure(DaemonSet::STATUS);

@@ -56,6 +56,9 @@ pub trait Strategy: Send + Sync {
     /// What is shown of objects that older servers stored; called for what was read from storage, never for requests.
     fn default_on_read(&self, _object: &mut Edit<'_>) {}
 
+    /// What an object that has nothing in it still shows, such as a watch's bookmark.
+    fn show_empty(&self, _object: &mut Edit<'_>) {}
+
     /// Clears and sets what a client may not choose on create: status, generation rules of the kind's own.
     fn prepare_create(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
 
@@ -133,6 +136,11 @@ pub trait Strategy: Send + Sync {
     /// What else marks an object whose deletion is `Finalize`d; the deletion timestamp is set already.
     fn mark_deleting(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
 
+    /// Whether a deletion that is `Finalize`d also marks what becomes of dependents.
+    fn marks_dependents(&self) -> bool {
+        false
+    }
+
     /// Whether an object that is being deleted, and has no finalizer in its metadata, is at its end.
     fn is_finished(&self, _object: Node<'_>) -> bool {
         true
@@ -161,6 +169,11 @@ pub trait Strategy: Send + Sync {
         let text = |path: &[&str]| object.at(path).map_or("", Node::as_str);
         let created = Cell::Str(text(&["metadata", "creationTimestamp"]).to_owned());
         Row { cells: vec![Cell::Str(text(&["metadata", "name"]).to_owned()), created], conditions: Vec::new() }
+    }
+
+    /// What a Table's rows are ordered by, before their names, if by anything else.
+    fn table_order(&self) -> Option<fn(Node<'_>) -> i64> {
+        None
     }
 
     /// The strategy of a subresource that writes the object itself (`status`, `ephemeralcontainers`, ...).

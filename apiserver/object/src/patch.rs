@@ -40,6 +40,13 @@ impl Patched {
     }
 }
 
+impl Patched {
+    /// The error for a result that is not what it should be.
+    pub fn rejection(&self, message: &str) -> Status {
+        invalid(&self.shown, message)
+    }
+}
+
 /// An RFC 6902 patch.
 pub fn json(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
     let strict = json_patch::check(patch)?;

@@ -6,6 +6,7 @@ use corten_api::status::Result;
 use corten_api::time::Timestamp;
 use corten_object::managed::{self, Manager};
 use corten_object::tree::Tree;
+use corten_object::typing::TypeRef;
 use corten_views::meta_v1::ObjectMeta;
 use http::StatusCode;
 
@@ -28,9 +29,7 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;
     resource.default(&mut tree);
-    metadata::wipe_system_fields(&mut tree);
-    write::ensure_request_namespace(resource, &mut tree, &call.info.namespace)?;
-    warn_of_duplicate_owners(call, &mut tree, "");
+    receive(call, resource, &mut tree)?;
 
     let meta = metadata::read(&tree);
     if !meta.resource_version().is_empty() && meta.resource_version() != "0" {
@@ -42,6 +41,21 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     }
     let object = admit_and_store(call, resource, tree, &options).await?;
     show::object(call, resource, &object, form, StatusCode::CREATED)
+}
+
+/// What becomes of any new object's metadata before it is looked into.
+pub fn receive(call: &Call, resource: &Resource, tree: &mut Tree) -> Result<()> {
+    metadata::wipe_system_fields(tree);
+    write::ensure_request_namespace(resource, tree, &call.info.namespace)?;
+    warn_of_duplicate_owners(call, tree, "");
+    Ok(())
+}
+
+/// Notes in a new object's managedFields that all of it is the requester's.
+pub fn own_all(call: &Call, options: &WriteOptions, tree: &mut Tree, api_version: &str, typing: TypeRef<'_>) {
+    let time = Timestamp::from_seconds(call.now.seconds).format();
+    let manager = manager(call, options, api_version, &time);
+    managed::update(None, tree, typing, &manager, &[], &managed::OneVersion);
 }
 
 /// What custom objects need before anything else looks at them: unknown fields out, metadata in its place.
@@ -71,6 +85,7 @@ pub async fn admit_and_store(
     mut tree: Tree,
     options: &WriteOptions,
 ) -> Result<Arc<crate::object::Object>> {
+    resource.settle(&mut tree);
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     let reset = resource.storage.as_ref().map_or(&[][..], |storage| storage.strategy().reset_fields());
     let manager = manager(call, options, &api_version, &time);

@@ -9,7 +9,7 @@ use crate::admission::{Attributes, Operation};
 use crate::call::Call;
 use crate::delete::{self, Options};
 use crate::http::{ApiResponse, RequestBody};
-use crate::negotiate::{Form, Projection};
+use crate::negotiate::Form;
 use crate::resource::Resource;
 use crate::select::Selection;
 use crate::show;
@@ -62,9 +62,5 @@ pub async fn collection(
             other => drop(other?),
         }
     }
-    let form = Form {
-        projection: if form.projection == Projection::Table { Projection::Table } else { form.projection },
-        ..form
-    };
-    Ok(crate::list::answer_with(call, resource, form, chosen))
+    crate::list::answer_with(call, resource, form, chosen)
 }

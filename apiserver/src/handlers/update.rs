@@ -12,7 +12,7 @@ use super::create::{manager, normalise, warn_of_duplicate_owners};
 use super::{code, expected, typing};
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
-use crate::decode::decode;
+use crate::decode::{Foreign, decode, foreign};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
@@ -71,6 +71,7 @@ async fn finish(
 ) -> Result<Tree> {
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     if track {
+        resource.settle(&mut tree);
         let manager = manager(call, options, &api_version, &time);
         let live = existing.map(|existing| resource.of_hub(existing.tree.clone()));
         let versions = VersionsOf::new(call, resource);
@@ -142,25 +143,24 @@ impl PatchType {
         }
     }
 
-    fn check(self, options: &WriteOptions, force_given: bool) -> Result<()> {
+    pub fn options(self, call: &Call) -> Result<WriteOptions> {
         use corten_api::field::{Error, Errors, Path};
         let mut errors = Errors::default();
-        if self == PatchType::Apply && options.field_manager.is_empty() {
+        if self == PatchType::Apply && call.query.get("fieldManager").unwrap_or_default().is_empty() {
             // It is from the user agent for other patches; here it has to be said.
             errors.push(Error::required(&Path::new("fieldManager"), "is required for apply patch"));
         }
-        if self != PatchType::Apply && force_given {
+        if self != PatchType::Apply && call.query.get("force").is_some() {
             errors.push(Error::forbidden(&Path::new("force"), "may not be specified for non-apply patch"));
         }
-        if errors.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "PatchOptions", "", &errors)) }
+        WriteOptions::read_after(&call.query, "PatchOptions", errors)
     }
 }
 
 pub async fn patch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let kind = PatchType::read(call, !resource.is_custom())?;
     let body = call.read(body).await?;
-    let options = WriteOptions::read(&call.query, "PatchOptions")?;
-    kind.check(&options, call.query.get("force").is_some())?;
+    let options = kind.options(call)?;
     let mut change = Patch { call, resource, options: &options, kind, body: &body };
     let create = kind == PatchType::Apply && call.info.subresource.is_empty();
     let updated = write::update(call, resource, &call.info.name, &mut change, options.dry_run, create).await?;
@@ -207,6 +207,9 @@ impl Change for Patch<'_> {
 impl Patch<'_> {
     fn patched(&self, kind: PatchType, current: &Tree) -> Result<Tree> {
         let mut patched = patch_with(self.options, kind, current, self.body)?;
+        if !self.resource.is_custom() {
+            self.check_kind(kind, &mut patched)?;
+        }
         if let Some(custom) = &self.resource.custom {
             let unknown = custom.decode(&mut patched.tree);
             patched.strict.extend(unknown.map_err(|error| patched.malformed(&error))?);
@@ -215,6 +218,20 @@ impl Patch<'_> {
         let mut tree = patched.tree;
         self.resource.default(&mut tree);
         Ok(tree)
+    }
+
+    /// A patch that makes an object another kind's leads to nothing that can be read; a strategic one cannot.
+    fn check_kind(&self, kind: PatchType, patched: &mut Patched) -> Result<()> {
+        let resource = self.resource;
+        if kind != PatchType::Strategic {
+            let claim =
+                foreign(metadata::api_version(&patched.tree), metadata::kind(&patched.tree), expected(resource));
+            if let Some(Foreign::OtherKind(message)) = claim {
+                return Err(patched.rejection(&message));
+            }
+        }
+        metadata::set_kind(&mut patched.tree, &resource.api_version(), &resource.kind);
+        Ok(())
     }
 
     fn apply_configuration(&self, existing: Option<&Existing>) -> Result<Tree> {

@@ -28,7 +28,6 @@ pub struct Peer {
     pub internal: Option<User>,
 }
 
-#[expect(dead_code, reason = "a connection is taken over by streams to a node, of which there is none yet")]
 pub struct ApiRequest {
     pub method: Method,
     /// As sent, percent signs and all.
@@ -37,6 +36,7 @@ pub struct ApiRequest {
     pub headers: HeaderMap,
     pub body: RequestBody,
     pub peer: Peer,
+    /// The connection, for those who go on in another protocol.
     pub upgrade: Option<OnUpgrade>,
 }
 

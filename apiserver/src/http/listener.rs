@@ -23,6 +23,7 @@ use warp::filters::BoxedFilter;
 
 use super::body::{ApiResponse, Passed, Peer, ResponseBody};
 use super::gather::{Gather, Turn};
+use super::lenient::{Answer, Lenient, Requests};
 use super::routes::{Endpoint, Sending, Upgrade, routes};
 
 /// A TLS handshake that takes longer is given up.
@@ -123,15 +124,21 @@ async fn connection(
     let certificates = certificates.iter().map(|certificate| certificate.clone().into_owned()).collect();
     let certificates = corten_access::authenticate::Peer::new(certificates).map(Arc::new);
     let peer = Peer { address: Some(address), certificates, internal: None };
+    let requests = Requests::default();
+    let begun = requests.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (routes, peer) = (routes.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(answer(routes, peer, request).await) }
+        let (routes, peer, running) = (routes.clone(), peer.clone(), begun.begin());
+        async move {
+            let response = answer(routes, peer, request).await;
+            Ok::<_, Infallible>(response.map(|body| Answer::new(body, running)))
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(250).initial_stream_window_size(256 * 1024);
     let turn = Turn::default();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = Lenient::new(stream, requests, !is_http2);
     let stream = Gather::new(stream, turn.clone(), is_http2);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);

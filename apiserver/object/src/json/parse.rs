@@ -8,7 +8,7 @@ use corten_schema::{Field, FieldId, RawKind, SchemaOr, Shape, TypeId};
 
 use super::scan::{Scanner, SyntaxError, unescape};
 use crate::scalar;
-use crate::tree::{Id, Link, Slot, Text, Tree, zero_is_absent};
+use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent, zero_is_absent};
 
 /// What a text is read as.
 #[derive(Clone, Copy, Debug)]
@@ -468,7 +468,7 @@ impl Parser {
                 parser.pending.remove(base + at);
             }
             if let Some(value) = value
-                && !(zero_is_absent(description) && parser.is_nothing(value))
+                && !parser.is_nothing(description, value)
             {
                 parser.pending.push(Link { key: Text { start: number, len: 0 }, value });
             }
@@ -480,10 +480,10 @@ impl Parser {
     }
 
     /// A zero; of structs one without entries, because empty lists and maps in it are told from absent ones.
-    fn is_nothing(&self, id: Id) -> bool {
+    fn is_nothing(&self, field: &Field, id: Id) -> bool {
         match self.tree.type_of(id) {
-            Some(_) => self.tree.is_empty(id),
-            None => self.tree.node(id).is_zero(),
+            Some(_) => zero_is_absent(field) && self.tree.is_empty(id),
+            None => is_like_absent(field, self.tree.node(id)),
         }
     }
 

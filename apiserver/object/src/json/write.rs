@@ -34,15 +34,18 @@ pub fn canonical(root: Node<'_>) -> Canonical {
                 if key == "metadata" {
                     canonical_metadata(value.as_struct(), true, &mut out);
                 } else {
-                    write(value, &mut out.json);
+                    write_value::<KEPT>(value, &mut out.json);
                 }
             }
             out.json.push(b'}');
         }
-        _ => write(root, &mut out.json),
+        _ => write_value::<KEPT>(root, &mut out.json),
     }
     out
 }
+
+/// What is kept goes through protobuf, upstream, which does not tell an empty list from none.
+const KEPT: bool = true;
 
 fn canonical_struct(structure: Struct<'_>, out: &mut Canonical) {
     let ty = structure.ty().expect("a struct node has a type");
@@ -63,11 +66,20 @@ fn canonical_struct(structure: Struct<'_>, out: &mut Canonical) {
         write_name(field.name, &mut out.json);
         match node {
             _ if field.name == "metadata" => canonical_metadata(structure.structure(FieldId(i as u16)), false, out),
-            Some(node) => write(node, &mut out.json),
+            Some(node) if is_empty_list(node) => write_zero(field, &mut out.json),
+            Some(node) => write_value::<KEPT>(node, &mut out.json),
             None => write_zero(field, &mut out.json),
         }
     }
     out.json.push(b'}');
+}
+
+fn is_empty_list(node: Node<'_>) -> bool {
+    match node.value() {
+        Value::List(list) => list.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        _ => false,
+    }
 }
 
 fn canonical_metadata(metadata: Struct<'_>, sorted: bool, out: &mut Canonical) {
@@ -198,6 +210,10 @@ pub fn to_string(node: Node<'_>) -> String {
 }
 
 pub fn write(node: Node<'_>, out: &mut Vec<u8>) {
+    write_value::<false>(node, out);
+}
+
+fn write_value<const KEPT: bool>(node: Node<'_>, out: &mut Vec<u8>) {
     match node.value() {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -212,7 +228,7 @@ pub fn write(node: Node<'_>, out: &mut Vec<u8>) {
                 if i > 0 {
                     out.push(b',');
                 }
-                write(item, out);
+                write_value::<KEPT>(item, out);
             }
             out.push(b']');
         }
@@ -224,15 +240,15 @@ pub fn write(node: Node<'_>, out: &mut Vec<u8>) {
                 }
                 write_string(out, key);
                 out.push(b':');
-                write(value, out);
+                write_value::<KEPT>(value, out);
             }
             out.push(b'}');
         }
-        Value::Struct(structure) => write_struct(structure.ty(), structure, out),
+        Value::Struct(structure) => write_struct::<KEPT>(structure.ty(), structure, out),
     }
 }
 
-fn write_struct(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
+fn write_struct<const KEPT: bool>(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
     let Some(ty) = ty else {
         out.extend_from_slice(b"{}");
         return;
@@ -250,7 +266,8 @@ fn write_struct(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
         }
         write_name(field.name, out);
         match node {
-            Some(node) => write(node, out),
+            Some(node) if KEPT && is_empty_list(node) => write_zero(field, out),
+            Some(node) => write_value::<KEPT>(node, out),
             None => write_zero(field, out),
         }
     }
@@ -273,7 +290,7 @@ pub(crate) fn is_written(field: &Field, node: Option<Node<'_>>) -> bool {
 fn write_zero(field: &Field, out: &mut Vec<u8>) {
     let zero: &[u8] = match field.shape {
         _ if field.pointer => b"null",
-        Shape::Struct(ty) => return write_struct(Some(ty), Struct::ABSENT, out),
+        Shape::Struct(ty) => return write_struct::<false>(Some(ty), Struct::ABSENT, out),
         Shape::Bool => b"false",
         Shape::Int32 | Shape::Int64 | Shape::Float64 | Shape::IntOrString => b"0",
         Shape::String => b"\"\"",
