@@ -14,6 +14,9 @@ use crate::metadata;
 use crate::object::{Draft, Object};
 use crate::resource::{Resource, Storage, api_version};
 
+#[cfg(test)]
+mod tests;
+
 impl Storage {
     /// Ingest: decode, convert to the hub version, default, canonicalise, index.
     pub fn ingest(&self, key: &str, value: &Bytes) -> Result<Draft> {
@@ -144,6 +147,11 @@ impl Resource {
             }
             _ => tree,
         }
+    }
+
+    /// An object of this version as it will be read again: what conversion moves about has moved.
+    pub fn through_hub(&self, tree: Tree) -> Tree {
+        if self.is_custom() || self.is_hub() { tree } else { self.of_hub(self.to_hub(tree)) }
     }
 
     /// An object of this version in the hub version.

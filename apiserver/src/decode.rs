@@ -35,12 +35,14 @@ pub fn decode(
     validation: FieldValidation,
     warnings: &Warnings,
 ) -> Result<Tree> {
+    let custom = !matches!(expected.form, Form::Typed(_));
     let (mut tree, strict) = match encoding {
         BodyEncoding::Protobuf => (decode_protobuf(body, expected)?, Vec::new()),
         BodyEncoding::Json => decode_json(body, expected)?,
         BodyEncoding::Yaml => decode_yaml(body, expected)?,
     };
-    if tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty() {
+    if !custom && (tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty())
+    {
         fill_kind(&mut tree, expected);
     }
     note_strict(strict, &tree, expected, validation, warnings)?;
@@ -131,11 +133,14 @@ fn hex(bytes: &[u8]) -> String {
 type Decoded = (Tree, Vec<String>);
 
 fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
-    // Bodies that are wrong are looked at again for what they claim to be; the others are never copied.
+    // Bodies that are wrong are looked at again for what they claim to be.
     let again = body.clone();
     match json::parse(body, expected.form) {
         Ok(parsed) => {
-            check_kind(parsed.tree.root(), expected, &again)?;
+            match expected.form {
+                Form::Typed(_) => check_kind(parsed.tree.root(), expected, &again)?,
+                _ => check_custom_kind(parsed.tree.root(), expected, &again)?,
+            }
             Ok((parsed.tree, parsed.strict))
         }
         Err(ParseError::Syntax(message)) => {
@@ -144,8 +149,14 @@ fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
         Err(ParseError::Type(message)) => {
             let plain = json::parse(again.clone(), Form::Plain);
             let plain = plain.map_err(|error| unrecognized(expected, &error.to_string(), &again))?.tree;
-            check_kind(plain.root(), expected, &again)?;
             let kind = Some(metadata::kind(&plain)).filter(|kind| !kind.is_empty()).unwrap_or(expected.kind);
+            if !matches!(expected.form, Form::Typed(_)) {
+                let api_version = metadata::api_version(&plain);
+                let version = api_version.split_once('/').map_or(api_version, |(_, version)| version);
+                let version = if version.is_empty() { expected.version } else { version };
+                return Err(cannot_handle(kind, version, expected, &message));
+            }
+            check_kind(plain.root(), expected, &again)?;
             Err(cannot_handle(kind, expected.version, expected, &message))
         }
     }
@@ -175,6 +186,41 @@ fn check_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()>
     check_words(word("apiVersion"), word("kind"), expected)
 }
 
+/// A custom object says what it is. Whether its kind is the right one is for validation to say.
+fn check_custom_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()> {
+    if not_an_object(root).is_some() {
+        return check_kind(root, expected, body);
+    }
+    for name in ["apiVersion", "kind"] {
+        let Some(node) = root.get(name).filter(|node| !node.is_null() && node.as_string().is_none()) else { continue };
+        let what = not_an_object(node).unwrap_or("object");
+        let message = format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go struct field .{name} of type string"
+        );
+        return Err(unrecognized(expected, &message, body));
+    }
+    let word = |name: &str| root.get(name).map_or("", |node| node.as_str());
+    if word("kind").is_empty() {
+        return Err(unrecognized(expected, &kind_missing(body), body));
+    }
+    let api_version = word("apiVersion");
+    if api_version.matches('/').count() > 1 {
+        return Err(unrecognized(expected, &format!("unexpected GroupVersion string: {api_version}"), body));
+    }
+    let full = expected.api_version();
+    if api_version == full {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({api_version}) does not match the expected API version ({full})"
+    )))
+}
+
+/// What upstream says of a custom object without a kind.
+pub fn kind_missing(json: &[u8]) -> String {
+    format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(json))
+}
+
 fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<()> {
     let full = expected.api_version();
     let api_version = if api_version.is_empty() { &full } else { api_version };
@@ -182,14 +228,30 @@ fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<
     if kind == expected.kind && api_version == full {
         return Ok(());
     }
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let message = match corten_schema::kind(group, version, kind) {
+    let (_, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    match other_kind(api_version, kind, expected) {
+        Some(message) => Err(cannot_handle(kind, version, expected, &message)),
         // A kind of the same name in another version of the group is converted, and refused for its version.
-        Some(_) if kind == expected.kind && group == expected.group => {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({api_version}) does not match the expected API version ({full})"
-            )));
-        }
+        None => Err(Status::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({full})"
+        ))),
+    }
+}
+
+/// What is wrong with an object that a patch led to: it must be of the kind that it was, whatever the version.
+pub fn kind_after_patch(tree: &Tree, expected: Expected<'_>) -> Option<String> {
+    let (api_version, kind) = (metadata::api_version(tree), metadata::kind(tree));
+    if api_version.is_empty() || kind.is_empty() {
+        return None;
+    }
+    other_kind(api_version, kind, expected)
+}
+
+/// Why a kind is not the one that is expected, in any version of its group; None if it is.
+fn other_kind(api_version: &str, kind: &str, expected: Expected<'_>) -> Option<String> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    Some(match corten_schema::kind(group, version, kind) {
+        Some(_) if kind == expected.kind && group == expected.group => return None,
         Some(_) => {
             let package = |group: &str| match group.split('.').next().unwrap_or_default() {
                 "" => "core".to_owned(),
@@ -202,8 +264,7 @@ fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<
             )
         }
         None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme {SCHEME:?}"),
-    };
-    Err(cannot_handle(kind, version, expected, &message))
+    })
 }
 
 fn not_an_object(root: Node<'_>) -> Option<&'static str> {

@@ -74,9 +74,10 @@ fn finish(mut response: ApiResponse, audit_id: HeaderValue) -> ApiResponse {
     response
 }
 
-/// Errors come in the form that was asked for, or else in JSON.
+/// Errors come in the form that was asked for, or else in JSON, indented then.
 fn error_form(headers: &HeaderMap) -> Form {
-    let form = negotiate(headers, None, Offers { protobuf: true, projections: true }).unwrap_or(Form::JSON);
+    let form = negotiate(headers, None, Offers { protobuf: true, projections: true });
+    let form = form.unwrap_or(Form { encoding: crate::negotiate::Encoding::Pretty, ..Form::JSON });
     Form { projection: crate::negotiate::Projection::Object, ..form }
 }
 
@@ -145,7 +146,7 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let registry = call.api.registry.load_full();
     let info = &call.info;
     let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
-        return Err(handlers::no_such_path());
+        return documents::unknown(&info.group);
     };
     // A path that names a namespace for what has none, or the other way round, is no path of this API.
     let writes_one = !matches!(info.verb.as_str(), "list" | "watch" | "deletecollection");

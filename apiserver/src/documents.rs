@@ -34,13 +34,12 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         ["api", version] => document(call, "", version),
         ["apis", group] => {
             let documents = call.api.discovery.load();
-            let body = documents.group.get(*group).ok_or_else(no_such_path)?;
-            plain(call, body)
+            documents.group.get(*group).map_or_else(|| unknown(group), |body| plain(call, body))
         }
         ["apis", group, version] => document(call, group, version),
         ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
-        _ => Ok(whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n"))),
+        _ => Ok(not_found_page()),
     }
 }
 
@@ -121,8 +120,18 @@ fn groups(call: &Call) -> Result<ApiResponse> {
 
 fn document(call: &Call, group: &str, version: &str) -> Result<ApiResponse> {
     let documents = call.api.discovery.load();
-    let body = documents.version.get(&(group.to_owned(), version.to_owned())).ok_or_else(no_such_path)?;
-    plain(call, body)
+    let body = documents.version.get(&(group.to_owned(), version.to_owned()));
+    body.map_or_else(|| unknown(group), |body| plain(call, body))
+}
+
+/// The answer for what is not served of a group: a Status, if the group is a built-in one.
+pub fn unknown(group: &str) -> Result<ApiResponse> {
+    let built_in = corten_schema::RESOURCES.iter().any(|row| row.served_by_default && row.group == group);
+    if built_in { Err(no_such_path()) } else { Ok(not_found_page()) }
+}
+
+fn not_found_page() -> ApiResponse {
+    whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n"))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
@@ -139,11 +148,7 @@ async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
         Some(check) => match call.api.health.answer_one(endpoint, check).await {
             Some(answer) => answer,
             None => {
-                return whole(
-                    StatusCode::NOT_FOUND,
-                    "text/plain; charset=utf-8",
-                    Bytes::from_static(b"404 page not found\n"),
-                );
+                return not_found_page();
             }
         },
         None => call.api.health.answer(endpoint, &HealthQuery::from_pairs(pairs)).await,

@@ -15,7 +15,7 @@ use corten_object::json::Form as JsonForm;
 use corten_schema as schema;
 use http::StatusCode;
 
-use crate::call::Call;
+use crate::call::{Call, not_found};
 use crate::decode::Expected;
 use crate::http::{ApiResponse, RequestBody};
 use crate::negotiate::Offers;
@@ -27,15 +27,20 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
     check_router(call, resource)?;
     let form = call.form(offers)?;
     if !call.info.subresource.is_empty() {
-        let Some(row) = resource.subresource(&call.info.subresource) else { return Err(no_such_path()) };
+        let Some(row) = resource.subresource(&call.info.subresource) else {
+            return Err(if resource.is_custom() { not_found(resource, &call.info.name) } else { no_such_path() });
+        };
         if !row.verbs.contains(&call.info.verb.as_str()) {
-            return Err(method_not_allowed());
+            return Err(not_allowed(call, resource));
         }
         return subresource::handle(call, resource, row, form, body).await;
     }
     let named = !call.info.name.is_empty();
     let misplaced = match call.info.verb.as_str() {
-        "create" => named,
+        "create" => named && !resource.is_custom(),
+        "update" | "patch" if !named && resource.is_custom() => {
+            return Err(Status::bad_request("name must be provided"));
+        }
         "update" | "patch" => !named,
         _ => false,
     };
@@ -56,14 +61,25 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
     }
 }
 
+/// What a path does not take: for custom resources, one handler answers for all paths.
+fn not_allowed(call: &Call, resource: &Resource) -> Status {
+    if resource.is_custom() {
+        return Status::method_not_supported(&resource.group, &resource.plural, &call.info.verb);
+    }
+    method_not_allowed()
+}
+
 /// Built-in resources stand behind a router that looks at media types first, custom ones do not.
 fn check_router(call: &Call, resource: &Resource) -> Result<()> {
     if resource.is_custom() {
         return Ok(());
     }
     const JSON: &str = "application/json";
-    let produced = [JSON, "application/yaml", "application/vnd.kubernetes.protobuf"];
+    let mut produced = vec![JSON, "application/yaml", "application/vnd.kubernetes.protobuf"];
     if !crate::negotiate::accepts_any(&call.headers, &produced) {
+        if matches!(call.info.verb.as_str(), "list" | "watch") {
+            produced.extend(["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"]);
+        }
         let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
         return Err(refused(406, corten_api::status::Reason::NotAcceptable, message));
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use corten_api::field::{BadValue, Error as FieldError, Errors, Path};
-use corten_api::status::{Result, Status};
+use corten_api::status::{Reason, Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::object_meta;
 use corten_object::tree::Tree;
@@ -112,7 +112,7 @@ async fn store_new(
     errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
-        return Err(Status::invalid(&resource.group, &resource.kind, &name, &errors));
+        return Err(Status::invalid(&resource.group, metadata::kind(tree), &name, &errors));
     }
     strategy.warn_create(tree.root(), &context).into_iter().for_each(|warning| call.warnings.add(warning));
     let attributes = Attributes { name: &name, ..Attributes::of(call, resource, Operation::Create, dry_run) };
@@ -385,9 +385,11 @@ fn check_revision(
         given => match given.parse::<u64>() {
             Ok(given) if given == revision => Ok(()),
             Ok(_) => Err(Status::conflict(&resource.group, &resource.plural, name, LOCK_MESSAGE)),
-            Err(_) => Err(Status::bad_request(format!(
-                "invalid resource version: strconv.ParseUint: parsing {given:?}: invalid syntax"
-            ))),
+            Err(_) => Err(Status::failure(
+                500,
+                Reason::Unknown,
+                format!("strconv.ParseUint: parsing {given:?}: invalid syntax"),
+            )),
         },
     }
 }
@@ -478,7 +480,7 @@ fn before_update(
     let mut errors = object_meta::on_update(strategy, metadata::read(tree), old_meta, resource.namespaced);
     errors.append(strategy.validate_update(tree.root(), old.root(), &context));
     if !errors.is_empty() {
-        return Err(Status::invalid(&resource.group, &resource.kind, name, &errors));
+        return Err(Status::invalid(&resource.group, metadata::kind(tree), name, &errors));
     }
     strategy.warn_update(tree.root(), old.root(), &context).into_iter().for_each(|warning| call.warnings.add(warning));
     Ok(())
