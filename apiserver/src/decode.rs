@@ -25,7 +25,14 @@ impl Expected<'_> {
     }
 }
 
-const SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
+/// Where upstream registers the kinds of a group, as its errors name it. Each scheme knows nothing of the others.
+fn scheme(group: &str) -> &'static str {
+    match group {
+        "apiextensions.k8s.io" => "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55",
+        "apiregistration.k8s.io" => "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:28",
+        _ => "pkg/api/legacyscheme/scheme.go:30",
+    }
+}
 
 /// Decodes a body. Unknown and duplicate fields are an error, warnings or nothing, as asked.
 pub fn decode(
@@ -250,7 +257,9 @@ pub fn kind_after_patch(tree: &Tree, expected: Expected<'_>) -> Option<String> {
 /// Why a kind is not the one that is expected, in any version of its group; None if it is.
 fn other_kind(api_version: &str, kind: &str, expected: Expected<'_>) -> Option<String> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    Some(match corten_schema::kind(group, version, kind) {
+    let scheme_of_expected = scheme(expected.group);
+    let known = corten_schema::kind(group, version, kind).filter(|_| scheme(group) == scheme_of_expected);
+    Some(match known {
         Some(_) if kind == expected.kind && group == expected.group => return None,
         Some(_) => {
             let package = |group: &str| match group.split('.').next().unwrap_or_default() {
@@ -263,7 +272,7 @@ fn other_kind(api_version: &str, kind: &str, expected: Expected<'_>) -> Option<S
                 expected.kind
             )
         }
-        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme {SCHEME:?}"),
+        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme {scheme_of_expected:?}"),
     })
 }
 
