@@ -114,8 +114,8 @@ mod tests {
     /// `manager operation version subresource fields`, one a line, as an object of a kind.
     fn object(kind: (&str, &str, &str), entries: &str) -> Tree {
         let entry = |line: &str| {
-            let [manager, operation, version, subresource, fields] =
-                line.split_whitespace().collect::<Vec<_>>().try_into().expect("five words");
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [manager, operation, version, subresource, fields] = words[..] else { panic!("five words: {line}") };
             let subresource = subresource.trim_matches('-');
             format!(
                 "{{\"manager\":\"{manager}\",\"operation\":\"{operation}\",\"apiVersion\":\"{version}\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{fields},\"subresource\":\"{subresource}\"}}"
