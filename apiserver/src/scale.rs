@@ -44,7 +44,7 @@ pub async fn handle(
     let patch = if verb == "patch" { Some(PatchType::read(call, !resource.is_custom())?) } else { None };
     let kind = if patch.is_some() { "PatchOptions" } else { "UpdateOptions" };
     let encoding = if patch.is_none() { Some(body_encoding(&call.headers, true)?) } else { None };
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, kind)?;
     let input = match (patch, encoding) {
         (Some(patch), _) => {

@@ -23,7 +23,7 @@ use crate::{show, write};
 
 pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;

@@ -25,7 +25,7 @@ use crate::{show, write};
 
 pub async fn put(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "UpdateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;
@@ -161,7 +161,7 @@ impl PatchType {
 
 pub async fn patch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let kind = PatchType::read(call, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "PatchOptions")?;
     kind.check(&options, call.query.get("force").is_some())?;
     let mut change = Patch { call, resource, options: &options, kind, body: &body };
