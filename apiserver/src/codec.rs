@@ -14,6 +14,9 @@ use crate::metadata;
 use crate::object::{Draft, Object};
 use crate::resource::{Resource, Storage, api_version};
 
+#[cfg(test)]
+mod tests;
+
 impl Storage {
     /// Ingest: decode, convert to the hub version, default, canonicalise, index.
     pub fn ingest(&self, key: &str, value: &Bytes) -> Result<Draft> {
@@ -146,6 +149,11 @@ impl Resource {
         }
     }
 
+    /// An object of this version as it will be read again: what conversion moves about has moved.
+    pub fn through_hub(&self, tree: Tree) -> Tree {
+        if self.is_custom() || self.is_hub() { tree } else { self.of_hub(self.to_hub(tree)) }
+    }
+
     /// An object of this version in the hub version.
     pub fn to_hub(&self, tree: Tree) -> Tree {
         let Some(storage) = &self.storage else { return tree };
@@ -156,14 +164,6 @@ impl Resource {
             return tree;
         }
         storage.strategy().convert(&tree, (&storage.group, &storage.hub.version)).unwrap_or(tree)
-    }
-
-    /// Gives an object of this version the form that the hub version leaves of it, which is the one whose fields are
-    /// owned.
-    pub fn settle(&self, tree: &mut Tree) {
-        if !self.is_custom() && !self.is_hub() {
-            *tree = self.of_hub(self.to_hub(std::mem::take(tree)));
-        }
     }
 
     /// Defaults of this version: the table's, then the kind's own.

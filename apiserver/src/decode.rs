@@ -20,7 +20,7 @@ pub struct Expected<'e> {
 }
 
 impl Expected<'_> {
-    fn api_version(&self) -> String {
+    pub fn api_version(&self) -> String {
         crate::resource::api_version(self.group, self.version)
     }
 }
@@ -60,12 +60,14 @@ pub fn decode(
     validation: FieldValidation,
     warnings: &Warnings,
 ) -> Result<Tree> {
+    let custom = !matches!(expected.form, Form::Typed(_));
     let (mut tree, strict) = match encoding {
         BodyEncoding::Protobuf => (decode_protobuf(body, expected)?, Vec::new()),
         BodyEncoding::Json => decode_json(body, expected)?,
         BodyEncoding::Yaml => decode_yaml(body, expected)?,
     };
-    if tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty() {
+    if !custom && (tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty())
+    {
         fill_kind(&mut tree, expected);
     }
     note_strict(strict, &tree, expected, validation, warnings)?;
@@ -156,11 +158,14 @@ fn hex(bytes: &[u8]) -> String {
 type Decoded = (Tree, Vec<String>);
 
 fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
-    // Bodies that are wrong are looked at again for what they claim to be; the others are never copied.
+    // Bodies that are wrong are looked at again for what they claim to be.
     let again = body.clone();
     match json::parse(body, expected.form) {
         Ok(parsed) => {
-            check_kind(parsed.tree.root(), expected, &again)?;
+            match expected.form {
+                Form::Typed(_) => check_kind(parsed.tree.root(), expected, &again)?,
+                _ => check_custom_kind(parsed.tree.root(), expected, &again)?,
+            }
             Ok((parsed.tree, parsed.strict))
         }
         Err(ParseError::Syntax(message)) => {
@@ -169,8 +174,14 @@ fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
         Err(ParseError::Type(message)) => {
             let plain = json::parse(again.clone(), Form::Plain);
             let plain = plain.map_err(|error| unrecognized(expected, &error.to_string(), &again))?.tree;
-            check_kind(plain.root(), expected, &again)?;
             let kind = Some(metadata::kind(&plain)).filter(|kind| !kind.is_empty()).unwrap_or(expected.kind);
+            if !matches!(expected.form, Form::Typed(_)) {
+                let api_version = metadata::api_version(&plain);
+                let version = api_version.split_once('/').map_or(api_version, |(_, version)| version);
+                let version = if version.is_empty() { expected.version } else { version };
+                return Err(cannot_handle(kind, version, expected, &message));
+            }
+            check_kind(plain.root(), expected, &again)?;
             Err(cannot_handle(kind, expected.version, expected, &message))
         }
     }
@@ -195,6 +206,41 @@ fn check_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()>
     }
     let word = |name: &str| root.get(name).map_or("", |node| node.as_str());
     check_words(word("apiVersion"), word("kind"), expected, body)
+}
+
+/// A custom object says what it is. Whether its kind is the right one is for validation to say.
+fn check_custom_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()> {
+    if not_an_object(root).is_some() {
+        return check_kind(root, expected, body);
+    }
+    for name in ["apiVersion", "kind"] {
+        let Some(node) = root.get(name).filter(|node| !node.is_null() && node.as_string().is_none()) else { continue };
+        let what = not_an_object(node).unwrap_or("object");
+        let message = format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go struct field .{name} of type string"
+        );
+        return Err(unrecognized(expected, &message, body));
+    }
+    let word = |name: &str| root.get(name).map_or("", |node| node.as_str());
+    if word("kind").is_empty() {
+        return Err(unrecognized(expected, &kind_missing(body), body));
+    }
+    let api_version = word("apiVersion");
+    if api_version.matches('/').count() > 1 {
+        return Err(unrecognized(expected, &format!("unexpected GroupVersion string: {api_version}"), body));
+    }
+    let full = expected.api_version();
+    if api_version == full {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({api_version}) does not match the expected API version ({full})"
+    )))
+}
+
+/// What upstream says of a custom object without a kind.
+pub fn kind_missing(json: &[u8]) -> String {
+    format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(json))
 }
 
 fn check_words(api_version: &str, kind: &str, expected: Expected<'_>, body: &[u8]) -> Result<()> {

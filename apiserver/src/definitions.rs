@@ -345,8 +345,7 @@ fn resource_of(definition: &Definition, version: &Arc<Version>, storage: &Arc<St
             verbs: WRITES.into(),
         });
     }
-    // Upstream takes the version that is asked for, not the one that is kept.
-    let hash_of = format!("{}/{}/{}", definition.group(), version.name(), names.kind);
+    let hash_of = format!("{}/{}/{}", definition.group(), definition.storage_version(), names.kind);
     Resource {
         group: Arc::clone(definition.group()),
         version: Arc::clone(version.name()),

@@ -200,7 +200,11 @@ fn apply_event(storage: &Storage, event: &Event) {
         Some(draft) => draft.object(event.mod_revision),
         None => match storage.ingest(key, value) {
             Ok(draft) => draft.object(event.mod_revision),
-            Err(status) => return error!(key = %event.key, "{}", status.message()),
+            Err(status) => {
+                // What nobody can read any more is not shown as it was before.
+                error!(key = %event.key, "{}", status.message());
+                return storage.cache.apply(key, None, event.mod_revision);
+            }
         },
     };
     storage.cache.apply(key, Some(object), event.mod_revision);

@@ -26,7 +26,7 @@ use crate::negotiate::{Form, body_encoding};
 use crate::options::WriteOptions;
 use crate::resource::Resource;
 use crate::versions::VersionsOf;
-use crate::write::{Change, Existing};
+use crate::write::{Change, Existing, ensure_request_namespace};
 use crate::{show, write};
 
 pub async fn handle(
@@ -41,18 +41,21 @@ pub async fn handle(
         let scale = scale_of(resource, &resource.tree(&object))?;
         return answer(call, resource, &scale, form);
     }
-    let patch = if verb == "patch" { Some(PatchType::read(call, true)?) } else { None };
+    let patch = if verb == "patch" { Some(PatchType::read(call, !resource.is_custom())?) } else { None };
     let encoding = if patch.is_none() { Some(body_encoding(&call.headers, true)?) } else { None };
     let body = call.read(body).await?;
     let options = match patch {
         Some(kind) => kind.options(call)?,
         None => WriteOptions::read(&call.query, "UpdateOptions")?,
     };
-    let expected =
-        Expected { group: "autoscaling", version: "v1", kind: "Scale", form: json::Form::Typed(Scale::TYPE) };
     let input = match (patch, encoding) {
         (Some(patch), _) => Input::Patch(patch, body),
-        (None, Some(encoding)) => Input::Whole(decode(body, encoding, expected, options.validation, &call.warnings)?),
+        (None, Some(encoding)) => {
+            let mut scale = decode(body, encoding, EXPECTED, options.validation, &call.warnings)?;
+            ensure_request_namespace(resource, &mut scale, &call.info.namespace)?;
+            check_name(resource, &scale, &call.info.name, &call.info.namespace)?;
+            Input::Whole(scale)
+        }
         (None, None) => return Err(Status::internal("a scale without a body")),
     };
     let mut change = Rescale { call, resource, options: &options, input };
@@ -65,6 +68,9 @@ fn answer(call: &Call, resource: &Resource, scale: &Tree, form: Form) -> Result<
     let printer = if resource.is_custom() { &columns::CUSTOM_SCALE } else { &columns::SCALE };
     show::transient(call, scale, Some(printer), form, http::StatusCode::OK)
 }
+
+const EXPECTED: Expected<'static> =
+    Expected { group: "autoscaling", version: "v1", kind: "Scale", form: json::Form::Typed(Scale::TYPE) };
 
 /// What replicas are while nobody has set them.
 const UNSET: i64 = i32::MIN as i64;
@@ -92,7 +98,10 @@ impl Change for Rescale<'_> {
         let mut before = old_scale(self.resource, &tree)?;
         managed::scale::to_scale(&tree, &mut before, &place).map_err(Status::internal)?;
         let scale = self.changed(&before)?;
-        check_name(self.resource, &scale, &self.call.info.name, &self.call.info.namespace)?;
+        if let Input::Patch(..) = &self.input {
+            check_name(self.resource, &scale, &self.call.info.name, &self.call.info.namespace)?;
+            self.check_uid(scale.view(), existing)?;
+        }
         let view: Scale<'_> = scale.view();
         self.check_replicas(view)?;
         set_replicas(self.resource, &mut tree, view.spec().replicas())?;
@@ -101,13 +110,22 @@ impl Change for Rescale<'_> {
         if !(self.resource.is_custom() && revision.is_empty()) {
             metadata::edit(&mut tree).set(ObjectMeta::RESOURCE_VERSION, revision);
         }
-        self.check_uid(view, existing)?;
         let api_version = self.resource.api_version();
         managed::scale::to_object(&mut tree, &scale, &api_version, &place).map_err(Status::internal)?;
         let mut tree = self.resource.to_hub(tree);
         let attributes = Attributes::of(self.call, self.resource, Operation::Update, self.options.dry_run);
         self.call.api.admission.admit(self.call, &attributes, &mut tree, Some(&existing.tree)).await?;
         Ok(tree)
+    }
+
+    fn uid(&self) -> Option<&str> {
+        match &self.input {
+            Input::Whole(scale) => {
+                let scale: Scale<'_> = scale.view();
+                Some(scale.metadata().uid()).filter(|uid| !uid.is_empty())
+            }
+            Input::Patch(..) => None,
+        }
     }
 }
 
@@ -128,7 +146,7 @@ impl Rescale<'_> {
                 return Ok(applied);
             }
             Input::Patch(kind, body) => {
-                let patched = patch_with(self.options, *kind, before, body)?;
+                let patched = patch_with(self.options, *kind, before, body, EXPECTED)?;
                 note_strict_patch(self.call, self.options, &patched)?;
                 patched.tree
             }
@@ -139,12 +157,13 @@ impl Rescale<'_> {
 
     fn check_uid(&self, scale: Scale<'_>, existing: &Existing) -> Result<()> {
         let uid = scale.metadata().uid();
-        if uid.is_empty() || *uid == *existing.object.uid {
+        if uid.is_empty() || *uid == *existing.object.uid || self.resource.is_custom() {
             return Ok(());
         }
         let message =
             format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.object.uid);
-        Err(Status::conflict(&self.resource.group, &self.resource.plural, &self.call.info.name, message))
+        let plural = format!("{}/scale", self.resource.plural);
+        Err(Status::conflict(&self.resource.group, &plural, &self.call.info.name, message))
     }
 
     fn check_replicas(&self, scale: Scale<'_>) -> Result<()> {
@@ -155,7 +174,8 @@ impl Rescale<'_> {
             let path = path.map_or("", |scale| &*scale.spec_replicas_path);
             return Err(Status::bad_request(format!("the spec replicas field {path:?} cannot be empty")));
         }
-        if replicas >= 0 {
+        // Of a custom object, its own rules say it.
+        if replicas >= 0 || self.resource.is_custom() {
             return Ok(());
         }
         let mut errors = Errors::default();

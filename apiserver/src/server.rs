@@ -256,7 +256,7 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
 }
 
 /// The rules of every built-in kind.
-fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
+pub(crate) fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
     let mut rows = corten_kinds::rows::ROWS.to_vec();
     rows.push(corten_custom::custom_resource_definition::ROWS);
     rows

@@ -34,6 +34,11 @@ impl Patched {
         (!self.strict.is_empty()).then(|| invalid(&self.shown, &message))
     }
 
+    /// The result's JSON, or a strategic patch.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// The error for a result that reads as an object, but whose parts do not fit.
     pub fn malformed(&self, message: &str) -> Status {
         invalid(&self.shown, message)

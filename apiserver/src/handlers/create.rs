@@ -82,14 +82,14 @@ pub fn manager<'m>(call: &'m Call, options: &'m WriteOptions, api_version: &'m s
 pub async fn admit_and_store(
     call: &Call,
     resource: &Resource,
-    mut tree: Tree,
+    tree: Tree,
     options: &WriteOptions,
 ) -> Result<Arc<crate::object::Object>> {
-    resource.settle(&mut tree);
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     let reset = resource.storage.as_ref().map_or(&[][..], |storage| storage.strategy().reset_fields());
     let manager = manager(call, options, &api_version, &time);
     let versions = VersionsOf::new(call, resource);
+    let mut tree = resource.through_hub(tree);
     managed::update(None, &mut tree, typing(resource), &manager, reset, &versions);
     let mut tree = resource.to_hub(tree);
     let name = {

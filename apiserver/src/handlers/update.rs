@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
+use corten_object::json::Form as JsonForm;
 use corten_object::managed;
 use corten_object::patch::{self, Patched};
 use corten_object::tree::Tree;
@@ -12,7 +13,7 @@ use super::create::{manager, normalise, warn_of_duplicate_owners};
 use super::{code, expected, typing};
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
-use crate::decode::{Foreign, decode, foreign};
+use crate::decode::{Expected, Foreign, decode, foreign, kind_missing};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
@@ -29,6 +30,7 @@ pub async fn put(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;
     resource.default(&mut tree);
+    write::ensure_request_namespace(resource, &mut tree, &call.info.namespace)?;
     check_name(resource, &tree, &call.info.name, &call.info.namespace)?;
     warn_of_duplicate_owners(call, &mut tree, "");
     let uid = Some(metadata::read(&tree).uid().to_owned()).filter(|uid| !uid.is_empty());
@@ -71,7 +73,7 @@ async fn finish(
 ) -> Result<Tree> {
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     if track {
-        resource.settle(&mut tree);
+        tree = resource.through_hub(tree);
         let manager = manager(call, options, &api_version, &time);
         let live = existing.map(|existing| resource.of_hub(existing.tree.clone()));
         let versions = VersionsOf::new(call, resource);
@@ -195,6 +197,7 @@ impl Change for Patch<'_> {
             let resource = self.resource;
             return Err(Status::conflict(&resource.group, &resource.plural, &self.call.info.name, message));
         }
+        check_type(self.call, self.resource, &tree)?;
         write::ensure_request_namespace(self.resource, &mut tree, &self.call.info.namespace)?;
         check_name(self.resource, &tree, &self.call.info.name, &self.call.info.namespace)?;
         if existing.is_none() {
@@ -204,13 +207,36 @@ impl Change for Patch<'_> {
     }
 }
 
+/// A patch may not make a custom object one of another version. Its kind is looked at by the rules of its kind.
+fn check_type(call: &Call, resource: &Resource, tree: &Tree) -> Result<()> {
+    use corten_api::field::{Error, Errors, Path};
+    if !resource.is_custom() || !call.info.subresource.is_empty() {
+        return Ok(());
+    }
+    let (api_version, wanted) = (metadata::api_version(tree), resource.api_version());
+    if api_version == wanted {
+        return Ok(());
+    }
+    if api_version.is_empty() {
+        return Err(Status::internal("Object 'apiVersion' is missing in 'object has no apiVersion field'"));
+    }
+    let mut errors = Errors::default();
+    let kind = metadata::kind(tree);
+    if kind != &*resource.kind {
+        errors.push(Error::invalid(&Path::new("kind"), kind, format!("must be {}", resource.kind)));
+    }
+    errors.push(Error::invalid(&Path::new("apiVersion"), api_version, format!("must be {wanted}")));
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    Err(Status::invalid(group, kind, metadata::read(tree).name(), &errors))
+}
+
 impl Patch<'_> {
     fn patched(&self, kind: PatchType, current: &Tree) -> Result<Tree> {
-        let mut patched = patch_with(self.options, kind, current, self.body)?;
-        if !self.resource.is_custom() {
-            self.check_kind(kind, &mut patched)?;
-        }
+        let mut patched = patch_with(self.options, kind, current, self.body, expected(self.resource))?;
         if let Some(custom) = &self.resource.custom {
+            if metadata::kind(&patched.tree).is_empty() {
+                return Err(patched.malformed(&kind_missing(patched.shown().as_bytes())));
+            }
             let unknown = custom.decode(&mut patched.tree);
             patched.strict.extend(unknown.map_err(|error| patched.malformed(&error))?);
         }
@@ -218,20 +244,6 @@ impl Patch<'_> {
         let mut tree = patched.tree;
         self.resource.default(&mut tree);
         Ok(tree)
-    }
-
-    /// A patch that makes an object another kind's leads to nothing that can be read; a strategic one cannot.
-    fn check_kind(&self, kind: PatchType, patched: &mut Patched) -> Result<()> {
-        let resource = self.resource;
-        if kind != PatchType::Strategic {
-            let claim =
-                foreign(metadata::api_version(&patched.tree), metadata::kind(&patched.tree), expected(resource));
-            if let Some(Foreign::OtherKind(message)) = claim {
-                return Err(patched.rejection(&message));
-            }
-        }
-        metadata::set_kind(&mut patched.tree, &resource.api_version(), &resource.kind);
-        Ok(())
     }
 
     fn apply_configuration(&self, existing: Option<&Existing>) -> Result<Tree> {
@@ -260,14 +272,36 @@ impl Patch<'_> {
 }
 
 /// Applies a patch that is no configuration.
-pub fn patch_with(options: &WriteOptions, kind: PatchType, current: &Tree, body: &[u8]) -> Result<Patched> {
-    match (kind, options.validation != FieldValidation::Ignore) {
-        (PatchType::Json, true) => patch::json(current, body),
-        (PatchType::Json, false) => patch::json_unchecked(current, body),
-        (PatchType::Merge, true) => patch::merge(current, body),
-        (PatchType::Merge, false) => patch::merge_unchecked(current, body),
-        _ => patch::strategic(current, body),
+pub fn patch_with(
+    options: &WriteOptions,
+    kind: PatchType,
+    current: &Tree,
+    body: &[u8],
+    expected: Expected<'_>,
+) -> Result<Patched> {
+    let mut patched = match (kind, options.validation != FieldValidation::Ignore) {
+        (PatchType::Json, true) => patch::json(current, body)?,
+        (PatchType::Json, false) => patch::json_unchecked(current, body)?,
+        (PatchType::Merge, true) => patch::merge(current, body)?,
+        (PatchType::Merge, false) => patch::merge_unchecked(current, body)?,
+        _ => patch::strategic(current, body)?,
+    };
+    if let JsonForm::Typed(_) = expected.form {
+        check_kind(kind, &mut patched, expected)?;
     }
+    Ok(patched)
+}
+
+/// A patch that makes an object another kind's leads to nothing that can be read; a strategic one cannot.
+fn check_kind(kind: PatchType, patched: &mut Patched, expected: Expected<'_>) -> Result<()> {
+    if kind != PatchType::Strategic {
+        let claim = foreign(metadata::api_version(&patched.tree), metadata::kind(&patched.tree), expected);
+        if let Some(Foreign::OtherKind(message)) = claim {
+            return Err(patched.rejection(&message));
+        }
+    }
+    metadata::set_kind(&mut patched.tree, &expected.api_version(), expected.kind);
+    Ok(())
 }
 
 /// What strict decoding says of a patch: an error, warnings or nothing.

@@ -104,3 +104,82 @@ fn of_path(path: &[&str]) -> Set {
     set.insert_fields(path);
     set
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{self, Form};
+    use crate::tree::Node;
+
+    /// `manager operation version subresource fields`, one a line, as an object of a kind.
+    fn object(kind: (&str, &str, &str), entries: &str) -> Tree {
+        let entry = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [manager, operation, version, subresource, fields] = words[..] else { panic!("five words: {line}") };
+            let subresource = subresource.trim_matches('-');
+            format!(
+                "{{\"manager\":\"{manager}\",\"operation\":\"{operation}\",\"apiVersion\":\"{version}\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{fields},\"subresource\":\"{subresource}\"}}"
+            )
+        };
+        let entries: Vec<String> = entries.lines().map(str::trim).filter(|line| !line.is_empty()).map(entry).collect();
+        let ty = corten_schema::kind(kind.0, kind.1, kind.2).expect("the kind is known").ty;
+        let text = format!("{{\"metadata\":{{\"managedFields\":[{}]}}}}", entries.join(","));
+        json::parse(text.into_bytes(), Form::Typed(ty)).expect("it reads").tree
+    }
+
+    fn shown(object: &Tree) -> String {
+        let list = object.root().at(&["metadata", "managedFields"]).map(Node::as_list);
+        let line = |entry: Node<'_>| {
+            let word = |name: &str| Some(entry.get(name).map_or("", Node::as_str)).filter(|word| !word.is_empty());
+            let words = ["manager", "operation", "apiVersion", "subresource"].map(|name| word(name).unwrap_or("-"));
+            format!("{} {}\n", words.join(" "), entry.get("fieldsV1").and_then(Node::as_raw).unwrap_or("{}"))
+        };
+        list.map_or(String::new(), |list| list.iter().map(line).collect())
+    }
+
+    fn place(api_version: &str) -> Replicas {
+        match api_version {
+            "apps/v1" => Replicas::At(vec!["spec".into(), "replicas".into()]),
+            "apps/v2" => Replicas::Nowhere,
+            _ => Replicas::Unknown,
+        }
+    }
+
+    fn lines(text: &str) -> String {
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+    }
+
+    #[track_caller]
+    fn check(before: &str, scale: &str, after_scale: &str, after: &str) {
+        let mut deployment = object(("apps", "v1", "Deployment"), before);
+        let mut seen = object(("autoscaling", "v1", "Scale"), "");
+        to_scale(&deployment, &mut seen, &place).expect("the entries are sound");
+        assert_eq!(shown(&seen), lines(scale));
+        let written = object(("autoscaling", "v1", "Scale"), after_scale);
+        to_object(&mut deployment, &written, "apps/v1", &place).expect("the entries are sound");
+        assert_eq!(shown(&deployment), lines(after));
+    }
+
+    #[test]
+    fn who_applied_the_replicas_keeps_them_with_all_else() {
+        let applied = r#"a Apply apps/v1 - {"f:spec":{"f:paused":{},"f:replicas":{}}}"#;
+        let scale = r#"a Apply autoscaling/v1 - {"f:spec":{"f:replicas":{}}}"#;
+        check(applied, scale, scale, applied);
+    }
+
+    #[test]
+    fn who_loses_the_replicas_keeps_the_rest() {
+        check(
+            r#"a Apply apps/v1 - {"f:spec":{"f:paused":{},"f:replicas":{}}}
+               b Update apps/v1 - {"f:spec":{"f:replicas":{}}}
+               c Update apps/v2 - {"f:spec":{"f:paused":{}}}
+               d Update extensions/v1beta1 - {"f:spec":{"f:paused":{}}}"#,
+            r#"a Apply autoscaling/v1 - {"f:spec":{"f:replicas":{}}}
+               b Update autoscaling/v1 - {"f:spec":{"f:replicas":{}}}"#,
+            r#"e Update autoscaling/v1 scale {"f:spec":{"f:replicas":{}}}"#,
+            r#"a Apply apps/v1 - {"f:spec":{"f:paused":{}}}
+               c Update apps/v2 - {"f:spec":{"f:paused":{}}}
+               e Update apps/v1 scale {"f:spec":{"f:replicas":{}}}"#,
+        );
+    }
+}
