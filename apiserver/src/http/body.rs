@@ -207,3 +207,38 @@ impl Passed {
         Response::from_parts(parts, body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body of three pieces, and how many of them have been taken.
+    fn body() -> (Arc<Mutex<usize>>, BoxStream<'static, io::Result<Bytes>>) {
+        let taken = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&taken);
+        let pieces = futures::stream::iter(["a", "b", "c"]).map(move |piece| {
+            *count.lock() += 1;
+            Ok(Bytes::from_static(piece.as_bytes()))
+        });
+        (taken, pieces.boxed())
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_drained() {
+        let (taken, stream) = body();
+        let (request, unread) = lend(stream);
+        drop(request);
+        assert_eq!(*taken.lock(), 0);
+        unread.drain().await;
+        assert_eq!(*taken.lock(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_is_not_touched_again() {
+        let (taken, stream) = body();
+        let (request, unread) = lend(stream);
+        assert_eq!(request.read().await.unwrap(), b"abc");
+        unread.drain().await;
+        assert_eq!(*taken.lock(), 3);
+    }
+}

@@ -24,6 +24,15 @@ async fn an_unknown_flag_is_named() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_component_that_is_not_built_is_named() -> anyhow::Result<()> {
+    let said = fails(&["--components", "scheduler"]).await?;
+    assert!(said.contains("not built yet: scheduler"), "{said}");
+    let said = fails(&["--feature-gates", "NoSuchGate=true"]).await?;
+    assert!(said.contains("unrecognized feature gate: NoSuchGate"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named() -> anyhow::Result<()> {
     let holder = TcpListener::bind("127.0.0.1:0")?;
     let port = holder.local_addr()?.port().to_string();
