@@ -7,6 +7,7 @@
 use corten_schema::{Field, FieldId, RawKind, SchemaOr, Shape, TypeId};
 
 use super::scan::{Scanner, SyntaxError, unescape};
+use crate::DEPTH_MAX;
 use crate::scalar;
 use crate::tree::{Id, Link, Slot, Text, Tree, zero_is_absent};
 
@@ -74,8 +75,6 @@ pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
     Ok(Parsed { tree: parser.tree, strict: parser.strict })
 }
 
-/// The deepest that structs, maps and lists may nest: Go's limit.
-const DEPTH_MAX: usize = 10_000;
 const STRICT_MAX: usize = 100;
 
 /// A step of the path in a message about types: Go names fields, embedded structs among them, but no keys or indexes.
@@ -142,7 +141,7 @@ impl Parser {
 
     fn enter(&mut self) -> Result_<()> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(SyntaxError("exceeded max depth".into())) } else { Ok(()) }
+        if self.depth > DEPTH_MAX { self.syntax("exceeded max depth") } else { Ok(()) }
     }
 
     /// A string's text; the position is at its opening quote.
