@@ -44,10 +44,14 @@ bench: packages test-packages
 	$(CARGO) run --release --package corten-bench -- $(BENCH_FLAGS)
 
 FUZZ_SECONDS ?= 60
+# In KiB: as much as the server's threads have.
+FUZZ_STACK = 131072
 fuzz: packages
 	scripts/install-fuzz.sh
 	for target in $$($(CARGO) fuzz list); do \
-		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		mkdir -p fuzz/corpus/$$target; \
+		(ulimit -s $(FUZZ_STACK); $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS)) || exit 1; \
 	done
 
 lint: packages

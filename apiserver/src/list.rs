@@ -4,15 +4,13 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use corten_api::field::{Error as FieldError, Errors, Path};
 use corten_api::status::{Reason, Result, Status};
+use corten_object::continue_token::Continue;
 use corten_store::{Error, Read, Span};
 use futures::StreamExt;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 
 use crate::cache::{Objects, Snapshot};
 use crate::call::Call;
@@ -159,49 +157,6 @@ impl ListOptions {
     }
 }
 
-/// Upstream's continue token.
-#[derive(Serialize, Deserialize)]
-struct Continue {
-    v: String,
-    rv: i64,
-    start: String,
-}
-
-impl Continue {
-    fn encode(revision: u64, start: &str) -> String {
-        let token = Continue { v: "meta.k8s.io/v1".into(), rv: revision as i64, start: format!("{start}\0") };
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default())
-    }
-
-    fn decode(text: &str) -> Result<Continue> {
-        let bad = |message: String| Status::bad_request(format!("invalid continue token: {message}"));
-        let key = "continue key is not valid";
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| match error {
-            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
-                bad(format!("{key}: illegal base64 data at input byte {at}"))
-            }
-            _ => bad(format!("{key}: illegal base64 data at input byte {}", text.len())),
-        })?;
-        corten_object::json::check_syntax(&bytes).map_err(|error| bad(format!("{key}: {}", error.0)))?;
-        let token: Continue = serde_json::from_slice(&bytes).map_err(|error| bad(format!("{key}: {error}")))?;
-        match token.v.as_str() {
-            "meta.k8s.io/v1" if token.rv == 0 => {
-                Err(bad(format!("{key}: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")))
-            }
-            "meta.k8s.io/v1" if token.start.is_empty() => {
-                Err(bad(format!("{key}: encoded start key empty (version meta.k8s.io/v1)")))
-            }
-            "meta.k8s.io/v1"
-                if token.start.split('/').any(|part| matches!(part, "." | "..")) || token.start.contains("//") =>
-            {
-                Err(bad(format!("{key}: {}", token.start)))
-            }
-            "meta.k8s.io/v1" => Ok(token),
-            other => Err(bad(format!("{key}: server does not recognize this encoded version {other}"))),
-        }
-    }
-}
-
 pub async fn list(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Result<ApiResponse> {
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
     let selection = Selection::read(&call.query, resource)?;
@@ -277,7 +232,7 @@ async fn page(
         let left = rest.count();
         if left > 0 {
             let last = page.objects.last().map_or("", |object| &object.key[prefix.len()..]);
-            page.continue_token = Continue::encode(snapshot.revision, last);
+            page.continue_token = Continue::after(snapshot.revision as i64, last).encode();
             page.remaining = selection.is_everything().then_some(left as i64);
         }
     }
@@ -327,20 +282,20 @@ async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result
     if options.revision()?.is_some_and(|revision| revision != 0) {
         return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
     }
-    let token = Continue::decode(&options.continue_token)?;
-    if token.rv < 0 {
+    let token = Continue::decode(&options.continue_token)
+        .map_err(|error| Status::bad_request(format!("invalid continue token: {error}")))?;
+    if token.revision < 0 {
         // A token for those who would rather have an inconsistent list than none.
         call.api.catch_up().await?;
         return Ok((storage.cache.snapshot(), Some(token.start)));
     }
-    let revision = token.rv as u64;
+    let revision = token.revision as u64;
     call.api.feed.wait_for(revision).await?;
     match at_revision(call, storage, revision).await {
         Ok(snapshot) => Ok((snapshot, Some(token.start))),
         Err(status) if status.is_expired() => {
             let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
-            let inconsistent = Continue { v: "meta.k8s.io/v1".into(), rv: -1, start: token.start };
-            let inconsistent = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&inconsistent).unwrap_or_default());
+            let inconsistent = Continue { revision: -1, start: token.start }.encode();
             Err(Status::resource_expired(message).with_continue(inconsistent))
         }
         Err(status) => Err(status),

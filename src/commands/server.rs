@@ -79,8 +79,9 @@ const COMMAND: Command = Command {
 
 /// Connections that are open are given so long to finish.
 const SHUTDOWN: Duration = Duration::from_secs(20);
-/// Deeply nested objects are walked by recursion.
-const STACK: usize = 64 << 20;
+/// Objects are walked by recursion. It takes as many levels as are decoded, with room for what runs around it; what is
+/// not used of it costs no memory.
+const STACK: usize = 128 << 20;
 
 fn port(value: &str) -> Result<(), String> {
     value.parse::<u16>().map(drop).map_err(|_| "is not a port, 0 to 65535".to_owned())

@@ -34,7 +34,10 @@ async fn requests_are_counted_by_upstreams_labels() -> anyhow::Result<()> {
     assert!(has("apiserver_request_duration_seconds_bucket{component=\"apiserver\"", "verb=\"POST\""), "{metrics}");
     assert!(has("authentication_attempts{result=\"success\"}", ""), "{metrics}");
     assert!(has("apiserver_resource_objects{group=\"\",resource=\"configmaps\"}", ""), "{metrics}");
-    assert!(has("apiserver_admission_step_admission_duration_seconds_count{operation=\"CREATE\"", "admit"), "{metrics}");
+    assert!(
+        has("apiserver_admission_step_admission_duration_seconds_count{operation=\"CREATE\"", "admit"),
+        "{metrics}"
+    );
     let health = fixture.text("/metrics/slis").await?;
     assert!(health.contains("kubernetes_healthcheck{name=\"etcd\",type=\"readyz\"} 1\n"), "{health}");
     Ok(())

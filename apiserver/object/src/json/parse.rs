@@ -7,6 +7,7 @@
 use corten_schema::{Field, FieldId, RawKind, SchemaOr, Shape, TypeId};
 
 use super::scan::{Scanner, SyntaxError, unescape};
+use crate::DEPTH_MAX;
 use crate::scalar;
 use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent, zero_is_absent};
 
@@ -74,8 +75,6 @@ pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
     Ok(Parsed { tree: parser.tree, strict: parser.strict })
 }
 
-/// The deepest that structs, maps and lists may nest: Go's limit.
-const DEPTH_MAX: usize = 10_000;
 const STRICT_MAX: usize = 100;
 
 /// A step of the path in a message about types: Go names fields, embedded structs among them, but no keys or indexes.

@@ -1,7 +1,6 @@
 //! The scanner: where a JSON text is wrong, in the words of Go's scanner.
 
-/// Go's limit.
-const DEPTH_MAX: usize = 10_000;
+use crate::DEPTH_MAX;
 
 /// A syntax error's message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use corten_schema::{FieldId, Proto, ProtoItem, SchemaOr, Shape, TypeId};
 
 use super::wire::{FIXED64, LEN, Reader, VARINT};
+use crate::DEPTH_MAX;
 use crate::scalar;
 use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent};
 
@@ -13,9 +14,6 @@ use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent};
 pub struct DecodeError(pub String);
 
 type Result<T> = std::result::Result<T, DecodeError>;
-
-/// How deep messages may nest: as deep as Go's JSON, so that what one form takes the other takes too.
-const DEPTH_MAX: usize = 10_000;
 
 /// Decodes an enveloped object of a type; its kind and apiVersion come from the envelope.
 pub fn decode(bytes: Vec<u8>, ty: TypeId) -> Result<Tree> {
