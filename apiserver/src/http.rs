@@ -5,6 +5,7 @@ mod gather;
 mod gzip;
 mod listener;
 mod routes;
+mod streams;
 
 pub use body::{ApiRequest, ApiResponse, Peer, RequestBody, ResponseBody};
 pub use gzip::compress;

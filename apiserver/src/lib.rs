@@ -39,5 +39,6 @@ mod select;
 pub mod server;
 mod show;
 mod table;
+mod wakes;
 mod watch;
 mod write;
