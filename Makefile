@@ -39,7 +39,9 @@ torture: packages test-packages
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
 
-bench: packages test-packages
+# A clean build is timed too, after the rest; BENCH_FLAGS= leaves it out, and `--help` tells what else there is.
+BENCH_FLAGS ?= --build
+bench: packages
 	$(CARGO) build --release --bin corten
 	$(CARGO) run --release --package corten-bench -- $(BENCH_FLAGS)
 

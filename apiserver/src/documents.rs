@@ -44,7 +44,7 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
             documents.group.get(*group).map_or_else(|| Ok(no_page()), |body| plain(call, body))
         }
         ["apis", group, version] if registry.has_version(group, version) => document(call, group, version),
-        ["apis", ..] | ["api", ..] => unknown(&registry, &call.info),
+        ["apis" | "api" | "version", ..] => unknown(&registry, &call.info),
         ["debug", "pprof", _] => Ok(text(StatusCode::NOT_FOUND, b"Unknown profile\n")),
         ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),

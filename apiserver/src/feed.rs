@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use crate::cache::{Cache, Objects};
 use crate::object::Draft;
 use crate::resource::Storage;
+use crate::wakes;
 
 /// Where everything is kept.
 pub const ROOT: &str = "/registry/";
@@ -142,12 +143,14 @@ impl Feed {
 
     async fn apply(&self, batch: Batch) {
         let routes = self.routes.lock().await;
-        for event in &batch.events {
-            if let Some(storage) = route(&routes, &event.key) {
-                apply_event(storage, event);
+        wakes::together(|| {
+            for event in &batch.events {
+                if let Some(storage) = route(&routes, &event.key) {
+                    apply_event(storage, event);
+                }
             }
-        }
-        self.advance(batch.revision);
+            self.advance(batch.revision);
+        });
     }
 
     fn advance(&self, revision: u64) {

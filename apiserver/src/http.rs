@@ -6,6 +6,7 @@ mod gzip;
 mod lenient;
 mod listener;
 mod routes;
+mod streams;
 pub mod websocket;
 
 pub use body::{ApiRequest, ApiResponse, Peer, RequestBody, ResponseBody};

@@ -44,5 +44,6 @@ mod show;
 mod table;
 mod version;
 mod versions;
+mod wakes;
 mod watch;
 mod write;

@@ -242,33 +242,43 @@ impl Storage {
     }
 }
 
-type ByPlural = HashMap<Arc<str>, Arc<Resource>>;
-
 /// Everything that is served at one moment.
 #[derive(Default)]
 pub struct Registry {
-    versions: HashMap<(Arc<str>, Arc<str>), ByPlural>,
+    groups: HashMap<Arc<str>, Group>,
     /// In the order of discovery.
     ordered: Vec<Arc<Resource>>,
+}
+
+#[derive(Default)]
+struct Group {
+    /// By version, then by plural.
+    resources: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Resource>>>,
+    /// By plural.
+    storages: HashMap<Arc<str>, Arc<Storage>>,
 }
 
 impl Registry {
     pub fn new(resources: Vec<Arc<Resource>>) -> Registry {
         let mut registry = Registry::default();
         for resource in &resources {
-            let version = (Arc::clone(&resource.group), Arc::clone(&resource.version));
-            registry.versions.entry(version).or_default().insert(Arc::clone(&resource.plural), Arc::clone(resource));
+            let group = registry.groups.entry(Arc::clone(&resource.group)).or_default();
+            let version = group.resources.entry(Arc::clone(&resource.version)).or_default();
+            version.insert(Arc::clone(&resource.plural), Arc::clone(resource));
+            if let Some(storage) = &resource.storage {
+                group.storages.entry(Arc::clone(&resource.plural)).or_insert_with(|| Arc::clone(storage));
+            }
         }
         registry.ordered = resources;
         registry
     }
 
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.versions.get(&(group.into(), version.into()))?.get(plural)
+        self.groups.get(group)?.resources.get(version)?.get(plural)
     }
 
     pub fn has_version(&self, group: &str, version: &str) -> bool {
-        self.versions.contains_key(&(group.into(), version.into()))
+        self.groups.get(group).is_some_and(|group| group.resources.contains_key(version))
     }
 
     /// Whether a group is one of the server's own.
@@ -277,7 +287,7 @@ impl Registry {
     }
 
     pub fn has_group(&self, group: &str) -> bool {
-        self.ordered.iter().any(|resource| &*resource.group == group)
+        self.groups.contains_key(group)
     }
 
     pub fn all(&self) -> &[Arc<Resource>] {
@@ -286,8 +296,7 @@ impl Registry {
 
     /// The storage of a built-in or custom resource, whatever its version.
     pub fn storage(&self, group: &str, plural: &str) -> Option<&Arc<Storage>> {
-        let row = self.ordered.iter().find(|row| &*row.group == group && &*row.plural == plural)?;
-        row.storage.as_ref()
+        self.groups.get(group)?.storages.get(plural)
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use corten_runtime::clock::Instant;
 use corten_views::meta_v1::ObjectMeta;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -76,7 +77,10 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         .map_or_else(|| TIMEOUT_MIN + call.api.random.below(TIMEOUT_MIN), |seconds| seconds as u64);
     let now = call.api.clock.monotonic();
     let (next_bookmark, end) = (now + BOOKMARK_EVERY, now + Duration::from_secs(seconds));
-    let state = State {
+    let reminder = watcher.reminder();
+    // The alarm and the end of the server have yet to hear of it.
+    reminder.wake_by_ref();
+    let frames = Frames {
         encoder: Encoder {
             call: Arc::clone(call),
             resource: Arc::clone(resource),
@@ -86,6 +90,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
             columns_sent: false,
         },
         watcher,
+        more: true,
         selection,
         initial: pending.into_iter(),
         mark_initial: options.send_initial_events == Some(true) && options.bookmarks,
@@ -96,9 +101,9 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         end,
         alarm: alarm(call, options.bookmarks, next_bookmark, end),
         stopping: Box::pin(call.api.stopping.clone().cancelled_owned()),
+        reminder,
         done: false,
     };
-    let frames = futures::stream::unfold(state, |state| state.next());
     if websocket::is_wanted(&call.headers) {
         return Ok(over_websocket(call, form, frames.boxed()));
     }
@@ -180,9 +185,12 @@ fn expired(form: Form, error: TooOld) -> ApiResponse {
     streaming(form, ResponseBody::from(out))
 }
 
-struct State {
+/// What a watch sends, in pieces of whole frames.
+struct Frames {
     encoder: Encoder,
     watcher: Watcher,
+    /// Whether the watcher may have more than was taken.
+    more: bool,
     selection: Selection,
     initial: std::vec::IntoIter<Arc<Object>>,
     /// Whether the end of the initial objects is marked by a bookmark.
@@ -193,10 +201,11 @@ struct State {
     began: Instant,
     next_bookmark: Instant,
     end: Instant,
-    /// Rings at the next bookmark or the end. It and `stopping` are kept from one wait to the next: to make them anew for
-    /// each event would cost more than the event.
+    /// Rings at the next bookmark or the end.
     alarm: BoxFuture<'static, ()>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Wakes this watch for those two, which are looked at only then.
+    reminder: Waker,
     done: bool,
 }
 
@@ -205,39 +214,66 @@ fn alarm(call: &Arc<Call>, bookmarks: bool, next_bookmark: Instant, end: Instant
     async move { clock.sleep_until(if bookmarks { next_bookmark.min(end) } else { end }).await }.boxed()
 }
 
-impl State {
-    async fn next(mut self) -> Option<(io::Result<Bytes>, State)> {
-        if self.done {
-            return None;
-        }
+impl Stream for Frames {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let frames = &mut *self;
         let mut out = Vec::new();
-        loop {
-            self.write_initial(&mut out);
-            if out.len() < PIECE && self.initial.len() == 0 {
-                self.write_events(&mut out);
+        while out.is_empty() {
+            if frames.done {
+                return Poll::Ready(None);
             }
-            if !out.is_empty() {
-                return Some((Ok(out.into()), self));
+            frames.write_initial(&mut out);
+            if out.len() < PIECE && frames.initial.len() == 0 && frames.more {
+                frames.write_events(&mut out);
+            } else if out.is_empty() {
+                ready!(frames.poll_wait(context, &mut out));
             }
-            if self.done {
-                return None;
-            }
-            if !self.wait().await {
-                return self.last();
-            }
-            self.write_bookmark(&mut out);
         }
+        Poll::Ready(Some(Ok(out.into())))
+    }
+}
+
+impl Frames {
+    /// Until there may be more events, or time has come for a bookmark or the end.
+    fn poll_wait(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
+        if self.watcher.poll_changed(context).is_ready() {
+            self.more = true;
+            return Poll::Ready(());
+        }
+        if !self.watcher.was_reminded() {
+            return Poll::Pending;
+        }
+        let reminder = self.reminder.clone();
+        let context = &mut Context::from_waker(&reminder);
+        if self.stopping.as_mut().poll(context).is_ready() {
+            self.write_last(out);
+            return Poll::Ready(());
+        }
+        ready!(self.alarm.poll_unpin(context));
+        let now = self.encoder.call.api.clock.monotonic();
+        if now >= self.end {
+            self.write_last(out);
+            return Poll::Ready(());
+        }
+        if self.bookmarks && now >= self.next_bookmark {
+            self.next_bookmark = now + BOOKMARK_EVERY;
+            self.write_events(out);
+            self.encoder.bookmark(self.revision, false, out);
+        }
+        self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
+        reminder.wake();
+        Poll::Ready(())
     }
 
     /// A watch that ends in time says how far it has come, where that is wanted.
-    fn last(mut self) -> Option<(io::Result<Bytes>, State)> {
+    fn write_last(&mut self, out: &mut Vec<u8>) {
         self.done = true;
-        let mut out = Vec::new();
         if self.bookmarks {
-            self.write_events(&mut out);
-            self.encoder.bookmark(self.revision, false, &mut out);
+            self.write_events(out);
+            self.encoder.bookmark(self.revision, false, out);
         }
-        (!out.is_empty()).then(|| (Ok(out.into()), self))
     }
 
     fn write_initial(&mut self, out: &mut Vec<u8>) {
@@ -256,6 +292,7 @@ impl State {
     fn write_events(&mut self, out: &mut Vec<u8>) {
         match self.watcher.take(EVENTS_AT_ONCE) {
             Ok((events, revision)) => {
+                self.more = events.len() == EVENTS_AT_ONCE;
                 for event in &events {
                     if event.revision > self.revision {
                         self.write_event(event, out);
@@ -287,28 +324,6 @@ impl State {
                 }
             }
             (false, false) => {}
-        }
-    }
-
-    /// Until something may have come. False at the end of the watch.
-    async fn wait(&mut self) -> bool {
-        tokio::select! {
-            () = self.watcher.changed() => true,
-            () = &mut self.alarm => {
-                self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
-                self.encoder.call.api.clock.monotonic() < self.end
-            }
-            () = self.stopping.as_mut() => false,
-        }
-    }
-
-    fn write_bookmark(&mut self, out: &mut Vec<u8>) {
-        let now = self.encoder.call.api.clock.monotonic();
-        if self.bookmarks && now >= self.next_bookmark {
-            self.next_bookmark = now + BOOKMARK_EVERY;
-            self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
-            self.write_events(out);
-            self.encoder.bookmark(self.revision, false, out);
         }
     }
 }

@@ -131,8 +131,9 @@ impl Unread {
 
 pub enum ResponseBody {
     Full(Option<Bytes>),
+    /// Waits for what others make.
     Stream(BoxStream<'static, io::Result<Bytes>>),
-    /// A stream that has an end in sight, and may be compressed.
+    /// Makes its pieces as they are asked for, and has an end in sight; it may be compressed.
     List(BoxStream<'static, io::Result<Bytes>>),
     /// What a warp route made.
     Route(http_body_util::combinators::BoxBody<Bytes, io::Error>),
