@@ -99,12 +99,5 @@ async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
     if status != StatusCode::CREATED && status != StatusCode::CONFLICT {
         bail!("{status}: {}", String::from_utf8_lossy(&answer));
     }
-    if parsed.root().get("status").is_some() && kind == "FlowSchema" {
-        let path = format!("{collection}/{name}/status");
-        let (status, answer) = ask(api, Method::PUT, &path, body.to_vec()).await;
-        if !status.is_success() {
-            bail!("{status}: {}", String::from_utf8_lossy(&answer));
-        }
-    }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod agenda;
 mod api_services;
 mod changes;
 pub mod client;
+mod flow_schemas;
 mod identity_lease;
 mod kubernetes_service;
 mod recorder;
@@ -27,6 +28,7 @@ use crate::api::Api;
 use crate::reserve::AddressRange;
 use crate::reserve::node_ports::NodePorts;
 use api_services::ApiServices;
+use flow_schemas::FlowSchemas;
 use identity_lease::IdentityLease;
 use kubernetes_service::KubernetesService;
 use repair_addresses::AddressRepair;
@@ -52,6 +54,7 @@ pub struct Control {
     node_port_repair: NodePortRepair,
     kubernetes_service: KubernetesService,
     api_services: ApiServices,
+    flow_schemas: FlowSchemas,
     identity: IdentityLease,
 }
 
@@ -74,6 +77,7 @@ impl Control {
             node_port_repair: NodePortRepair::new(api, Arc::clone(&settings.node_ports))?,
             kubernetes_service: KubernetesService::new(api, service_ip, at, settings.shared_store)?,
             api_services: ApiServices::new(api)?,
+            flow_schemas: FlowSchemas::new(api)?,
             identity: IdentityLease::new(api, hostname()),
         })
     }
@@ -88,18 +92,28 @@ impl Control {
             tracing::warn!(%error, "the service default/kubernetes is not as it should be");
         }
         self.api_services.look().await;
+        self.flow_schemas.look().await;
         self.identity.begin().await.context("take the identity lease")
     }
 
     /// Runs them until the scope, which is theirs alone, is cancelled.
     pub fn run(self, scope: &Scope) {
-        let Control { api, service_cidr, address_repair, node_port_repair, kubernetes_service, api_services, identity } =
-            self;
+        let Control {
+            api,
+            service_cidr,
+            address_repair,
+            node_port_repair,
+            kubernetes_service,
+            api_services,
+            flow_schemas,
+            identity,
+        } = self;
         scope.spawn("service-cidr", OnFailure::FailScope, |token| service_cidr.run(token));
         scope.spawn("address-repair", OnFailure::FailScope, |token| address_repair.run(token));
         scope.spawn("node-port-repair", OnFailure::FailScope, |token| node_port_repair.run(token));
         scope.spawn("kubernetes-service", OnFailure::FailScope, |token| kubernetes_service.run(token));
         scope.spawn("api-services", OnFailure::FailScope, |token| api_services.run(token));
+        scope.spawn("flow-schemas", OnFailure::FailScope, |token| flow_schemas.run(token));
         scope.spawn("identity-lease", OnFailure::FailScope, |token| identity.run(token));
         scope.spawn("identity-lease-collector", OnFailure::FailScope, |token| identity_lease::collect(api, token));
     }

@@ -162,9 +162,6 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
             handlers::no_such_path()
         });
     }
-    if let Some(warning) = resource.deprecation_warning() {
-        call.warnings.add(warning);
-    }
     if info.verb == "watch" {
         return handlers::handle(call, resource, body).await;
     }

@@ -31,6 +31,7 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
         if !row.verbs.contains(&call.info.verb.as_str()) {
             return Err(method_not_allowed());
         }
+        warn_of_deprecation(call, resource);
         return subresource::handle(call, resource, row, form, body).await;
     }
     let named = !call.info.name.is_empty();
@@ -42,6 +43,7 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
     if misplaced || !resource.has_verb(&call.info.verb) {
         return Err(method_not_allowed());
     }
+    warn_of_deprecation(call, resource);
     match call.info.verb.as_str() {
         "get" => read::get(call, resource, form).await,
         "list" => crate::list::list(call, resource, form).await,
@@ -53,6 +55,13 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
         "delete" => remove::one(call, resource, form, body).await,
         "deletecollection" => remove::collection(call, resource, form, body).await,
         _ => Err(method_not_allowed()),
+    }
+}
+
+/// Only what a route takes is warned of.
+fn warn_of_deprecation(call: &Call, resource: &Resource) {
+    if let Some(warning) = resource.deprecation_warning() {
+        call.warnings.add(warning);
     }
 }
 

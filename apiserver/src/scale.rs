@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use corten_api::selector::labels;
 use corten_api::status::{Result, Status};
-use corten_api::time::Timestamp;
 use corten_kinds::columns;
 use corten_object::json;
 use corten_object::managed;
@@ -92,9 +91,9 @@ impl Change for Rescale<'_> {
         set_replicas(self.resource, &mut tree, view.spec().replicas())?;
         metadata::edit(&mut tree).set(ObjectMeta::RESOURCE_VERSION, view.metadata().resource_version());
         self.check_uid(view, existing)?;
-        let (api_version, time) =
-            (self.resource.api_version(), Timestamp::from_seconds(self.call.now.seconds).format());
-        let manager = manager(self.call, self.options, &api_version, &time);
+        let api_version = self.resource.api_version();
+        // Upstream keeps no time of who scales.
+        let manager = manager(self.call, self.options, &api_version, "");
         managed::update(Some(&current), &mut tree, typing(self.resource), &manager, &[], &managed::OneVersion);
         let mut tree = self.resource.to_hub(tree);
         let attributes = Attributes::of(self.call, self.resource, Operation::Update, self.options.dry_run);

@@ -20,6 +20,9 @@ pub struct Status;
 
 impl Strategy for Nodes {
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
+        if let Some(mut spec) = object.field(Node::SPEC) {
+            unite_pod_cidrs(&mut spec);
+        }
         let Some(mut status) = object.field(Node::STATUS) else { return };
         let capacity = status.read().node(NodeStatus::CAPACITY).map(TreeNode::id);
         if let Some(capacity) = capacity.filter(|_| !status.has(NodeStatus::ALLOCATABLE)) {
@@ -108,6 +111,23 @@ impl Strategy for Status {
 
     fn reset_fields(&self) -> &'static [&'static [&'static str]] {
         &[&["spec"]]
+    }
+}
+
+/// The older field holds the first of the ranges; where they differ, it is the one that is right.
+fn unite_pod_cidrs(spec: &mut Edit<'_>) {
+    let reads: NodeSpec<'_> = spec.view();
+    let (own, first) = (reads.pod_cidr().to_owned(), reads.pod_cidrs().iter().next().map(str::to_owned));
+    match first {
+        None if own.is_empty() => {}
+        Some(first) if own == first => {}
+        Some(first) if own.is_empty() => spec.set(NodeSpec::POD_CIDR, &first),
+        _ => {
+            let tree = spec.tree();
+            let range = tree.string(&own);
+            let list = tree.list(&[range]);
+            spec.put(NodeSpec::POD_CIDRS, list);
+        }
     }
 }
 
