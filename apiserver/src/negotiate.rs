@@ -34,6 +34,8 @@ impl Form {
     pub const JSON: Form =
         Form { encoding: Encoding::Json, projection: Projection::Object, beta: false, stream: false };
 
+    pub const PRETTY: Form = Form { encoding: Encoding::Pretty, ..Form::JSON };
+
     pub fn content_type(self) -> &'static str {
         match self.encoding {
             Encoding::Json | Encoding::Pretty => "application/json",
@@ -98,14 +100,24 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
     let found =
         if clauses.is_empty() { Some(Form::JSON) } else { clauses.iter().find_map(|clause| form_of(clause, offers)) };
     let Some(mut form) = found else {
-        return Err(Status::not_acceptable(acceptable(offers).join(", ")));
+        return Err(not_acceptable(offers));
     };
-    let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
-    if form.encoding == Encoding::Json && pretty.unwrap_or(for_people) {
+    if form.encoding == Encoding::Json && pretty.unwrap_or_else(|| for_people(headers)) {
         form.encoding = Encoding::Pretty;
     }
     Ok(form)
+}
+
+/// Of custom objects there is protobuf in other projections, so it is named for them too.
+fn not_acceptable(offers: Offers) -> Status {
+    let types = acceptable(Offers { protobuf: true, ..offers }).join(", ");
+    Status::not_acceptable(format!("only the following media types are accepted: {types}"))
+}
+
+/// Whether somebody reads the answer: browsers and curl are taken for people.
+pub fn for_people(headers: &HeaderMap) -> bool {
+    let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix))
 }
 
 fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {

@@ -33,6 +33,11 @@ impl Patched {
         let message = format!("strict decoding error: {}", self.strict.join(", "));
         (!self.strict.is_empty()).then(|| invalid(&self.shown, &message))
     }
+
+    /// The error for a result that reads as an object, but whose parts do not fit.
+    pub fn malformed(&self, message: &str) -> Status {
+        invalid(&self.shown, message)
+    }
 }
 
 /// An RFC 6902 patch.

@@ -10,7 +10,7 @@ use corten_views::certificates_v1::{
     CertificateSigningRequest, CertificateSigningRequestSpec, CertificateSigningRequestStatus,
 };
 
-use super::{Attributes, Operation, Plugin, forbidden};
+use super::{Attributes, Operation, Phase, Plugin, forbidden};
 use crate::call::Call;
 
 pub struct CertificateApproval;
@@ -27,6 +27,10 @@ impl Plugin for CertificateApproval {
         "CertificateApproval"
     }
 
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Validate]
+    }
+
     fn validate(&self, call: &Call, attributes: &Attributes<'_>, _: Option<&Tree>, old: Option<&Tree>) -> Result<()> {
         match old.filter(|_| is_update_of(attributes, "approval")) {
             Some(old) => may(call, attributes, "approve", old.view::<CertificateSigningRequest<'_>>().spec()),
@@ -38,6 +42,10 @@ impl Plugin for CertificateApproval {
 impl Plugin for CertificateSigning {
     fn name(&self) -> &'static str {
         "CertificateSigning"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Validate]
     }
 
     fn validate(
@@ -58,6 +66,10 @@ impl Plugin for CertificateSigning {
 impl Plugin for CertificateSubjectRestriction {
     fn name(&self) -> &'static str {
         "CertificateSubjectRestriction"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Validate]
     }
 
     fn validate(&self, _: &Call, attributes: &Attributes<'_>, object: Option<&Tree>, _: Option<&Tree>) -> Result<()> {

@@ -6,7 +6,7 @@ use corten_object::tree::Tree;
 use corten_views::core_v1::PersistentVolumeClaim;
 use corten_views::storage_v1::StorageClass;
 
-use super::{Attributes, Operation, Plugin, forbidden};
+use super::{Attributes, Operation, Phase, Plugin, forbidden};
 use crate::call::Call;
 
 pub struct PersistentVolumeClaimResize;
@@ -16,6 +16,10 @@ const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 impl Plugin for PersistentVolumeClaimResize {
     fn name(&self) -> &'static str {
         "PersistentVolumeClaimResize"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Validate]
     }
 
     fn validate(

@@ -4,7 +4,7 @@
 use corten_api::status::Result;
 use corten_object::tree::Tree;
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Phase, Plugin};
 use crate::call::Call;
 use crate::metadata;
 
@@ -20,6 +20,10 @@ const PROTECTED: [(&str, &str, &str); 3] = [
 impl Plugin for StorageObjectInUseProtection {
     fn name(&self) -> &'static str {
         "StorageObjectInUseProtection"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Admit]
     }
 
     fn admit(&self, _: &Call, attributes: &Attributes<'_>, object: &mut Tree, _: Option<&Tree>) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::select::Selection;
 use crate::show;
 
 pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
     warn_of_dependents(call, resource, &options);
     call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;
@@ -44,7 +44,7 @@ pub async fn collection(
     form: Form,
     body: RequestBody,
 ) -> Result<ApiResponse> {
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
     warn_of_dependents(call, resource, &options);

@@ -30,7 +30,7 @@ pub async fn create(
     body: RequestBody,
 ) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, true)?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let mut tree = decode(body, encoding, expected_below(resource, row)?, options.validation, &call.warnings)?;
     tree.edit().ensure(TokenRequestView::SPEC).default(TokenRequestSpec::EXPIRATION_SECONDS, 3600);
