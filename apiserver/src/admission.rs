@@ -3,12 +3,15 @@
 //! Plugins stand in upstream's order. A plugin decides from the request and from the caches; it writes nothing. The
 //! mutating phase is run once: only webhooks and mutating policies ask upstream for a second run, and there are none yet.
 
+mod certificates;
 mod default_toleration_seconds;
 mod namespace_lifecycle;
+mod persistent_volume_claim_resize;
 mod priority;
 mod refuse_unbuilt;
 mod runtime_class;
 mod service_account;
+mod storage_object_in_use_protection;
 mod taint_nodes_by_condition;
 
 use std::sync::Arc;
@@ -119,7 +122,12 @@ impl Chain {
             Arc::new(taint_nodes_by_condition::TaintNodesByCondition),
             Arc::new(priority::Priority),
             Arc::new(default_toleration_seconds::DefaultTolerationSeconds),
+            Arc::new(storage_object_in_use_protection::StorageObjectInUseProtection),
+            Arc::new(persistent_volume_claim_resize::PersistentVolumeClaimResize),
             Arc::new(runtime_class::RuntimeClass),
+            Arc::new(certificates::CertificateApproval),
+            Arc::new(certificates::CertificateSigning),
+            Arc::new(certificates::CertificateSubjectRestriction),
             Arc::new(refuse_unbuilt::RefuseUnbuilt),
         ])
     }

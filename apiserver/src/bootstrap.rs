@@ -9,7 +9,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use corten_access::user::{API_SERVER, MASTERS_GROUP, User};
-use corten_api::time::Timestamp;
 use corten_object::json;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tracing::info;
@@ -107,11 +106,6 @@ async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
     if status != StatusCode::CREATED && status != StatusCode::CONFLICT {
         bail!("{status}: {}", String::from_utf8_lossy(&answer));
     }
-    if parsed.root().get("status").is_some() && kind == "FlowSchema" {
-        let path = format!("{collection}/{name}/status?fieldManager=api-priority-and-fairness-config-consumer-v1");
-        let status = applied_status(api, body)?;
-        done(ask_with(api, Method::PATCH, &path, "application/apply-patch+yaml", status).await)?;
-    }
     Ok(())
 }
 
@@ -135,18 +129,4 @@ async fn complete(api: &Arc<Api>, collection: &str, name: &str, existing: &[u8],
             done(ask(api, Method::POST, collection, body.to_vec()).await)
         }
     }
-}
-
-/// The status of an initial object, as a configuration to be applied; its conditions are met as of now.
-fn applied_status(api: &Api, body: &[u8]) -> Result<Vec<u8>> {
-    let mut object: serde_json::Value = serde_json::from_slice(body)?;
-    let now = Timestamp::from_seconds(api.clock.now().seconds).format();
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("spec");
-    }
-    object["metadata"] = serde_json::json!({ "name": object["metadata"]["name"] });
-    for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
-        condition["lastTransitionTime"] = now.clone().into();
-    }
-    Ok(serde_json::to_vec(&object)?)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
-use corten_kinds::strategy::Context;
+use corten_kinds::strategy::{Context, Requester};
 use http::{HeaderMap, Method};
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
@@ -107,7 +107,12 @@ impl Call {
             version: &resource.version,
             namespace: &self.info.namespace,
             name: &self.info.name,
-            user: &self.user.name,
+            user: Requester {
+                name: &self.user.name,
+                uid: &self.user.uid,
+                groups: &self.user.groups,
+                extra: &self.user.extra,
+            },
             dry_run,
             now: (self.now.seconds, self.now.nanos),
         }

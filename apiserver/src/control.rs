@@ -1,5 +1,6 @@
 //! Controllers that run inside the API server, because the cluster needs them before any other component lives: its own
-//! Service, its service network, its APIServices, its identity, whom it trusts, and the repair of what Services reserve.
+//! Service, its service network, its APIServices, its identity, whom it trusts, what FlowSchemas refer to, and the repair
+//! of what Services reserve.
 //!
 //! Each looks at the present when something that it follows has changed, and asks the API as everybody does, as the
 //! server's own user. What a cluster must have before anybody is answered is made by [`Control::begin`].
@@ -9,6 +10,7 @@ mod api_services;
 mod authentication_trust;
 pub mod changes;
 pub mod client;
+mod flow_schemas;
 mod identity_lease;
 mod kubernetes_service;
 mod recorder;
@@ -29,6 +31,7 @@ use crate::reserve::AddressRange;
 use crate::reserve::node_ports::NodePorts;
 use api_services::ApiServices;
 use authentication_trust::AuthenticationTrust;
+use flow_schemas::FlowSchemas;
 use identity_lease::IdentityLease;
 use kubernetes_service::KubernetesService;
 pub use kubernetes_service::advertised;
@@ -58,6 +61,7 @@ pub struct Control {
     node_port_repair: NodePortRepair,
     kubernetes_service: KubernetesService,
     api_services: ApiServices,
+    flow_schemas: FlowSchemas,
     authentication_trust: AuthenticationTrust,
     identity: IdentityLease,
 }
@@ -81,6 +85,7 @@ impl Control {
             node_port_repair: NodePortRepair::new(api, Arc::clone(&settings.node_ports))?,
             kubernetes_service: KubernetesService::new(api, service_ip, at, settings.shared_store)?,
             api_services: ApiServices::new(api)?,
+            flow_schemas: FlowSchemas::new(api)?,
             authentication_trust: AuthenticationTrust::new(api, settings.trust.clone())?,
             identity: IdentityLease::new(api, hostname()),
         })
@@ -96,6 +101,7 @@ impl Control {
             tracing::warn!(%error, "the service default/kubernetes is not as it should be");
         }
         self.api_services.look().await;
+        self.flow_schemas.look().await;
         if let Err(error) = self.authentication_trust.look().await {
             tracing::warn!(error = format!("{error:#}"), "other servers may not know whom this one trusts");
         }
@@ -111,6 +117,7 @@ impl Control {
             node_port_repair,
             kubernetes_service,
             api_services,
+            flow_schemas,
             authentication_trust,
             identity,
         } = self;
@@ -119,6 +126,7 @@ impl Control {
         scope.spawn("node-port-repair", OnFailure::FailScope, |token| node_port_repair.run(token));
         scope.spawn("kubernetes-service", OnFailure::FailScope, |token| kubernetes_service.run(token));
         scope.spawn("api-services", OnFailure::FailScope, |token| api_services.run(token));
+        scope.spawn("flow-schemas", OnFailure::FailScope, |token| flow_schemas.run(token));
         scope.spawn("authentication-trust", OnFailure::FailScope, |token| authentication_trust.run(token));
         scope.spawn("identity-lease", OnFailure::FailScope, |token| identity.run(token));
         scope.spawn("identity-lease-collector", OnFailure::FailScope, |token| identity_lease::collect(api, token));

@@ -164,9 +164,10 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     if router::route(call, resource)? == Route::NoPage {
         return Ok(documents::no_page());
     }
+    // Only what a route takes is warned of.
     if let Some(warning) = resource.deprecation_warning() {
         call.warnings.add(warning);
-        call.api.metrics.deprecated(resource, &info.subresource);
+        call.api.metrics.deprecated(resource, &call.info.subresource);
     }
     if info.verb == "watch" {
         return handlers::handle(call, resource, body).await;

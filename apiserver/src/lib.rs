@@ -17,6 +17,7 @@ mod data_folder;
 mod decode;
 mod definitions;
 mod delete;
+mod device_access;
 mod discovery;
 mod dispatch;
 mod documents;

@@ -84,17 +84,7 @@ const RETURN_DELETED: [(&str, &[&str]); 3] = [
             "services",
         ],
     ),
-    (
-        "storage.k8s.io",
-        &[
-            "csidrivers",
-            "csinodes",
-            "csistoragecapacities",
-            "storageclasses",
-            "volumeattachments",
-            "volumeattributesclasses",
-        ],
-    ),
+    ("storage.k8s.io", &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"]),
     ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
 ];
 

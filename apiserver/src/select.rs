@@ -93,7 +93,10 @@ fn place(resource: &Resource, label: &str) -> Result<Place> {
         return Ok(place);
     }
     Err(Status::bad_request(if own_labels {
-        format!("field label not supported: {label}")
+        storage.map_or_else(
+            || format!("field label not supported: {label}"),
+            |storage| storage.strategy().unknown_label(label),
+        )
     } else {
         format!("{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
     }))

@@ -16,6 +16,7 @@ use corten_views::meta_v1::ObjectMeta;
 
 use crate::admission::{Attributes, Operation};
 use crate::call::{Call, not_found};
+use crate::device_access;
 use crate::escalation;
 use crate::metadata;
 use crate::object::{Draft, Object};
@@ -119,6 +120,7 @@ async fn store_new(
     warn(strategy.warn_received(tree.root(), &context));
     strategy.prepare_create(&mut tree.edit(), &context);
     let mut errors = object_meta::on_create(strategy, metadata::read(tree), resource.namespaced);
+    errors.append(device_access::check_create(call, resource, tree));
     errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
@@ -488,6 +490,7 @@ fn before_update(
         meta.default(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, seconds);
     }
     let mut errors = object_meta::on_update(strategy, metadata::read(tree), old_meta, resource.namespaced);
+    errors.append(device_access::check_update(call, resource, tree, old));
     errors.append(strategy.validate_update(tree.root(), old.root(), &context));
     if !errors.is_empty() {
         return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), name, &errors));

@@ -30,6 +30,10 @@ static STATUS: StatusOf = StatusOf {
 
 impl Strategy for DaemonSets {
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
+        // The field of the internal API has a number always, and shows as the annotation.
+        if object.view::<DaemonSet<'_>>().metadata().annotations().get(TEMPLATE_GENERATION).is_none() {
+            set_template_generation(object, 0);
+        }
         let mut spec = object.ensure(DaemonSet::SPEC);
         spec.default(DaemonSetSpec::REVISION_HISTORY_LIMIT, 10i64);
         let mut strategy = spec.ensure(DaemonSetSpec::UPDATE_STRATEGY);

@@ -4,6 +4,7 @@
 //! Every method has the default that fits a kind without rules of its own, so that a strategy says only what is special.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use corten_api::field::Errors;
 use corten_object::tree::{Edit, Node, Tree};
@@ -21,10 +22,19 @@ pub struct Context<'c> {
     pub version: &'c str,
     pub namespace: &'c str,
     pub name: &'c str,
-    pub user: &'c str,
+    pub user: Requester<'c>,
     pub dry_run: bool,
     /// The time of the request, in seconds and nanoseconds since 1970.
     pub now: (i64, u32),
+}
+
+/// Who sent the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester<'c> {
+    pub name: &'c str,
+    pub uid: &'c str,
+    pub groups: &'c [String],
+    pub extra: &'c BTreeMap<String, Vec<String>>,
 }
 
 /// How a delete is to go on.
@@ -158,6 +168,16 @@ pub trait Strategy: Send + Sync {
 
     /// Values of the field labels of the kind's row beyond metadata.name and metadata.namespace, in the row's order.
     fn selectable<'t>(&self, _object: Node<'t>, _out: &mut Vec<Cow<'t, str>>) {}
+
+    /// What is said to who selects by a field that cannot be selected by, in a kind with labels of its own.
+    fn unknown_label(&self, label: &str) -> String {
+        format!("field label not supported: {label}")
+    }
+
+    /// A warning for deletes that say nothing of dependents.
+    fn warn_delete(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The columns of a Table.
     fn columns(&self) -> &'static [Column] {

@@ -17,6 +17,7 @@ use crate::show;
 pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
+    warn_of_dependents(call, resource, &options);
     call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;
     let deleted = delete::delete(call, resource, &call.info.namespace, &call.info.name, &options).await?;
     let accepted = !deleted.gone && options.orphan_dependents == Some(false);
@@ -29,6 +30,13 @@ pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
     show::object(call, resource, &deleted.object, form, code)
 }
 
+fn warn_of_dependents(call: &Call, resource: &Resource, options: &Options) {
+    if options.propagation.is_none() && options.orphan_dependents.is_none() {
+        let warning = resource.storage.as_ref().and_then(|storage| storage.strategy().warn_delete());
+        warning.into_iter().for_each(|warning| call.warnings.add(warning));
+    }
+}
+
 /// Deletes all that the selectors name, one after another; what was there is shown.
 pub async fn collection(
     call: &Arc<Call>,
@@ -39,6 +47,7 @@ pub async fn collection(
     let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
+    warn_of_dependents(call, resource, &options);
     let selection = Selection::read(&call.query, resource)?;
     crate::list::ListOptions::read(call, false)?;
     call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;

@@ -34,18 +34,15 @@ pub fn canonical(root: Node<'_>) -> Canonical {
                 if key == "metadata" {
                     canonical_metadata(value.as_struct(), true, &mut out);
                 } else {
-                    write_value::<KEPT>(value, &mut out.json);
+                    write(value, &mut out.json);
                 }
             }
             out.json.push(b'}');
         }
-        _ => write_value::<KEPT>(root, &mut out.json),
+        _ => write(root, &mut out.json),
     }
     out
 }
-
-/// What is kept goes through protobuf, upstream, which does not tell an empty list from none.
-const KEPT: bool = true;
 
 fn canonical_struct(structure: Struct<'_>, out: &mut Canonical) {
     let ty = structure.ty().expect("a struct node has a type");
@@ -66,20 +63,12 @@ fn canonical_struct(structure: Struct<'_>, out: &mut Canonical) {
         write_name(field.name, &mut out.json);
         match node {
             _ if field.name == "metadata" => canonical_metadata(structure.structure(FieldId(i as u16)), false, out),
-            Some(node) if is_empty_list(node) => write_zero(field, &mut out.json),
-            Some(node) => write_value::<KEPT>(node, &mut out.json),
+            Some(node) if is_empty(node) => out.json.extend_from_slice(b"null"),
+            Some(node) => write_as::<true>(node, &mut out.json),
             None => write_zero(field, &mut out.json),
         }
     }
     out.json.push(b'}');
-}
-
-fn is_empty_list(node: Node<'_>) -> bool {
-    match node.value() {
-        Value::List(list) => list.is_empty(),
-        Value::Map(map) => map.is_empty(),
-        _ => false,
-    }
 }
 
 fn canonical_metadata(metadata: Struct<'_>, sorted: bool, out: &mut Canonical) {
@@ -210,10 +199,12 @@ pub fn to_string(node: Node<'_>) -> String {
 }
 
 pub fn write(node: Node<'_>, out: &mut Vec<u8>) {
-    write_value::<false>(node, out);
+    write_as::<false>(node, out);
 }
 
-fn write_value<const KEPT: bool>(node: Node<'_>, out: &mut Vec<u8>) {
+/// What is kept (`KEPT`) has been through protobuf on other servers, which knows no empty lists and maps: a field that
+/// holds one reads null.
+fn write_as<const KEPT: bool>(node: Node<'_>, out: &mut Vec<u8>) {
     match node.value() {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -228,7 +219,7 @@ fn write_value<const KEPT: bool>(node: Node<'_>, out: &mut Vec<u8>) {
                 if i > 0 {
                     out.push(b',');
                 }
-                write_value::<KEPT>(item, out);
+                write_as::<KEPT>(item, out);
             }
             out.push(b']');
         }
@@ -240,7 +231,7 @@ fn write_value<const KEPT: bool>(node: Node<'_>, out: &mut Vec<u8>) {
                 }
                 write_string(out, key);
                 out.push(b':');
-                write_value::<KEPT>(value, out);
+                write_as::<KEPT>(value, out);
             }
             out.push(b'}');
         }
@@ -266,12 +257,20 @@ fn write_struct<const KEPT: bool>(ty: Option<TypeId>, structure: Struct<'_>, out
         }
         write_name(field.name, out);
         match node {
-            Some(node) if KEPT && is_empty_list(node) => write_zero(field, out),
-            Some(node) => write_value::<KEPT>(node, out),
+            Some(node) if KEPT && is_empty(node) => out.extend_from_slice(b"null"),
+            Some(node) => write_as::<KEPT>(node, out),
             None => write_zero(field, out),
         }
     }
     out.push(b'}');
+}
+
+fn is_empty(node: Node<'_>) -> bool {
+    match node.value() {
+        Value::List(list) => list.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        _ => false,
+    }
 }
 
 pub(crate) fn is_written(field: &Field, node: Option<Node<'_>>) -> bool {
