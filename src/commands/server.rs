@@ -175,7 +175,7 @@ fn missing_components(flags: &Flags) -> Result<Vec<String>> {
 
 fn say_where(config: &Config, milestones: Milestones) {
     if !rustix::process::geteuid().is_root() {
-        milestones.say("not root: control plane only, data in the user's own folder");
+        milestones.say("not root, so the control plane only");
     }
     milestones.say(&format!("data folder: {}", config.data_dir.display()));
 }

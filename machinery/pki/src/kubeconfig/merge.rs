@@ -42,7 +42,10 @@ pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
     let changed = changed.with_context(|| {
         format!("{} is no kubeconfig, and stays as it is; mend or move it, or name another file", path.display())
     })?;
-    let Some(text) = changed else { return Ok(false) };
+    let Some(text) = changed else {
+        files::make_private(&path)?;
+        return Ok(false);
+    };
     let owner = fs::metadata(&path).ok();
     // A key is in it now, whoever could read it before.
     let mode = owner.as_ref().map_or(SECRET, |owner| owner.permissions().mode() & 0o700);
