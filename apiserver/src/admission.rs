@@ -61,9 +61,30 @@ impl<'a> Attributes<'a> {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Admit,
+    Validate,
+}
+
+impl Operation {
+    /// As metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
+}
+
 pub trait Plugin: Send + Sync {
     /// Upstream's name.
     fn name(&self) -> &'static str;
+
+    /// The phases in which it has something to say, for the metrics.
+    fn phases(&self) -> &'static [Phase];
 
     /// May change the object; it is of the hub version.
     fn admit(&self, _call: &Call, _attributes: &Attributes<'_>, _object: &mut Tree, _old: Option<&Tree>) -> Result<()> {
@@ -111,16 +132,15 @@ impl Chain {
         object: &mut Tree,
         old: Option<&Tree>,
     ) -> Result<()> {
-        for plugin in &self.0 {
+        self.phase(call, attributes, Phase::Admit, |plugin| {
             plugin.precheck(call, attributes)?;
-            plugin.admit(call, attributes, object, old)?;
-        }
-        Ok(())
+            plugin.admit(call, attributes, object, old)
+        })
     }
 
     /// What stands before a delete or a connect.
     pub fn precheck(&self, call: &Call, attributes: &Attributes<'_>) -> Result<()> {
-        self.0.iter().try_for_each(|plugin| plugin.precheck(call, attributes))
+        self.phase(call, attributes, Phase::Admit, |plugin| plugin.precheck(call, attributes))
     }
 
     /// The validating phase.
@@ -131,10 +151,30 @@ impl Chain {
         object: Option<&Tree>,
         old: Option<&Tree>,
     ) -> Result<()> {
-        self.0.iter().try_for_each(|plugin| {
-            let verdict = plugin.validate(call, attributes, object, old);
+        self.phase(call, attributes, Phase::Validate, |plugin| plugin.validate(call, attributes, object, old))
+    }
+
+    /// Asks the plugins of a phase in their order until one refuses, and measures them.
+    fn phase(
+        &self,
+        call: &Call,
+        attributes: &Attributes<'_>,
+        phase: Phase,
+        mut ask: impl FnMut(&dyn Plugin) -> Result<()>,
+    ) -> Result<()> {
+        let (clock, metrics) = (&call.api.clock, &call.api.metrics);
+        let label = if phase == Phase::Admit { "admit" } else { "validate" };
+        let began = clock.monotonic();
+        let mut last = began;
+        let outcome = self.0.iter().filter(|plugin| plugin.phases().contains(&phase)).try_for_each(|plugin| {
+            let verdict = ask(&**plugin);
+            let now = clock.monotonic();
+            metrics.admission_plugin(plugin.name(), label, attributes.operation, now - last, &verdict);
+            last = now;
             verdict.inspect_err(|status| debug!(plugin = plugin.name(), message = status.message(), "refused"))
-        })
+        });
+        metrics.admission_step(label, attributes.operation, last - began, &outcome);
+        outcome
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{show, write};
 
 pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, true)?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let expected = Expected { group: "", version: "v1", kind: "Binding", form: json::Form::Typed(Binding::TYPE) };
     let binding = decode(body, encoding, expected, options.validation, &call.warnings)?;

@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 
 use crate::api::Api;
+use crate::http::RequestBody;
 use crate::negotiate::{self, Form, Offers};
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
@@ -84,6 +85,13 @@ fn quoted(text: &str) -> String {
 impl Call {
     pub fn user_agent(&self) -> &str {
         self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The whole of a body.
+    pub async fn read(&self, body: RequestBody) -> Result<Vec<u8>> {
+        let body = body.read().await?;
+        self.api.metrics.body_read(&self.info.group, &self.info.resource, &self.info.verb, body.len());
+        Ok(body)
     }
 
     pub fn form(&self, offers: Offers) -> Result<Form> {

@@ -10,22 +10,31 @@ const FORMAT: u32 = 1;
 /// Makes the folder, or checks that it is one of this program's.
 pub fn open(folder: &Path) -> Result<()> {
     let shown = folder.display();
-    std::fs::create_dir_all(folder).with_context(|| format!("make the data folder {shown}"))?;
+    std::fs::create_dir_all(folder).with_context(|| unusable(folder))?;
     let file = folder.join(FILE);
-    match corten_pki::read_if_exists(&file)? {
+    match corten_pki::read_if_exists(&file).with_context(|| unusable(folder))? {
         Some(text) => check(&String::from_utf8_lossy(&text), folder),
         None => {
-            let mut entries = std::fs::read_dir(folder).with_context(|| format!("read the data folder {shown}"))?;
+            let mut entries = std::fs::read_dir(folder).with_context(|| unusable(folder))?;
             if let Some(entry) = entries.next() {
-                let name = entry.with_context(|| format!("read the data folder {shown}"))?.file_name();
+                let name = entry.with_context(|| unusable(folder))?.file_name();
                 bail!(
                     "folder {shown} is not a Corten data folder: it holds {}; choose an empty folder with --data-dir",
                     name.display()
                 );
             }
             corten_pki::write_atomically(&file, format!("{FORMAT}\n").as_bytes(), 0o644)
+                .with_context(|| unusable(folder))
         }
     }
+}
+
+fn unusable(folder: &Path) -> String {
+    format!(
+        "the data folder {} cannot be used; make it a folder that this user may read and write, or choose another \
+         with --data-dir",
+        folder.display()
+    )
 }
 
 fn check(text: &str, folder: &Path) -> Result<()> {

@@ -121,6 +121,11 @@ fn fill_kind(tree: &mut Tree, expected: Expected<'_>) {
     metadata::set_kind(tree, &api_version.unwrap_or_else(|| expected.api_version()), &kind);
 }
 
+/// The error for a body that reads as an object, but whose parts do not fit.
+pub fn malformed(tree: &Tree, expected: Expected<'_>, error: &str) -> Status {
+    cannot_handle(metadata::kind(tree), expected.version, expected, error)
+}
+
 fn cannot_handle(kind: &str, version: &str, expected: Expected<'_>, error: &str) -> Status {
     Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {}: {error}", expected.kind))
 }

@@ -10,6 +10,7 @@ pub mod update;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use corten_api::status::{Result, Status};
 use corten_object::json::Form as JsonForm;
 use corten_schema as schema;
@@ -20,6 +21,7 @@ use crate::decode::Expected;
 use crate::http::{ApiResponse, RequestBody};
 use crate::negotiate::Offers;
 use crate::resource::{Resource, Subresource};
+use crate::show;
 
 /// Answers a request for a known resource.
 pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBody) -> Result<ApiResponse> {
@@ -53,6 +55,24 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
 pub fn no_such_path() -> Status {
     Status::generic_server_response(404, "", "", "", "", "", 0, false)
         .with_message("the server could not find the requested resource")
+}
+
+/// Nothing is served at this path. Below what is built in the answer is a Status; any other path, an unknown group's and
+/// a custom resource's among them, falls through all of upstream's servers and ends as a plain page.
+pub fn not_served(call: &Call) -> Result<ApiResponse> {
+    let parts: Vec<&str> = call.info.path.trim_start_matches('/').split('/').collect();
+    let built_in = match parts.as_slice() {
+        ["api" | "version", ..] | ["openid", "v1", "jwks", ..] | [".well-known", "openid-configuration", ..] => true,
+        ["apis", group, ..] => call.api.registry.load().is_built_in(group),
+        _ => false,
+    };
+    if built_in { Err(no_such_path()) } else { Ok(page_not_found()) }
+}
+
+/// As Go's HTTP server says it.
+pub fn page_not_found() -> ApiResponse {
+    let text = Bytes::from_static(b"404 page not found\n");
+    show::nosniff(show::whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text))
 }
 
 pub fn method_not_allowed() -> Status {

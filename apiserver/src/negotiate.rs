@@ -33,6 +33,8 @@ pub struct Form {
 impl Form {
     pub const JSON: Form = Form { encoding: Encoding::Json, projection: Projection::Object, beta: false };
 
+    pub const PRETTY: Form = Form { encoding: Encoding::Pretty, ..Form::JSON };
+
     pub fn content_type(self) -> &'static str {
         match self.encoding {
             Encoding::Json | Encoding::Pretty => "application/json",
@@ -108,14 +110,20 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
     let found =
         if clauses.is_empty() { Some(Form::JSON) } else { clauses.iter().find_map(|clause| form_of(clause, offers)) };
     let Some(mut form) = found else {
-        return Err(not_acceptable(acceptable(offers)));
+        // Of custom objects there is protobuf in other projections, so it is named for them too.
+        let known = acceptable(Offers { protobuf: true, ..offers });
+        return Err(not_acceptable(known));
     };
-    let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
-    if form.encoding == Encoding::Json && pretty.unwrap_or(for_people) {
+    if form.encoding == Encoding::Json && pretty.unwrap_or_else(|| for_people(headers)) {
         form.encoding = Encoding::Pretty;
     }
     Ok(form)
+}
+
+/// Whether somebody reads the answer: browsers and curl are taken for people.
+pub fn for_people(headers: &HeaderMap) -> bool {
+    let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix))
 }
 
 fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {

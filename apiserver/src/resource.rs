@@ -54,8 +54,10 @@ pub struct Storage {
     pub namespaced: bool,
     /// `/registry/pods/`.
     pub prefix: Arc<str>,
-    /// The version that is kept.
+    /// The version that everything works on.
     pub hub: Hub,
+    /// How the store holds it, where that is not the hub version in the usual encoding.
+    pub kept: Kept,
     pub rules: Rules,
     /// What Tables show, where it is not what every kind shows.
     pub printer: Option<&'static Printer>,
@@ -110,6 +112,18 @@ pub struct Hub {
     pub form: json::Form,
     pub defaults: Plan,
 }
+
+/// How upstream keeps objects on etcd, where it is not as the hub version's protobuf.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kept {
+    /// Another version, which is not served: that of the schema tables.
+    pub version: Option<&'static schema::Kind>,
+    /// In JSON, though the kind has protobuf.
+    pub json: bool,
+}
+
+/// The groups that upstream serves by servers of their own inside of its own, which keep JSON.
+const KEPT_AS_JSON: [&str; 2] = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
 
 /// How long what is written stays, and how surely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -332,8 +346,9 @@ fn storage_of(
     let served = schema::RESOURCES
         .iter()
         .any(|row| row.served_by_default && row.group == facts.storage_group && row.version == facts.storage_version);
-    let kept = schema::kind(facts.storage_group, facts.storage_version, facts.kind)
-        // What upstream keeps in a version that is not served is kept in the one that is.
+    let kept = schema::kind(facts.storage_group, facts.storage_version, facts.kind);
+    let hub = kept
+        // What upstream keeps in a version that is not served is worked on in the one that is.
         .filter(|_| served)
         .or_else(|| schema::kind(facts.group, facts.version, facts.kind))
         .expect("a row that is served names a kind of the tables");
@@ -343,12 +358,13 @@ fn storage_of(
         namespaced: facts.namespaced,
         prefix: facts.storage_prefix.into(),
         hub: Hub {
-            version: kept.version.into(),
-            kind: kept.kind.into(),
-            api_version: api_version(kept.group, kept.version).into(),
-            form: json::Form::Typed(kept.ty),
-            defaults: defaults_of(kept.group, kept.version, kept.kind, kept.ty),
+            version: hub.version.into(),
+            kind: hub.kind.into(),
+            api_version: api_version(hub.group, hub.version).into(),
+            form: json::Form::Typed(hub.ty),
+            defaults: defaults_of(hub.group, hub.version, hub.kind, hub.ty),
         },
+        kept: Kept { version: kept.filter(|_| !served), json: KEPT_AS_JSON.contains(&facts.storage_group) },
         rules: Rules::BuiltIn(strategy),
         printer: columns::printer(facts.storage_group, facts.plural),
         selectable,

@@ -155,3 +155,53 @@ fn check_name(info: &RequestInfo, resource: &Resource) -> Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cache::{Cache, Objects};
+    use crate::request::Query;
+    use crate::resource::{Registry, built_in};
+
+    /// Expects a handler (200), no path (404), or no such method (405).
+    fn check(registry: &Registry, method: Method, path: &str, expected: u16) {
+        let info = RequestInfo::parse(&method, path, &Query::default()).expect("parses");
+        let resource = registry.find(&info.group, &info.version, &info.resource).expect("a known resource");
+        let got = check_method(&method, &info, resource).map_or_else(|refusal| refusal.code(), |()| 200);
+        assert_eq!(got, expected, "{method} {path}");
+    }
+
+    #[test]
+    fn built_in_paths_have_their_methods() {
+        let registry =
+            Registry::new(built_in(&[], &|dispatch| Arc::new(Cache::new(Objects::new(), 0, Arc::default(), dispatch))));
+        let check = |method, path, expected| check(&registry, method, path, expected);
+        check(Method::GET, "/api/v1/pods", 200);
+        check(Method::POST, "/api/v1/pods", 405);
+        check(Method::DELETE, "/api/v1/pods", 405);
+        check(Method::DELETE, "/api/v1/namespaces/a/pods", 200);
+        check(Method::PUT, "/api/v1/namespaces/a/pods", 405);
+        check(Method::HEAD, "/api/v1/namespaces/a/pods/b", 405);
+        check(Method::OPTIONS, "/api/v1/namespaces/a/pods/b", 405);
+        check(Method::GET, "/api/v1/pods/b", 404);
+        check(Method::GET, "/api/v1/namespaces/a/nodes", 404);
+        check(Method::GET, "/api/v1/namespaces/a/namespaces", 404);
+        check(Method::PUT, "/api/v1/namespaces/a/finalize", 200);
+        check(Method::POST, "/api/v1/namespaces/a", 405);
+        check(Method::GET, "/api/v1/namespaces/a/pods/b/status", 200);
+        check(Method::POST, "/api/v1/namespaces/a/pods/b/status", 405);
+        check(Method::GET, "/api/v1/namespaces/a/pods/b/nope", 404);
+        check(Method::GET, "/api/v1/namespaces/a/pods/b/status/c", 404);
+        check(Method::GET, "/api/v1/namespaces/a/pods/b/proxy/c/d", 200);
+        check(Method::GET, "/api/v1/watch/pods", 200);
+        check(Method::POST, "/api/v1/watch/namespaces/a/pods", 405);
+        check(Method::GET, "/api/v1/watch/pods/b", 404);
+        check(Method::GET, "/api/v1/proxy/namespaces/a/pods/b", 404);
+        check(Method::POST, "/api/v1/namespaces/a/bindings", 200);
+        check(Method::POST, "/api/v1/bindings", 404);
+        check(Method::GET, "/apis/authorization.k8s.io/v1/subjectaccessreviews", 405);
+        check(Method::GET, "/apis/authorization.k8s.io/v1/subjectaccessreviews/x", 404);
+    }
+}

@@ -24,6 +24,7 @@ use crate::http::websocket::{self, Framing};
 use crate::http::{ApiResponse, ResponseBody};
 use crate::list::ListOptions;
 use crate::metadata;
+use crate::metrics::{self, WatchMetrics};
 use crate::negotiate::{self, Encoding, Form, Projection};
 use crate::object::Object;
 use crate::resource::Resource;
@@ -76,13 +77,21 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
     let now = call.api.clock.monotonic();
     let (next_bookmark, end) = (now + BOOKMARK_EVERY, now + Duration::from_secs(seconds));
     let state = State {
-        encoder: Encoder { call: Arc::clone(call), resource: Arc::clone(resource), form, include, columns_sent: false },
+        encoder: Encoder {
+            call: Arc::clone(call),
+            resource: Arc::clone(resource),
+            metrics: call.api.metrics.watch(resource),
+            form,
+            include,
+            columns_sent: false,
+        },
         watcher,
         selection,
         initial: pending.into_iter(),
         mark_initial: options.send_initial_events == Some(true) && options.bookmarks,
         bookmarks: options.bookmarks,
         revision,
+        began: now,
         next_bookmark,
         end,
         alarm: alarm(call, options.bookmarks, next_bookmark, end),
@@ -181,6 +190,7 @@ struct State {
     bookmarks: bool,
     /// Up to which everything has been sent.
     revision: u64,
+    began: Instant,
     next_bookmark: Instant,
     end: Instant,
     /// Rings at the next bookmark or the end. It and `stopping` are kept from one wait to the next: to make them anew for
@@ -236,6 +246,9 @@ impl State {
             self.encoder.event("ADDED", &object, out);
         }
         if self.initial.len() == 0 && std::mem::take(&mut self.mark_initial) {
+            let Encoder { call, resource, .. } = &self.encoder;
+            let took = call.api.clock.monotonic() - self.began;
+            call.api.metrics.watch_list_sent(resource, metrics::scope(&call.info), took);
             self.encoder.bookmark(self.revision, true, out);
         }
     }
@@ -303,6 +316,7 @@ impl State {
 struct Encoder {
     call: Arc<Call>,
     resource: Arc<Resource>,
+    metrics: WatchMetrics,
     form: Form,
     include: Include,
     /// Tables tell their columns once.
@@ -311,6 +325,12 @@ struct Encoder {
 
 impl Encoder {
     fn event(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
+        let before = out.len();
+        self.write(kind, object, out);
+        self.metrics.sent(out.len() - before);
+    }
+
+    fn write(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
         let resource = &self.resource;
         match (self.form.encoding, self.form.projection) {
             (Encoding::Protobuf, Projection::Object) => {

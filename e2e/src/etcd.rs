@@ -30,7 +30,17 @@ impl Etcd {
 
     /// Kills it without warning and starts it again on the same data and port.
     pub async fn crash(&mut self) -> anyhow::Result<()> {
-        self.process.kill()?;
+        self.kill()?;
+        self.relaunch().await
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts the killed one again, on the same data and port.
+    pub async fn relaunch(&mut self) -> anyhow::Result<()> {
         self.process = launch(self.folder.path(), self.port, free_port()?)?;
         self.ready().await
     }

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
@@ -99,9 +100,25 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody listened on a moment ago.
+/// A port that nobody listened on a moment ago, and that no connection takes for its own end: a server that was killed
+/// has to find it free again.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    // From another place in each program, as several may look at once.
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id().wrapping_mul(97)));
+    let (first, count) = (10_240, ephemeral_begin().saturating_sub(10_240).max(1));
+    for _ in 0..count {
+        let port = u16::try_from(first + NEXT.fetch_add(1, Ordering::Relaxed) % count)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no port is free between {first} and {}", first + count)
+}
+
+/// The first of the ports that the kernel gives to connections.
+fn ephemeral_begin() -> u32 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    range.split_whitespace().next().and_then(|begin| begin.parse().ok()).unwrap_or(32_768)
 }
 
 fn dying_with_us(program: &Path) -> Command {

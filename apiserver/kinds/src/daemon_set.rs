@@ -50,6 +50,11 @@ impl Strategy for DaemonSets {
         set_template_generation(object, 0);
     }
 
+    fn default_on_read(&self, object: &mut Edit<'_>) {
+        let generation = template_generation(object.view());
+        set_template_generation(object, generation);
+    }
+
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(DaemonSet::STATUS);
         object.ensure(DaemonSet::STATUS);

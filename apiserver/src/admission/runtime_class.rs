@@ -7,7 +7,7 @@ use corten_object::tree::{Id, StringMap, Tree, View};
 use corten_views::core_v1::{Pod, PodSpec, Toleration};
 use corten_views::node_v1;
 
-use super::{Attributes, Operation, Plugin, forbidden};
+use super::{Attributes, Operation, Phase, Plugin, forbidden};
 use crate::call::Call;
 
 pub struct RuntimeClass;
@@ -15,6 +15,10 @@ pub struct RuntimeClass;
 impl Plugin for RuntimeClass {
     fn name(&self) -> &'static str {
         "RuntimeClass"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Admit, Phase::Validate]
     }
 
     fn admit(&self, call: &Call, attributes: &Attributes<'_>, object: &mut Tree, _: Option<&Tree>) -> Result<()> {

@@ -19,11 +19,12 @@ use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::WriteOptions;
 use crate::resource::Resource;
+use crate::versions::VersionsOf;
 use crate::{show, write};
 
 pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;
@@ -60,7 +61,8 @@ pub fn own_all(call: &Call, options: &WriteOptions, tree: &mut Tree, api_version
 /// What custom objects need before anything else looks at them: unknown fields out, metadata in its place.
 pub fn normalise(call: &Call, resource: &Resource, tree: &mut Tree, options: &WriteOptions) -> Result<()> {
     let Some(custom) = &resource.custom else { return Ok(()) };
-    let notes = custom.prune(tree);
+    let notes = custom.decode(tree);
+    let notes = notes.map_err(|error| crate::decode::malformed(tree, expected(resource), &error))?;
     crate::decode::note_strict(notes, tree, expected(resource), options.validation, &call.warnings)
 }
 
@@ -87,7 +89,8 @@ pub async fn admit_and_store(
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     let reset = resource.storage.as_ref().map_or(&[][..], |storage| storage.strategy().reset_fields());
     let manager = manager(call, options, &api_version, &time);
-    managed::update(None, &mut tree, typing(resource), &manager, reset, &managed::OneVersion);
+    let versions = VersionsOf::new(call, resource);
+    managed::update(None, &mut tree, typing(resource), &manager, reset, &versions);
     let mut tree = resource.to_hub(tree);
     let name = {
         let meta: ObjectMeta<'_> = metadata::read(&tree);

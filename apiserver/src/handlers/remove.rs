@@ -15,7 +15,7 @@ use crate::select::Selection;
 use crate::show;
 
 pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
     call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;
     let deleted = delete::delete(call, resource, &call.info.namespace, &call.info.name, &options).await?;
@@ -36,7 +36,7 @@ pub async fn collection(
     form: Form,
     body: RequestBody,
 ) -> Result<ApiResponse> {
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
     let selection = Selection::read(&call.query, resource)?;

@@ -34,7 +34,7 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
         return crate::binding::create(call, pods, form, body).await;
     }
     let encoding = body_encoding(&call.headers, true)?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     resource.default(&mut tree);

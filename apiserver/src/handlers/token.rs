@@ -32,7 +32,7 @@ pub async fn create(
     body: RequestBody,
 ) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, true)?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let expected = expected_below(resource, row)?;
     let mut tree = decode(body, encoding, expected, options.validation, &call.warnings)?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
-use corten_object::json;
 use corten_object::managed;
 use corten_object::patch::{self, Patched};
 use corten_object::tree::Tree;
@@ -19,12 +18,13 @@ use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::{FieldValidation, WriteOptions};
 use crate::resource::Resource;
+use crate::versions::VersionsOf;
 use crate::write::{Change, Existing};
 use crate::{show, write};
 
 pub async fn put(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "UpdateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;
@@ -74,14 +74,8 @@ async fn finish(
         resource.settle(&mut tree);
         let manager = manager(call, options, &api_version, &time);
         let live = existing.map(|existing| resource.of_hub(existing.tree.clone()));
-        managed::update(
-            live.as_ref(),
-            &mut tree,
-            typing(resource),
-            &manager,
-            reset(call, resource),
-            &managed::OneVersion,
-        );
+        let versions = VersionsOf::new(call, resource);
+        managed::update(live.as_ref(), &mut tree, typing(resource), &manager, reset(call, resource), &versions);
     }
     let mut tree = resource.to_hub(tree);
     let operation = if existing.is_some() { Operation::Update } else { Operation::Create };
@@ -165,7 +159,7 @@ impl PatchType {
 
 pub async fn patch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let kind = PatchType::read(call, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = kind.options(call)?;
     let mut change = Patch { call, resource, options: &options, kind, body: &body };
     let create = kind == PatchType::Apply && call.info.subresource.is_empty();
@@ -212,26 +206,15 @@ impl Change for Patch<'_> {
 
 impl Patch<'_> {
     fn patched(&self, kind: PatchType, current: &Tree) -> Result<Tree> {
-        let checked = self.options.validation != FieldValidation::Ignore;
-        let mut patched: Patched = match (kind, checked) {
-            (PatchType::Json, true) => patch::json(current, self.body)?,
-            (PatchType::Json, false) => patch::json_unchecked(current, self.body)?,
-            (PatchType::Merge, true) => patch::merge(current, self.body)?,
-            (PatchType::Merge, false) => patch::merge_unchecked(current, self.body)?,
-            _ => patch::strategic(current, self.body)?,
-        };
+        let mut patched = patch_with(self.options, kind, current, self.body)?;
         if !self.resource.is_custom() {
             self.check_kind(kind, &mut patched)?;
         }
         if let Some(custom) = &self.resource.custom {
-            let unknown = custom.prune(&mut patched.tree);
-            patched.strict.extend(unknown);
+            let unknown = custom.decode(&mut patched.tree);
+            patched.strict.extend(unknown.map_err(|error| patched.malformed(&error))?);
         }
-        match self.options.validation {
-            FieldValidation::Strict => patched.strict_error().map_or(Ok(()), Err)?,
-            FieldValidation::Warn => patched.strict.iter().for_each(|note| self.call.warnings.add(note.as_str())),
-            FieldValidation::Ignore => {}
-        }
+        note_strict_patch(self.call, self.options, &patched)?;
         let mut tree = patched.tree;
         self.resource.default(&mut tree);
         Ok(tree)
@@ -244,7 +227,7 @@ impl Patch<'_> {
             let claim =
                 foreign(metadata::api_version(&patched.tree), metadata::kind(&patched.tree), expected(resource));
             if let Some(Foreign::OtherKind(message)) = claim {
-                return Err(patched.rejection(&message));
+                return Err(patched.malformed(&message));
             }
         }
         metadata::set_kind(&mut patched.tree, &resource.api_version(), &resource.kind);
@@ -252,14 +235,12 @@ impl Patch<'_> {
     }
 
     fn apply_configuration(&self, existing: Option<&Existing>) -> Result<Tree> {
-        let text = String::from_utf8_lossy(self.body);
-        let bad = |error: String| Status::bad_request(format!("error decoding YAML: {error}"));
-        let converted = corten_object::yaml::to_json(&text).map_err(|error| bad(error.to_string()))?;
-        let config = json::parse(converted.json, json::Form::Plain).map_err(|error| bad(error.to_string()))?.tree;
+        let (config, strict) = managed::decode_config(self.body)?;
         let live = existing.map(|existing| self.resource.of_hub(existing.tree.clone()));
         let time = Timestamp::from_seconds(self.call.now.seconds).format();
         let api_version = self.resource.api_version();
         let manager = manager(self.call, self.options, &api_version, &time);
+        let versions = VersionsOf::new(self.call, self.resource);
         let mut tree = managed::apply(
             live.as_ref(),
             &config,
@@ -267,21 +248,48 @@ impl Patch<'_> {
             &manager,
             self.options.force,
             reset(self.call, self.resource),
-            &managed::OneVersion,
+            &versions,
         )?;
         if let Some(custom) = &self.resource.custom {
-            custom.prune(&mut tree);
+            custom.decode(&mut tree).map_err(Status::internal)?;
         }
-        if let Some(strict) = converted.strict {
-            match self.options.validation {
-                FieldValidation::Strict => {
-                    return Err(Status::bad_request(format!("error strict decoding YAML: {strict}")));
-                }
-                FieldValidation::Warn => self.call.warnings.add(strict),
-                FieldValidation::Ignore => {}
-            }
-        }
+        note_strict_yaml(self.call, self.options, strict)?;
         self.resource.default(&mut tree);
         Ok(tree)
+    }
+}
+
+/// Applies a patch that is no configuration.
+pub fn patch_with(options: &WriteOptions, kind: PatchType, current: &Tree, body: &[u8]) -> Result<Patched> {
+    match (kind, options.validation != FieldValidation::Ignore) {
+        (PatchType::Json, true) => patch::json(current, body),
+        (PatchType::Json, false) => patch::json_unchecked(current, body),
+        (PatchType::Merge, true) => patch::merge(current, body),
+        (PatchType::Merge, false) => patch::merge_unchecked(current, body),
+        _ => patch::strategic(current, body),
+    }
+}
+
+/// What strict decoding says of a patch: an error, warnings or nothing.
+pub fn note_strict_patch(call: &Call, options: &WriteOptions, patched: &Patched) -> Result<()> {
+    match options.validation {
+        FieldValidation::Strict => patched.strict_error().map_or(Ok(()), Err)?,
+        FieldValidation::Warn => patched.strict.iter().for_each(|note| call.warnings.add(note.as_str())),
+        FieldValidation::Ignore => {}
+    }
+    Ok(())
+}
+
+/// What strict decoding says of a configuration: an error, a warning or nothing.
+pub fn note_strict_yaml(call: &Call, options: &WriteOptions, strict: Option<String>) -> Result<()> {
+    match (strict, options.validation) {
+        (Some(strict), FieldValidation::Strict) => {
+            Err(Status::bad_request(format!("error strict decoding YAML: {strict}")))
+        }
+        (Some(strict), FieldValidation::Warn) => {
+            call.warnings.add(strict);
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }

@@ -5,26 +5,31 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use corten_runtime::metrics::Counter;
 use corten_runtime::tasks::{CancellationToken, Kind, Scope};
-use hyper::body::Incoming;
+use http::{Method, Version, header};
+use hyper::body::{Body, Incoming};
 use hyper::{Request, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tracing::debug;
+use tracing::{debug, warn};
 use warp::filters::BoxedFilter;
 
-use super::body::{ApiResponse, Passed, Peer};
+use super::body::{ApiResponse, Passed, Peer, ResponseBody};
 use super::gather::{Gather, Turn};
 use super::lenient::{Answer, Lenient, Requests};
-use super::routes::{Endpoint, Upgrade, routes};
+use super::routes::{Endpoint, Sending, Upgrade, routes};
 
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How often it is told that connections cannot be accepted.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// A bound address; nobody is answered yet.
 pub struct Bound {
@@ -45,16 +50,24 @@ pub struct Listener {
     tls: TlsAcceptor,
     routes: BoxedFilter<(http::Response<bytes::Bytes>,)>,
     connections: Kind,
+    failed_handshakes: Counter,
 }
 
 impl Listener {
-    pub fn new(bound: Bound, tls: Arc<ServerConfig>, endpoint: Arc<dyn Endpoint>, scope: &Scope) -> Listener {
+    pub fn new(
+        bound: Bound,
+        tls: Arc<ServerConfig>,
+        endpoint: Arc<dyn Endpoint>,
+        failed_handshakes: Counter,
+        scope: &Scope,
+    ) -> Listener {
         let connections = scope.kind("connection");
-        Listener { bound, tls: TlsAcceptor::from(tls), routes: routes(endpoint), connections }
+        Listener { bound, tls: TlsAcceptor::from(tls), routes: routes(endpoint), connections, failed_handshakes }
     }
 
     /// Accepts until told to stop; open connections then finish their requests.
     pub async fn run(self, token: CancellationToken) -> io::Result<()> {
+        let mut last_told = None;
         loop {
             let accepted = tokio::select! {
                 accepted = self.bound.listener.accept() => accepted,
@@ -63,11 +76,16 @@ impl Listener {
             match accepted {
                 Ok((stream, address)) => {
                     let (tls, routes, token) = (self.tls.clone(), self.routes.clone(), token.clone());
-                    self.connections.spawn(async move { connection(stream, address, tls, routes, token).await });
+                    let failed = self.failed_handshakes.clone();
+                    self.connections
+                        .spawn(async move { connection(stream, address, tls, routes, failed, token).await });
                 }
                 // Out of files, mostly: those who are connected go on, and their leaving makes room.
                 Err(error) => {
-                    debug!(%error, "accept");
+                    if last_told.is_none_or(|told: Instant| told.elapsed() > TOLD_EVERY) {
+                        warn!(%error, "a connection cannot be accepted");
+                        last_told = Some(Instant::now());
+                    }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -80,13 +98,27 @@ async fn connection(
     address: SocketAddr,
     tls: TlsAcceptor,
     routes: BoxedFilter<(http::Response<bytes::Bytes>,)>,
+    failed_handshakes: Counter,
     token: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
+    let handshake = async {
+        if speaks_plainly(&stream).await? {
+            refuse_plain(stream).await;
+            return Err(io::Error::other("the client speaks HTTP without TLS"));
+        }
+        tls.accept(stream).await
+    };
+    let stream = match tokio::time::timeout(HANDSHAKE_MAX, handshake).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%address, %error, "TLS handshake"),
-        Err(_) => return debug!(%address, "TLS handshake took too long"),
+        Ok(Err(error)) => {
+            failed_handshakes.inc();
+            return debug!(%address, %error, "TLS handshake");
+        }
+        Err(_) => {
+            failed_handshakes.inc();
+            return debug!(%address, "TLS handshake took too long");
+        }
     };
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificates = certificates.iter().map(|certificate| certificate.clone().into_owned()).collect();
@@ -140,10 +172,40 @@ async fn answer(
         let upgrade = hyper::upgrade::on(&mut request);
         request.extensions_mut().insert(Upgrade(Arc::new(parking_lot::Mutex::new(Some(upgrade)))));
     }
+    // Over HTTP/1.1 a client may wait to be asked for the body; where nobody wants it, it is not asked.
+    let waits = request.version() < Version::HTTP_2 && request.headers().contains_key(header::EXPECT);
+    if !request.body().is_end_stream() && !waits {
+        request.extensions_mut().insert(Sending);
+    }
     request.extensions_mut().insert(peer);
+    let is_head = request.method() == Method::HEAD;
     let service = hyper_util::service::TowerToHyperService::new(warp::service(routes));
-    match hyper::service::Service::call(&service, request).await {
+    let response = match hyper::service::Service::call(&service, request).await {
         Ok(response) => Passed::unwrap(response),
         Err(never) => match never {},
+    };
+    if is_head { without_body(response) } else { response }
+}
+
+/// The answer to a HEAD: it says how long the body would be. HTTP/2 has nobody else who leaves the body out.
+fn without_body(mut response: ApiResponse) -> ApiResponse {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
+    *response.body_mut() = ResponseBody::Full(None);
+    response
+}
+
+/// Somebody who speaks HTTP without TLS is told so, in the words of Go's servers.
+async fn refuse_plain(mut stream: TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let _ = stream.write_all(ANSWER).await;
+    let _ = stream.shutdown().await;
+}
+
+/// Whether a connection begins as HTTP does. A look ahead: the bytes are still there to be read.
+async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; 5];
+    let length = stream.peek(&mut first).await?;
+    Ok(matches!(&first[..length], b"GET /" | b"HEAD " | b"POST " | b"PUT /" | b"OPTIO"))
 }

@@ -74,6 +74,6 @@ pub fn refused(code: u16, reason: &str) -> (u16, String) {
 }
 
 /// The revision of an object, as a number.
-pub fn revision(object: &impl kube::Resource<DynamicType = ()>) -> anyhow::Result<u64> {
+pub fn revision(object: &impl kube::Resource) -> anyhow::Result<u64> {
     Ok(object.meta().resource_version.as_deref().unwrap_or_default().parse()?)
 }

@@ -142,7 +142,7 @@ impl Parser {
 
     fn enter(&mut self) -> Result_<()> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(SyntaxError("exceeded max depth".into())) } else { Ok(()) }
+        if self.depth > DEPTH_MAX { self.syntax("exceeded max depth") } else { Ok(()) }
     }
 
     /// A string's text; the position is at its opening quote.

@@ -79,7 +79,7 @@ impl Scanner<'_> {
     fn enter(&mut self, open: &mut Vec<u8>, end: u8) -> Result<()> {
         open.push(end);
         if open.len() > DEPTH_MAX {
-            return Err(SyntaxError("exceeded max depth".into()));
+            return Err(self.error("exceeded max depth"));
         }
         self.pos += 1;
         Ok(())

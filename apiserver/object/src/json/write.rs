@@ -153,6 +153,18 @@ fn write_name(name: &str, out: &mut Vec<u8>) {
 /// Like [`write`], the keys of structs sorted too.
 pub fn write_sorted(node: Node<'_>, out: &mut Vec<u8>) {
     match node.value() {
+        Value::Map(map) => {
+            out.push(b'{');
+            for (i, (key, value)) in map.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_string(out, key);
+                out.push(b':');
+                write_sorted(value, out);
+            }
+            out.push(b'}');
+        }
         Value::List(list) => {
             out.push(b'[');
             for (i, item) in list.iter().enumerate() {

@@ -21,7 +21,16 @@ pub(super) struct Folder {
     path: PathBuf,
     /// Whether the database has yet to be made.
     pub(super) fresh: bool,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Folder {
+    /// Closing the file would not do while a child that was forked a moment ago still has it open.
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(path = %self.path.display(), %error, "could not unlock the folder");
+        }
+    }
 }
 
 enum Format {
@@ -40,7 +49,7 @@ impl Folder {
         let lock = lock(path)?;
         // Read again: it may have been made between the first look and the lock.
         let fresh = !matches!(read_format(path)?, Format::Complete);
-        let folder = Folder { path: path.into(), fresh, _lock: lock };
+        let folder = Folder { path: path.into(), fresh, lock };
         let database = folder.database();
         if fresh {
             folder.write_format("new")?;
