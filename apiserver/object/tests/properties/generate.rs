@@ -259,7 +259,7 @@ impl Generator {
     }
 }
 
-fn in_protobuf(items: &[Proto], id: FieldId) -> bool {
+pub fn in_protobuf(items: &[Proto], id: FieldId) -> bool {
     items.iter().any(|entry| match &entry.item {
         ProtoItem::Field(field) => *field == id,
         ProtoItem::Embedded { items, .. } => in_protobuf(items, id),
@@ -267,7 +267,7 @@ fn in_protobuf(items: &[Proto], id: FieldId) -> bool {
 }
 
 /// The struct that a shape holds, through lists and maps.
-fn struct_of(shape: &Shape) -> Option<TypeId> {
+pub fn struct_of(shape: &Shape) -> Option<TypeId> {
     match shape {
         Shape::Struct(ty) => Some(*ty),
         Shape::SchemaOr(SchemaOr::Bool(ty) | SchemaOr::Array(ty) | SchemaOr::Strings(ty)) => Some(*ty),
