@@ -27,7 +27,10 @@ fn definition(schema: &str) -> Tree {
         r#"{{"kind":"CustomResourceDefinition","apiVersion":"apiextensions.k8s.io/v1","metadata":{{"name":"widgets.example.com"}},"spec":{{"group":"example.com","scope":"Namespaced","names":{{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"}},"conversion":{{"strategy":"None"}},"versions":[{{"name":"v1","served":true,"storage":true,"schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}}}]}}}}"#
     );
     let kind = corten_schema::kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition").expect("a kind");
-    json::parse(text.into_bytes(), Form::Typed(kind.ty)).expect("JSON").tree
+    let mut tree = json::parse(text.into_bytes(), Form::Typed(kind.ty)).expect("JSON").tree;
+    let strategy = custom_resource_definition::ROWS[0].strategy;
+    strategy.prepare_create(&mut tree.edit(), &context("apiextensions.k8s.io", "widgets.example.com"));
+    tree
 }
 
 fn widget(spec: &str) -> Tree {
