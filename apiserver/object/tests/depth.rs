@@ -248,7 +248,7 @@ fn no_patch_makes_an_object_ever_deeper() {
             operations.push(format!(r#"{{"op":"copy","from":"/a","path":"{}"}}"#, "/a".repeat(depth + 1)));
             depth *= 2;
         }
-        let status = patch::json(&tree, format!("[{}]", operations.join(",")).as_bytes()).err().expect("refused");
+        let status = patch::json(&tree, format!("[{}]", operations.join(",")).as_bytes()).expect_err("refused");
         assert_eq!(status.code(), 422);
     });
 }
