@@ -200,7 +200,7 @@ fn what_is_deeper_is_refused() {
             ("[".repeat(256), "yaml: exceeded max depth of 255"),
             (format!("\n\n{}", "- ".repeat(levels)), "yaml: line 3: exceeded max depth of 10000"),
         ] {
-            assert_eq!(yaml::to_json(&text).err().expect("too deep").to_string(), message);
+            assert_eq!(yaml::to_json(&text).expect_err("too deep").to_string(), message);
         }
     });
 }
