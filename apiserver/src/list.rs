@@ -279,11 +279,11 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
 }
 
 async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result<(Snapshot, Option<String>)> {
-    if options.revision()?.is_some_and(|revision| revision != 0) {
-        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
-    }
     let token = Continue::decode(&options.continue_token)
         .map_err(|error| Status::bad_request(format!("invalid continue token: {error}")))?;
+    if !matches!(options.resource_version.as_str(), "" | "0") {
+        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+    }
     if token.revision < 0 {
         // A token for those who would rather have an inconsistent list than none.
         call.api.catch_up().await?;

@@ -200,7 +200,7 @@ fn what_is_deeper_is_refused() {
             ("[".repeat(256), "yaml: exceeded max depth of 255"),
             (format!("\n\n{}", "- ".repeat(levels)), "yaml: line 3: exceeded max depth of 10000"),
         ] {
-            assert_eq!(yaml::to_json(&text).err().expect("too deep").to_string(), message);
+            assert_eq!(yaml::to_json(&text).expect_err("too deep").to_string(), message);
         }
     });
 }
@@ -248,7 +248,7 @@ fn no_patch_makes_an_object_ever_deeper() {
             operations.push(format!(r#"{{"op":"copy","from":"/a","path":"{}"}}"#, "/a".repeat(depth + 1)));
             depth *= 2;
         }
-        let status = patch::json(&tree, format!("[{}]", operations.join(",")).as_bytes()).err().expect("refused");
+        let status = patch::json(&tree, format!("[{}]", operations.join(",")).as_bytes()).expect_err("refused");
         assert_eq!(status.code(), 422);
     });
 }

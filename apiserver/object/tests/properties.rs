@@ -6,12 +6,15 @@
 #[path = "properties/generate.rs"]
 mod generate;
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
 use corten_object::json::{self, Form};
 use corten_object::managed::{self, Manager, OneVersion};
 use corten_object::tree::{Node, Tree, Value};
 use corten_object::typing::TypeRef;
 use corten_object::{patch, protobuf, yaml};
-use corten_schema::{FieldId, KINDS, Kind, Shape};
+use corten_schema::{FieldId, KINDS, Kind, Shape, TypeId};
 use generate::{Fill, generate};
 
 /// How many objects of each kind have fields left out.
@@ -49,6 +52,16 @@ fn same(what: &str, found: &str, expected: &str) -> Checked {
     let at = found.bytes().zip(expected.bytes()).take_while(|(a, b)| a == b).count();
     let around = |text: &str| show(&text.as_bytes()[at.saturating_sub(40)..(at + 60).min(text.len())]);
     Err(format!("{what}: found …{}…, expected …{}…", around(found), around(expected)))
+}
+
+/// An object as somebody applies it.
+fn config(object: &[u8]) -> Tree {
+    let mut config = plain(object);
+    let metadata = config.get(config.root_id(), "metadata").filter(|id| !config.node(*id).as_map().is_empty());
+    if let Some(metadata) = metadata {
+        config.remove_key(metadata, "managedFields");
+    }
+    config
 }
 
 /// Runs a check on objects of every kind.
@@ -194,6 +207,7 @@ fn patches_that_change_nothing_change_nothing() {
 
 #[test]
 fn what_is_applied_twice_is_applied_once() {
+    let applied = Cell::new(0);
     for_every_kind(|kind, object| {
         if !has_object_meta(kind) {
             return Ok(());
@@ -209,14 +223,88 @@ fn what_is_applied_twice_is_applied_once() {
             managed::apply(live, config, typing, &manager, false, &[], &OneVersion)
                 .map_err(|status| status.message().to_owned())
         };
-        let mut config = plain(object);
-        let metadata = config.get(config.root_id(), "metadata").filter(|id| !config.node(*id).as_map().is_empty());
-        if let Some(metadata) = metadata {
-            config.remove_key(metadata, "managedFields");
-        }
-        // What has two items with the same key cannot be applied, and says so.
-        let Ok(first) = apply(None, &config) else { return Ok(()) };
+        let config = config(object);
+        let first = match apply(None, &config) {
+            Ok(first) => first,
+            Err(message) if message.contains("duplicate entries for key") => return Ok(()),
+            Err(message) => return Err(message),
+        };
+        applied.set(applied.get() + 1);
         let second = apply(Some(&first), &config)?;
         same("applied again", &text(&second), &text(&first))
     });
+    assert!(applied.get() > 300, "no more than {} could be applied", applied.get());
+}
+
+/// A custom object of any shape, whose schema says nothing.
+#[test]
+fn what_is_custom_is_applied_twice_as_once() {
+    for_every_kind(|kind, object| {
+        if !has_object_meta(kind) {
+            return Ok(());
+        }
+        let config = config(object);
+        let version = config.root().get("apiVersion").map_or("", |node| node.as_str()).to_owned();
+        let manager =
+            Manager { name: "test", api_version: &version, time: "2024-01-02T03:04:05Z", ..Manager::default() };
+        let typing = TypeRef::deduced();
+        let apply = |live: Option<&Tree>| {
+            managed::apply(live, &config, typing, &manager, false, &[], &OneVersion)
+                .map_err(|status| status.message().to_owned())
+        };
+        let first = apply(None)?;
+        same("applied again", &text(&apply(Some(&first))?), &text(&first))
+    });
+}
+
+/// Nothing that protobuf carries is left out: a field that no object has would be one that no test sees.
+#[test]
+fn every_field_is_in_some_object() {
+    let mut seen = BTreeSet::new();
+    for kind in KINDS {
+        for (seed, fill) in std::iter::once((0, Fill::Everything)).chain((1..=SPARSE).map(|seed| (seed, Fill::Sparse)))
+        {
+            let tree =
+                typed(&generate(kind, seed, fill), kind).unwrap_or_else(|error| panic!("{}: {error}", kind.kind));
+            note_fields(tree.root(), &mut seen);
+        }
+    }
+    let mut types = Vec::new();
+    KINDS.iter().for_each(|kind| reach(kind.ty, &mut types));
+    let mut missing = Vec::new();
+    for ty in types.iter().map(|id| id.get()) {
+        let fields = ty.fields.iter().enumerate().filter(|(i, _)| generate::in_protobuf(ty.proto, FieldId(*i as u16)));
+        missing.extend(fields.map(|(_, field)| (ty.name, field.name)).filter(|field| !seen.contains(field)));
+    }
+    // Canonical JSON leaves the one out; the other is a struct without fields.
+    let expected = [("meta.v1.ObjectMeta", "resourceVersion"), ("apiserverinternal.v1alpha1.StorageVersion", "spec")];
+    assert_eq!(missing, expected);
+}
+
+fn note_fields(node: Node<'_>, seen: &mut BTreeSet<(&'static str, &'static str)>) {
+    match node.value() {
+        Value::Struct(structure) => {
+            let Some(ty) = structure.ty() else { return };
+            for (field, node) in structure.fields() {
+                seen.insert((ty.get().name, ty.field(field).name));
+                note_fields(node, seen);
+            }
+        }
+        Value::List(list) => list.iter().for_each(|node| note_fields(node, seen)),
+        Value::Map(map) => map.iter().for_each(|(_, node)| note_fields(node, seen)),
+        _ => {}
+    }
+}
+
+/// The types that are in a type.
+fn reach(ty: TypeId, types: &mut Vec<TypeId>) {
+    if types.contains(&ty) {
+        return;
+    }
+    types.push(ty);
+    for field in ty.get().fields {
+        if let Some(below) = generate::struct_of(&field.shape) {
+            reach(below, types);
+        }
+    }
 }

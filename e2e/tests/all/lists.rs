@@ -37,6 +37,29 @@ async fn pages_are_of_one_snapshot() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_wrong_continue_token_is_refused() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    // `{"v":"meta.k8s.io/v1","rv":5,"start":"a"}`, and the same with `../a`.
+    let good = "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6NSwic3RhcnQiOiJhIn0";
+    let up = "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6NSwic3RhcnQiOiIuLi9hIn0";
+    let invalid = "invalid continue token: continue key is not valid";
+    for (query, message) in [
+        ("continue=abc~".to_owned(), format!("{invalid}: illegal base64 data at input byte 3")),
+        ("continue=abc~&resourceVersion=5".into(), format!("{invalid}: illegal base64 data at input byte 3")),
+        (format!("continue={up}"), format!("{invalid}: ../a")),
+        (
+            format!("continue={good}&resourceVersion=x"),
+            "specifying resource version is not allowed when using continue".into(),
+        ),
+    ] {
+        let answer = fixture.get(&format!("/api/v1/namespaces/{}/configmaps?{query}", fixture.namespace)).await;
+        let Err(error) = answer else { anyhow::bail!("{query} was accepted") };
+        assert!(error.to_string().contains(&message), "{query}: {error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_list_is_never_older_than_an_answered_write() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     let api = fixture.configmaps();

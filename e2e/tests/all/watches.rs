@@ -60,46 +60,6 @@ async fn a_watch_resumes_where_it_was_left() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn list_and_watch_equal_a_later_list() -> anyhow::Result<()> {
-    let fixture = Fixture::start().await?;
-    let api = fixture.configmaps();
-    let start = now(&api).await?;
-    let mut stream = pin!(api.watch(&WatchParams::default(), &start).await?);
-    for round in 0..20 {
-        for name in ["a", "b", "c"] {
-            let exists = api.get_opt(name).await?.is_some();
-            match (exists, round % 3) {
-                (false, _) => drop(fixture.configmap(name).await?),
-                (true, 0) => drop(api.delete(name, &DeleteParams::default()).await?),
-                (true, _) => drop(touch(&api, name, &round.to_string()).await?),
-            }
-        }
-    }
-    let last = fixture.configmap("end").await?;
-    let (mut seen, mut before) = (std::collections::BTreeMap::new(), start.parse()?);
-    loop {
-        let (kind, name, at) = next(&mut stream).await?;
-        assert!(at > before, "{kind} {name} at {at} came after {before}");
-        before = at;
-        if kind == "DELETED" {
-            seen.remove(&name)
-        } else {
-            seen.insert(name, at)
-        };
-        if at == revision(&last)? {
-            break;
-        }
-    }
-    let listed = api.list(&ListParams::default()).await?;
-    let listed: Vec<_> = listed.iter().filter(|object| object.name_any() != "kube-root-ca.crt").collect();
-    assert_eq!(listed.len(), seen.len());
-    for object in listed {
-        assert_eq!(seen.get(&object.name_any()), Some(&revision(object)?));
-    }
-    Ok(())
-}
-
-#[tokio::test]
 async fn what_leaves_a_selector_is_deleted_for_its_watchers() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     let api = fixture.configmaps();

@@ -123,6 +123,9 @@ impl Document {
                 Event::Scalar(value, style, anchor, tag) => {
                     let plain = style == ScalarStyle::Plain;
                     let mut value = value.into_owned();
+                    if style == ScalarStyle::SingleQuoted {
+                        value = without_blanks_around_separators(value);
+                    }
                     // A block at the very end has no line break that the text does not have.
                     let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                     if block && !text.ends_with('\n') && value.ends_with('\n') && is_at_end(text, span) {
@@ -163,6 +166,26 @@ impl Document {
         }
         Ok(document)
     }
+}
+
+/// In YAML 1.1 the separators of lines and paragraphs end a line too, so that indentation goes; the parser knows 1.2.
+fn without_blanks_around_separators(text: String) -> String {
+    let is_separator = |c: char| matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.contains(is_separator) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    for (i, line) in text.split_inclusive(is_separator).enumerate() {
+        let line = if i > 0 { line.trim_start_matches([' ', '\t']) } else { line };
+        match line.char_indices().next_back() {
+            Some((at, separator)) if is_separator(separator) => {
+                out.push_str(line[..at].trim_end_matches([' ', '\t']));
+                out.push(separator);
+            }
+            _ => out.push_str(line),
+        }
+    }
+    out
 }
 
 /// As libyaml says it, which leaves the first line out.

@@ -84,6 +84,18 @@ fn json_is_written_as_upstream_does() {
 }
 
 #[test]
+fn separators_of_lines_end_lines() {
+    for (json, yaml) in [
+        (r#"{"a":["\u2028L"]}"#, "a:\n- '\u{2028}  L'\n"),
+        (r#"{"a":["a\u2029b\u2028"]}"#, "a:\n- 'a\u{2029}  b\u{2028}'\n"),
+        (r#"{"a":["\u2028 L "]}"#, "a:\n- \"\\L L \"\n"),
+    ] {
+        assert_eq!(from_json(json.as_bytes()), yaml);
+        check(yaml, json);
+    }
+}
+
+#[test]
 fn an_exclamation_mark_makes_a_text() {
     check("! <<: {a: 1}", r#"{"a":1}"#);
     check("a: ! 05", r#"{"a":"05"}"#);

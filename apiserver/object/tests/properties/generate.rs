@@ -4,7 +4,7 @@ use corten_schema::{Field, FieldId, Kind, Proto, ProtoItem, RawKind, SchemaOr, S
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
-    /// Every field that is not its own ancestor, one item in each list.
+    /// Every field, one item in each list.
     Everything,
     /// About half of the fields, up to three items in each list.
     Sparse,
@@ -141,8 +141,7 @@ impl Generator {
         let own = struct_of(&field.shape);
         let again = own.map_or(0, |own| self.ancestors.iter().filter(|known| **known == own).count());
         // Schemas hold schemas; two levels of them show what there is to see.
-        let deepest = if self.everything() { 1 } else { 2 };
-        if again >= deepest || self.ancestors.len() > 16 {
+        if again >= 2 || self.ancestors.len() > 16 {
             return false;
         }
         if self.everything() {
@@ -259,7 +258,7 @@ impl Generator {
     }
 }
 
-fn in_protobuf(items: &[Proto], id: FieldId) -> bool {
+pub fn in_protobuf(items: &[Proto], id: FieldId) -> bool {
     items.iter().any(|entry| match &entry.item {
         ProtoItem::Field(field) => *field == id,
         ProtoItem::Embedded { items, .. } => in_protobuf(items, id),
@@ -267,7 +266,7 @@ fn in_protobuf(items: &[Proto], id: FieldId) -> bool {
 }
 
 /// The struct that a shape holds, through lists and maps.
-fn struct_of(shape: &Shape) -> Option<TypeId> {
+pub fn struct_of(shape: &Shape) -> Option<TypeId> {
     match shape {
         Shape::Struct(ty) => Some(*ty),
         Shape::SchemaOr(SchemaOr::Bool(ty) | SchemaOr::Array(ty) | SchemaOr::Strings(ty)) => Some(*ty),
