@@ -1,11 +1,12 @@
 //! Deep custom objects and deep schemas, on threads with as much stack as `corten_object` says a level takes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 
 use corten_custom::schema::DEPTH_MAX as SCHEMA_DEPTH_MAX;
 use corten_custom::{CustomStrategy, Definition, custom_resource_definition, publish};
-use corten_kinds::strategy::{Context, Strategy};
+use corten_kinds::strategy::{Context, Requester, Strategy};
 use corten_object::DEPTH_MAX;
 use corten_object::json::{self, Form};
 use corten_object::tree::Tree;
@@ -39,7 +40,9 @@ fn widget(spec: &str) -> Tree {
 }
 
 fn context<'c>(group: &'c str, name: &'c str) -> Context<'c> {
-    Context { subresource: "", group, version: "v1", namespace: "", name, user: "", dry_run: false, now: (0, 0) }
+    static NO_EXTRA: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let user = Requester { name: "", uid: "", groups: &[], extra: &NO_EXTRA };
+    Context { subresource: "", group, version: "v1", namespace: "", name, user, dry_run: false, now: (0, 0) }
 }
 
 /// What a create of an object does to it.
@@ -47,7 +50,6 @@ fn create(definition: &Arc<Definition>, object: &mut Tree) -> usize {
     let version = Arc::clone(definition.version("v1").expect("its version"));
     version.decode(object).expect("it can be read");
     version.default(object);
-    version.prune(object);
     version.row(object.root());
     CustomStrategy::new(Arc::clone(definition)).validate(object.root(), &context("example.com", "w")).len()
 }

@@ -66,7 +66,10 @@ async fn change(api: &Api<ConfigMap>, random: &mut Random, step: usize) -> anyho
     let shelf = ["1", "2", "3"][random.below(3)];
     let patch = match (api.get_opt(name).await?, random.below(4)) {
         (None, _) => return create_configmap(api, name, json!({"shelf": shelf})).await.map(drop),
-        (Some(_), 0) => return Ok(drop(api.delete(name, &DeleteParams::default()).await?)),
+        (Some(_), 0) => {
+            api.delete(name, &DeleteParams::default()).await?;
+            return Ok(());
+        }
         (Some(_), 1) => json!({"data": {"step": step.to_string()}}),
         (Some(_), _) => json!({"metadata": {"labels": {"shelf": shelf}}}),
     };

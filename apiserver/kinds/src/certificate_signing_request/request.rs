@@ -35,7 +35,7 @@ fn with_request<R>(base64: &str, look: impl FnOnce(&X509CertificationRequest<'_>
     let block = pem::next(&text).map(|(block, _)| block).filter(|block| block.kind == KIND);
     let Some(block) = block else { return Err(format!("PEM block type must be {KIND}")) };
     match X509CertificationRequest::from_der(&block.bytes) {
-        Ok((rest, request)) if rest.is_empty() => Ok(look(&request)),
+        Ok(([], request)) => Ok(look(&request)),
         Ok(_) => Err("asn1: syntax error: trailing data".to_owned()),
         Err(nom::Err::Incomplete(_)) => Err("asn1: syntax error: data truncated".to_owned()),
         Err(_) => Err("asn1: structure error: malformed certificate request".to_owned()),
