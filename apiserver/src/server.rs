@@ -22,12 +22,13 @@ use corten_runtime::health::{Endpoint, Health};
 use corten_runtime::metrics::Registry as Metrics;
 use corten_runtime::random::Random;
 use corten_runtime::tasks::{CancellationToken, OnFailure, Scope};
-use corten_store::{Store, embedded, etcd};
+use corten_store::{Degraded, Store, embedded, etcd};
 
 use crate::admission;
 use crate::api::Api;
 use crate::bootstrap::{self, Facts};
 use crate::control::{self, Control};
+use crate::data_folder::DataFolder;
 use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::feed::Feed;
@@ -68,14 +69,17 @@ pub struct Running {
     pub pki: Arc<Pki>,
     store: Arc<dyn Store>,
     store_scope: Scope,
+    _folder: DataFolder,
 }
 
+/// How long a health check waits for the store; upstream's default.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::Readyz];
 
 /// Starts the server; returns when it is ready to answer.
 pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
-    crate::data_folder::open(&config.data_dir)?;
+    let folder = DataFolder::open(&config.data_dir)?;
     // Its scope is its own, and ends last: everything else writes to it until it has left.
     let store_scope = Scope::root("store");
     let store = open_store(config, &store_scope).await?;
@@ -96,7 +100,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let identity = identity(config, &pki, &accounts, &clock, &random)?;
     let health = Health::new(clock.clone());
     let ready = health.guard("poststarthook/bootstrap", EVERYWHERE, Duration::from_secs(60));
-    register_store_health(&health, &store);
+    register_store_health(&health, &store, &clock);
     let node: Arc<dyn Authorizer> = Arc::new(NodeSeat);
     let authorizers = Arc::new(Chain::standard(node, Arc::clone(&rbac)));
     let discovery = Discovery::default();
@@ -179,7 +183,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     definitions.begin().await?;
     scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
     drop(ready);
-    Ok(Running { api, address, pki, store, store_scope })
+    Ok(Running { api, address, pki, store, store_scope, _folder: folder })
 }
 
 impl Running {
@@ -249,17 +253,23 @@ fn observe_rbac(registry: &Registry, rbac: &Arc<Rbac>) {
     }
 }
 
-fn register_store_health(health: &Health, store: &Arc<dyn Store>) {
-    let store = Arc::clone(store);
-    health.register_async("etcd", EVERYWHERE, move || {
-        let store = Arc::clone(&store);
-        async move {
-            match store.status().await {
-                Ok(status) => status.degraded.map_or(Ok(()), Err),
-                Err(error) => Err(error.to_string()),
+/// A store that refuses writes makes a server unready; for dead it is taken only if a restart would help.
+fn register_store_health(health: &Health, store: &Arc<dyn Store>, clock: &Clock) {
+    let register = |endpoints: &'static [Endpoint], counts: fn(&Degraded) -> bool| {
+        let (store, clock) = (Arc::clone(store), clock.clone());
+        health.register_async("etcd", endpoints, move || {
+            let (store, clock) = (Arc::clone(&store), clock.clone());
+            async move {
+                match clock.timeout(STORE_PATIENCE, store.status()).await {
+                    Ok(Ok(status)) => status.degraded.filter(counts).map_or(Ok(()), |degraded| Err(degraded.reason)),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err(format!("the store did not answer in {STORE_PATIENCE:?}")),
+                }
             }
-        }
-    });
+        });
+    };
+    register(&[Endpoint::Readyz], |_| true);
+    register(&[Endpoint::Healthz, Endpoint::Livez], |degraded| degraded.restart_helps);
 }
 
 struct Identity {
