@@ -39,15 +39,21 @@ torture: packages test-packages
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
 
-bench: packages test-packages
+# A clean build is timed too, after the rest; BENCH_FLAGS= leaves it out, and `--help` tells what else there is.
+BENCH_FLAGS ?= --build
+bench: packages
 	$(CARGO) build --release --bin corten
 	$(CARGO) run --release --package corten-bench -- $(BENCH_FLAGS)
 
 FUZZ_SECONDS ?= 60
+# In KiB: as much as the server's threads have.
+FUZZ_STACK = 131072
 fuzz: packages
 	scripts/install-fuzz.sh
 	for target in $$($(CARGO) fuzz list); do \
-		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		mkdir -p fuzz/corpus/$$target; \
+		(ulimit -s $(FUZZ_STACK); $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS)) || exit 1; \
 	done
 
 lint: packages

@@ -1,14 +1,17 @@
 //! The `corten` binary: picks the command and wires its parts. Nothing clever.
 
 mod commands;
+mod kubeconfig;
+mod milestones;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Requests make and drop many small things on several threads, which the C library's allocator is slow at.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const USAGE: &str = "A Kubernetes cluster in one binary.
+const USAGE: &str = "A Kubernetes cluster in one binary. Of it the API server exists so far.
 
 Usage:
   corten COMMAND [flags]
@@ -20,8 +23,19 @@ Commands:
 Use \"corten COMMAND --help\" for more about a command.
 ";
 
+/// Commands to come.
+const UNBUILT: [&str; 9] =
+    ["agent", "apiserver", "controllers", "scheduler", "nodeagent", "sim", "image", "token", "reset"];
+/// Upstream's programs, as which this one is to behave when it is called by their names.
+const UPSTREAM: [&str; 6] =
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubeadm"];
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args();
+    let called = arguments.next().unwrap_or_default();
+    if let Some(name) = upstream_name(&called) {
+        return wrong(&format!("corten cannot stand in for {name} yet; so far it is a server of its own"));
+    }
     match arguments.next().as_deref() {
         Some("server") => commands::server::main(arguments),
         Some("version" | "--version") => {
@@ -36,9 +50,28 @@ fn main() -> ExitCode {
             eprint!("{USAGE}");
             ExitCode::from(2)
         }
-        Some(other) => {
-            eprintln!("Error: unknown command {other:?}\nSee 'corten --help'.");
-            ExitCode::from(2)
-        }
+        Some(unbuilt) if UNBUILT.contains(&unbuilt) => wrong(&format!("corten {unbuilt} is not built yet")),
+        Some(other) => wrong(&format!("unknown command {other:?}")),
+    }
+}
+
+fn wrong(message: &str) -> ExitCode {
+    eprintln!("Error: {message}\nSee 'corten --help'.");
+    ExitCode::from(2)
+}
+
+/// The program of upstream's by whose name this one was called.
+fn upstream_name(called: &str) -> Option<&'static str> {
+    let name = Path::new(called).file_name()?.to_str()?;
+    UPSTREAM.into_iter().find(|known| *known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_of_upstream() {
+        assert_eq!(super::upstream_name("/usr/bin/kubelet"), Some("kubelet"));
+        assert_eq!(super::upstream_name("./corten"), None);
+        assert_eq!(super::upstream_name(""), None);
     }
 }

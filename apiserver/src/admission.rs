@@ -3,11 +3,15 @@
 //! Plugins stand in upstream's order. A plugin decides from the request and from the caches; it writes nothing. The
 //! mutating phase is run once: only webhooks and mutating policies ask upstream for a second run, and there are none yet.
 
+mod certificates;
 mod default_toleration_seconds;
 mod namespace_lifecycle;
+mod persistent_volume_claim_resize;
 mod priority;
 mod refuse_unbuilt;
+mod runtime_class;
 mod service_account;
+mod storage_object_in_use_protection;
 mod taint_nodes_by_condition;
 
 use std::sync::Arc;
@@ -60,9 +64,30 @@ impl<'a> Attributes<'a> {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Admit,
+    Validate,
+}
+
+impl Operation {
+    /// As metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
+}
+
 pub trait Plugin: Send + Sync {
     /// Upstream's name.
     fn name(&self) -> &'static str;
+
+    /// The phases in which it has something to say, for the metrics.
+    fn phases(&self) -> &'static [Phase];
 
     /// May change the object; it is of the hub version.
     fn admit(&self, _call: &Call, _attributes: &Attributes<'_>, _object: &mut Tree, _old: Option<&Tree>) -> Result<()> {
@@ -97,6 +122,12 @@ impl Chain {
             Arc::new(taint_nodes_by_condition::TaintNodesByCondition),
             Arc::new(priority::Priority),
             Arc::new(default_toleration_seconds::DefaultTolerationSeconds),
+            Arc::new(storage_object_in_use_protection::StorageObjectInUseProtection),
+            Arc::new(persistent_volume_claim_resize::PersistentVolumeClaimResize),
+            Arc::new(runtime_class::RuntimeClass),
+            Arc::new(certificates::CertificateApproval),
+            Arc::new(certificates::CertificateSigning),
+            Arc::new(certificates::CertificateSubjectRestriction),
             Arc::new(refuse_unbuilt::RefuseUnbuilt),
         ])
     }
@@ -109,16 +140,15 @@ impl Chain {
         object: &mut Tree,
         old: Option<&Tree>,
     ) -> Result<()> {
-        for plugin in &self.0 {
+        self.phase(call, attributes, Phase::Admit, |plugin| {
             plugin.precheck(call, attributes)?;
-            plugin.admit(call, attributes, object, old)?;
-        }
-        Ok(())
+            plugin.admit(call, attributes, object, old)
+        })
     }
 
     /// What stands before a delete or a connect.
     pub fn precheck(&self, call: &Call, attributes: &Attributes<'_>) -> Result<()> {
-        self.0.iter().try_for_each(|plugin| plugin.precheck(call, attributes))
+        self.phase(call, attributes, Phase::Admit, |plugin| plugin.precheck(call, attributes))
     }
 
     /// The validating phase.
@@ -129,10 +159,30 @@ impl Chain {
         object: Option<&Tree>,
         old: Option<&Tree>,
     ) -> Result<()> {
-        self.0.iter().try_for_each(|plugin| {
-            let verdict = plugin.validate(call, attributes, object, old);
+        self.phase(call, attributes, Phase::Validate, |plugin| plugin.validate(call, attributes, object, old))
+    }
+
+    /// Asks the plugins of a phase in their order until one refuses, and measures them.
+    fn phase(
+        &self,
+        call: &Call,
+        attributes: &Attributes<'_>,
+        phase: Phase,
+        mut ask: impl FnMut(&dyn Plugin) -> Result<()>,
+    ) -> Result<()> {
+        let (clock, metrics) = (&call.api.clock, &call.api.metrics);
+        let label = if phase == Phase::Admit { "admit" } else { "validate" };
+        let began = clock.monotonic();
+        let mut last = began;
+        let outcome = self.0.iter().filter(|plugin| plugin.phases().contains(&phase)).try_for_each(|plugin| {
+            let verdict = ask(&**plugin);
+            let now = clock.monotonic();
+            metrics.admission_plugin(plugin.name(), label, attributes.operation, now - last, &verdict);
+            last = now;
             verdict.inspect_err(|status| debug!(plugin = plugin.name(), message = status.message(), "refused"))
-        })
+        });
+        metrics.admission_step(label, attributes.operation, last - began, &outcome);
+        outcome
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use corten_access::authenticate::Authenticators;
@@ -15,14 +16,14 @@ use corten_api::status::{Result, Status};
 use corten_object::tree::Tree;
 use corten_runtime::clock::Clock;
 use corten_runtime::health::Health;
-use corten_runtime::metrics::Registry as Metrics;
 use corten_runtime::random::Random;
-use corten_runtime::tasks::CancellationToken;
+use corten_runtime::tasks::{CancellationToken, Kind};
 use corten_store::Store;
 
 use crate::admission::Chain as Admission;
 use crate::feed::Feed;
 use crate::http::{ApiRequest, ApiResponse, Endpoint};
+use crate::metrics::Metrics;
 use crate::object::Object;
 use crate::reserve::{self, Reservation, Reserver, Reservers};
 use crate::resource::{Registry, Storage};
@@ -40,11 +41,15 @@ pub struct Api {
     pub admission: Admission,
     pub health: Health,
     pub metrics: Metrics,
+    /// Of the store when it was last asked.
+    pub storage_size: AtomicU64,
     pub discovery: crate::discovery::Discovery,
     pub openapi: corten_openapi::Documents,
     pub reservers: Reservers,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,
+    /// Connections that went on as WebSockets.
+    pub websockets: Kind,
     /// Signs the tokens of service accounts.
     pub issuer: Issuer,
     /// What others need to verify them; None where the issuer's name does not allow to serve it.

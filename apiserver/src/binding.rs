@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use corten_api::field::{Error, Errors, Path};
-use corten_api::status::{Result, Status};
+use corten_api::status::{Reason, Result, Status};
 use corten_api::time::Timestamp;
 use corten_object::json;
 use corten_object::tree::{Tree, View};
@@ -24,7 +24,7 @@ use crate::{show, write};
 
 pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, true)?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let expected = Expected { group: "", version: "v1", kind: "Binding", form: json::Form::Typed(Binding::TYPE) };
     let binding = decode(body, encoding, expected, options.validation, &call.warnings)?;
@@ -40,7 +40,7 @@ pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: Re
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    check(view, name)?;
+    check(view)?;
     let mut change = Bind { call, pods, options: &options, binding: &binding, name };
     write::update(call, pods, name, &mut change, options.dry_run, false)
         .await
@@ -55,7 +55,7 @@ pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: Re
     Ok(response)
 }
 
-fn check(binding: Binding<'_>, name: &str) -> Result<()> {
+fn check(binding: Binding<'_>) -> Result<()> {
     let mut errors = Errors::default();
     let (target, path) = (binding.target(), Path::new("target"));
     if !matches!(target.kind(), "" | "Node") {
@@ -64,7 +64,8 @@ fn check(binding: Binding<'_>, name: &str) -> Result<()> {
     if target.name().is_empty() {
         errors.push(Error::required(&path.child("name"), ""));
     }
-    if errors.is_empty() { Ok(()) } else { Err(Status::invalid("", "Binding", name, &errors)) }
+    // Upstream makes nothing better of it.
+    if errors.is_empty() { Ok(()) } else { Err(Status::failure(500, Reason::Unknown, errors.to_string())) }
 }
 
 /// A conflict of a binding names the subresource.

@@ -1,5 +1,8 @@
 //! What a fresh cluster holds before anybody writes to it: namespaces, roles and bindings, priority classes, priority and
-//! fairness. Made through the pipeline, as the server's own user; what is there already is left as it is.
+//! fairness. Made through the pipeline, as the server's own user; what is there already is left as it is, but for roles
+//! and bindings that lack something.
+
+mod reconcile;
 
 use std::sync::Arc;
 
@@ -8,17 +11,20 @@ use bytes::Bytes;
 use corten_access::user::{API_SERVER, MASTERS_GROUP, User};
 use corten_object::json;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tracing::info;
 
+use self::reconcile::{Outcome, reconcile};
 use crate::api::Api;
 use crate::http::{ApiRequest, Endpoint, Peer, RequestBody, ResponseBody};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+const FLOW_CONTROL: &str = "flowcontrol.apiserver.k8s.io";
 
 /// One object a line.
 const OBJECTS: &str = include_str!("initial_objects.jsonl");
 
 /// Values that a line cannot know.
-pub struct Facts<'f> {
-    /// PEM.
-    pub client_ca: &'f str,
+pub struct Facts {
     /// `2026-11-21`
     pub today: String,
 }
@@ -61,7 +67,7 @@ pub async fn ask_with(
     (parts.status, body)
 }
 
-pub async fn run(api: &Arc<Api>, facts: &Facts<'_>) -> Result<()> {
+pub async fn run(api: &Arc<Api>, facts: &Facts) -> Result<()> {
     let mut lines: Vec<&str> = OBJECTS.lines().filter(|line| !line.is_empty()).collect();
     // What the others live in comes first.
     lines.sort_by_key(|line| !line.contains("\"kind\":\"Namespace\""));
@@ -72,9 +78,8 @@ pub async fn run(api: &Arc<Api>, facts: &Facts<'_>) -> Result<()> {
     Ok(())
 }
 
-fn fill(line: &str, facts: &Facts<'_>) -> String {
-    let ca = corten_api::json::string(facts.client_ca);
-    line.replace("\"(CA certificate)\"", &ca).replace("(today)", &facts.today)
+fn fill(line: &str, facts: &Facts) -> String {
+    line.replace("(today)", &facts.today)
 }
 
 async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
@@ -88,23 +93,40 @@ async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
         &*row.group == group && &*row.version == version && &*row.kind == kind && row.storage.is_some()
     };
     let Some(resource) = registry.all().iter().find(of_kind) else { bail!("{api_version} {kind} is not served") };
-    let key = if resource.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
-    if api.lookup(group, &resource.plural, &key).is_some() {
-        return Ok(());
-    }
     let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
     let below = if resource.namespaced { format!("namespaces/{namespace}/") } else { String::new() };
     let collection = format!("{root}/{version}/{below}{}", resource.plural);
-    let (status, answer) = ask(api, Method::POST, &collection, body.to_vec()).await;
+    let key = if resource.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
+    if let Some(existing) = api.lookup(group, &resource.plural, &key) {
+        return if group == RBAC { complete(api, &collection, name, &existing.json, body).await } else { Ok(()) };
+    }
+    let producer =
+        if group == FLOW_CONTROL { "?fieldManager=api-priority-and-fairness-config-producer-v1" } else { "" };
+    let (status, answer) = ask(api, Method::POST, &format!("{collection}{producer}"), body.to_vec()).await;
     if status != StatusCode::CREATED && status != StatusCode::CONFLICT {
         bail!("{status}: {}", String::from_utf8_lossy(&answer));
     }
-    if parsed.root().get("status").is_some() && kind == "FlowSchema" {
-        let path = format!("{collection}/{name}/status");
-        let (status, answer) = ask(api, Method::PUT, &path, body.to_vec()).await;
-        if !status.is_success() {
-            bail!("{status}: {}", String::from_utf8_lossy(&answer));
+    Ok(())
+}
+
+fn done((status, answer): (StatusCode, Bytes)) -> Result<()> {
+    if status.is_success() { Ok(()) } else { bail!("{status}: {}", String::from_utf8_lossy(&answer)) }
+}
+
+/// A role or binding that is there gets what it lacks.
+async fn complete(api: &Arc<Api>, collection: &str, name: &str, existing: &[u8], body: &[u8]) -> Result<()> {
+    let (existing, expected) = (serde_json::from_slice(existing)?, serde_json::from_slice(body)?);
+    let path = format!("{collection}/{name}");
+    match reconcile(&existing, &expected) {
+        Outcome::Whole => Ok(()),
+        Outcome::Update(whole) => {
+            info!(path, "adding what is missing");
+            done(ask(api, Method::PUT, &path, serde_json::to_vec(&whole)?).await)
+        }
+        Outcome::Recreate => {
+            info!(path, "binding to its role again");
+            done(ask(api, Method::DELETE, &path, Vec::new()).await)?;
+            done(ask(api, Method::POST, collection, body.to_vec()).await)
         }
     }
-    Ok(())
 }

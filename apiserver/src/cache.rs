@@ -38,6 +38,8 @@ pub struct Cache {
     /// The field label by which watchers are told apart as by namespace: `spec.nodeName`.
     dispatch_field: Option<usize>,
     observer: OnceLock<Arc<dyn Observer>>,
+    /// How often it was filled from a reading of the store.
+    fillings: AtomicU64,
 }
 
 /// Sees every change of a resource as it is applied: an index that must never be behind the cache.
@@ -64,6 +66,7 @@ impl Cache {
             applied,
             dispatch_field,
             observer: OnceLock::new(),
+            fillings: AtomicU64::new(0),
         }
     }
 
@@ -84,6 +87,19 @@ impl Cache {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many events the window holds, and how many there ever were since the cache was filled.
+    pub fn window(&self) -> usize {
+        self.state.read().ring.len()
+    }
+
+    pub fn events_received(&self) -> u64 {
+        self.state.read().ring.end()
+    }
+
+    pub fn fillings(&self) -> u64 {
+        self.fillings.load(Ordering::Relaxed)
     }
 
     /// All objects at a revision that is at least the feed's progress when the call began.
@@ -160,6 +176,7 @@ impl Cache {
 
     /// Starts over from a reading of the store, after the feed lost its place. Watchers are told that they are too late.
     pub fn reset(&self, objects: Objects, revision: u64) {
+        self.fillings.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state.write();
         if let Some(observer) = self.observer.get() {
             observer.reset(&objects);

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
-use corten_kinds::strategy::Context;
+use corten_kinds::strategy::{Context, Requester};
 use http::{HeaderMap, Method};
+use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 
 use crate::api::Api;
+use crate::http::RequestBody;
 use crate::negotiate::{self, Form, Offers};
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
@@ -23,6 +25,8 @@ pub struct Call {
     pub user: User,
     pub now: Timestamp,
     pub warnings: Warnings,
+    /// The connection, for whoever is first to take it over.
+    pub upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 /// Warnings for the client, in order and without repetitions.
@@ -83,6 +87,13 @@ impl Call {
         self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// The whole of a body.
+    pub async fn read(&self, body: RequestBody) -> Result<Vec<u8>> {
+        let body = body.read().await?;
+        self.api.metrics.body_read(&self.info.group, &self.info.resource, &self.info.verb, body.len());
+        Ok(body)
+    }
+
     pub fn form(&self, offers: Offers) -> Result<Form> {
         let pretty = self.query.get("pretty").map(|_| self.query.flag("pretty"));
         negotiate::negotiate(&self.headers, pretty, offers)
@@ -96,7 +107,12 @@ impl Call {
             version: &resource.version,
             namespace: &self.info.namespace,
             name: &self.info.name,
-            user: &self.user.name,
+            user: Requester {
+                name: &self.user.name,
+                uid: &self.user.uid,
+                groups: &self.user.groups,
+                extra: &self.user.extra,
+            },
             dry_run,
             now: (self.now.seconds, self.now.nanos),
         }

@@ -7,10 +7,15 @@ use bytes::Bytes;
 use corten_api::status::{Result, Status};
 use corten_object::tree::{Id, Node, Tree};
 use corten_object::{json, protobuf};
+use corten_schema::{self as schema, TypeId};
 use corten_store::Encoding;
 
+use crate::metadata;
 use crate::object::{Draft, Object};
-use crate::resource::{Resource, Storage};
+use crate::resource::{Resource, Storage, api_version};
+
+#[cfg(test)]
+mod tests;
 
 impl Storage {
     /// Ingest: decode, convert to the hub version, default, canonicalise, index.
@@ -20,34 +25,39 @@ impl Storage {
     }
 
     fn decode(&self, value: &Bytes) -> Result<Tree> {
-        let broken = |error: String| Status::internal(format!("unable to decode a stored {}: {error}", self.hub.kind));
-        let mut tree = if value.starts_with(protobuf::MAGIC) {
-            let envelope = protobuf::open(value).map_err(|error| broken(error.0))?;
-            let ty = self.stored_type(&envelope.api_version, &envelope.kind).map_err(broken)?;
-            protobuf::decode(value.to_vec(), ty).map_err(|error| broken(error.0))?
+        self.decode_kept(value)
+            .map_err(|error| Status::internal(format!("unable to decode a stored {}: {error}", self.hub.kind)))
+    }
+
+    fn decode_kept(&self, value: &Bytes) -> std::result::Result<Tree, String> {
+        let tree = if value.starts_with(protobuf::MAGIC) {
+            let envelope = protobuf::open(value).map_err(|error| error.0)?;
+            let ty = self.stored_type(&envelope.api_version, &envelope.kind)?;
+            protobuf::decode(value.to_vec(), ty).map_err(|error| error.0)?
         } else {
-            let form = self.stored_form(value).map_err(broken)?;
-            json::parse(value.to_vec(), form).map_err(|error| broken(error.to_string()))?.tree
+            let form = self.stored_form(value)?;
+            json::parse(value.to_vec(), form).map_err(|error| error.to_string())?.tree
         };
-        self.to_hub(&mut tree);
+        let mut tree = self.hub_of(tree)?;
         self.default_hub(&mut tree);
         self.strategy().default_on_read(&mut tree.edit());
         Ok(tree)
     }
 
-    fn stored_type(&self, api_version: &str, kind: &str) -> std::result::Result<corten_schema::TypeId, String> {
+    fn stored_type(&self, api_version: &str, kind: &str) -> std::result::Result<TypeId, String> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        corten_schema::kind(group, version, kind)
+        schema::kind(group, version, kind)
+            .filter(|_| kind == &*self.hub.kind)
             .map(|kind| kind.ty)
-            .ok_or_else(|| format!("no kind {kind:?} is registered for version {api_version:?}"))
+            .ok_or_else(|| format!("it is a {kind:?} of version {api_version:?}"))
     }
 
     /// JSON of the hub version, unless it says otherwise.
     fn stored_form(&self, value: &Bytes) -> std::result::Result<json::Form, String> {
         let json::Form::Typed(_) = self.hub.form else { return Ok(self.hub.form) };
         let head = &value[..value.len().min(200)];
-        let hub = format!("\"apiVersion\":\"{}\"", self.hub.api_version);
-        if memchr::memmem::find(head, hub.as_bytes()).is_some() {
+        let hub = format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",", self.hub.kind, self.hub.api_version);
+        if head.starts_with(hub.as_bytes()) {
             return Ok(self.hub.form);
         }
         let plain = json::parse(value.to_vec(), json::Form::Plain).map_err(|error| error.to_string())?.tree;
@@ -55,13 +65,31 @@ impl Storage {
         self.stored_type(word("apiVersion"), word("kind")).map(json::Form::Typed)
     }
 
-    fn to_hub(&self, tree: &mut Tree) {
-        let json::Form::Typed(hub) = self.hub.form else { return };
-        if tree.type_of(tree.root_id()) != Some(hub)
-            && let Some(converted) = self.strategy().convert(tree, (&self.group, &self.hub.version))
-        {
-            *tree = converted;
+    /// What was decoded, in the hub version.
+    fn hub_of(&self, tree: Tree) -> std::result::Result<Tree, String> {
+        let found = tree.type_of(tree.root_id());
+        match self.hub.form {
+            json::Form::Typed(hub) if found != Some(hub) => {
+                self.converted(&tree, &self.hub.version, hub).ok_or_else(|| "it cannot be converted".to_owned())
+            }
+            json::Form::Typed(_) => Ok(tree),
+            // Whatever else it lacks, metadata is looked into by everybody.
+            _ if metadata_is_sound(&tree) => Ok(tree),
+            _ => Err("it has no metadata".to_owned()),
         }
+    }
+
+    /// An object in another version of its kind. Versions that no rule of the kind's own tells apart look alike.
+    fn converted(&self, tree: &Tree, version: &str, ty: TypeId) -> Option<Tree> {
+        let converted = self.strategy().convert(tree, (&self.group, version));
+        let converted = converted.or_else(|| {
+            let parsed = json::parse(json::to_vec(tree.root()), json::Form::Typed(ty)).ok()?;
+            let mut tree = parsed.tree;
+            let kind = metadata::kind(&tree).to_owned();
+            metadata::set_kind(&mut tree, &api_version(&self.group, version), &kind);
+            parsed.strict.is_empty().then_some(tree)
+        });
+        converted.filter(|tree| tree.type_of(tree.root_id()) == Some(ty))
     }
 
     /// Defaults of the hub version.
@@ -82,11 +110,17 @@ impl Storage {
 
     /// What is given to the store.
     pub fn encode(&self, tree: &Tree, draft: &Draft, encoding: Encoding) -> Bytes {
-        match (encoding, self.hub.form) {
-            (Encoding::Protobuf, json::Form::Typed(_)) => protobuf::encode(tree.root()).into(),
-            // Upstream's JSON encoder ends what it writes with a line.
-            (Encoding::Protobuf, _) => [draft.canonical.json.as_slice(), b"\n"].concat().into(),
-            (Encoding::Json, _) => Bytes::copy_from_slice(&draft.canonical.json),
+        if encoding == Encoding::Json {
+            return Bytes::copy_from_slice(&draft.canonical.json);
+        }
+        let other = self.kept.version.and_then(|kept| self.converted(tree, kept.version, kept.ty));
+        // Upstream's JSON encoder ends what it writes with a line.
+        let line = |json: &[u8]| Bytes::from([json, b"\n"].concat());
+        match (self.hub.form, other) {
+            (json::Form::Typed(_), Some(other)) if self.kept.json => line(&json::canonical(other.root()).json),
+            (json::Form::Typed(_), Some(other)) => protobuf::encode_kept(other.root()).into(),
+            (json::Form::Typed(_), None) if !self.kept.json => protobuf::encode_kept(tree.root()).into(),
+            _ => line(&draft.canonical.json),
         }
     }
 
@@ -94,6 +128,11 @@ impl Storage {
     pub fn tree(&self, object: &Object) -> Tree {
         object.tree(self.hub.form)
     }
+}
+
+fn metadata_is_sound(tree: &Tree) -> bool {
+    let metadata = tree.get(tree.root_id(), "metadata");
+    metadata.is_some_and(|id| tree.type_of(id) == Some(schema::ids::meta_v1::OBJECT_META))
 }
 
 impl Resource {
@@ -108,6 +147,11 @@ impl Resource {
             }
             _ => tree,
         }
+    }
+
+    /// An object of this version as it will be read again: what conversion moves about has moved.
+    pub fn through_hub(&self, tree: Tree) -> Tree {
+        if self.is_custom() || self.is_hub() { tree } else { self.of_hub(self.to_hub(tree)) }
     }
 
     /// An object of this version in the hub version.

@@ -1,13 +1,16 @@
 //! Controllers that run inside the API server, because the cluster needs them before any other component lives: its own
-//! Service, its service network, its APIServices, its identity, and the repair of what Services reserve.
+//! Service, its service network, its APIServices, its identity, whom it trusts, what FlowSchemas refer to, and the repair
+//! of what Services reserve.
 //!
 //! Each looks at the present when something that it follows has changed, and asks the API as everybody does, as the
 //! server's own user. What a cluster must have before anybody is answered is made by [`Control::begin`].
 
 mod agenda;
 mod api_services;
-mod changes;
+mod authentication_trust;
+pub mod changes;
 pub mod client;
+mod flow_schemas;
 mod identity_lease;
 mod kubernetes_service;
 mod recorder;
@@ -27,11 +30,16 @@ use crate::api::Api;
 use crate::reserve::AddressRange;
 use crate::reserve::node_ports::NodePorts;
 use api_services::ApiServices;
+use authentication_trust::AuthenticationTrust;
+use flow_schemas::FlowSchemas;
 use identity_lease::IdentityLease;
 use kubernetes_service::KubernetesService;
+pub use kubernetes_service::advertised;
 use repair_addresses::AddressRepair;
 use repair_node_ports::NodePortRepair;
 use service_cidr::DefaultServiceCidr;
+
+pub use authentication_trust::Trust;
 
 pub struct Settings {
     /// Of one family or of both; the first one's family is the default.
@@ -40,6 +48,7 @@ pub struct Settings {
     /// By which others reach this server, if that is told.
     pub advertise_address: Option<IpAddr>,
     pub listen: SocketAddr,
+    pub trust: Trust,
     /// Whether other servers may work on the same store.
     pub shared_store: bool,
 }
@@ -52,6 +61,8 @@ pub struct Control {
     node_port_repair: NodePortRepair,
     kubernetes_service: KubernetesService,
     api_services: ApiServices,
+    flow_schemas: FlowSchemas,
+    authentication_trust: AuthenticationTrust,
     identity: IdentityLease,
 }
 
@@ -74,6 +85,8 @@ impl Control {
             node_port_repair: NodePortRepair::new(api, Arc::clone(&settings.node_ports))?,
             kubernetes_service: KubernetesService::new(api, service_ip, at, settings.shared_store)?,
             api_services: ApiServices::new(api)?,
+            flow_schemas: FlowSchemas::new(api)?,
+            authentication_trust: AuthenticationTrust::new(api, settings.trust.clone())?,
             identity: IdentityLease::new(api, hostname()),
         })
     }
@@ -88,18 +101,33 @@ impl Control {
             tracing::warn!(%error, "the service default/kubernetes is not as it should be");
         }
         self.api_services.look().await;
+        self.flow_schemas.look().await;
+        if let Err(error) = self.authentication_trust.look().await {
+            tracing::warn!(error = format!("{error:#}"), "other servers may not know whom this one trusts");
+        }
         self.identity.begin().await.context("take the identity lease")
     }
 
     /// Runs them until the scope, which is theirs alone, is cancelled.
     pub fn run(self, scope: &Scope) {
-        let Control { api, service_cidr, address_repair, node_port_repair, kubernetes_service, api_services, identity } =
-            self;
+        let Control {
+            api,
+            service_cidr,
+            address_repair,
+            node_port_repair,
+            kubernetes_service,
+            api_services,
+            flow_schemas,
+            authentication_trust,
+            identity,
+        } = self;
         scope.spawn("service-cidr", OnFailure::FailScope, |token| service_cidr.run(token));
         scope.spawn("address-repair", OnFailure::FailScope, |token| address_repair.run(token));
         scope.spawn("node-port-repair", OnFailure::FailScope, |token| node_port_repair.run(token));
         scope.spawn("kubernetes-service", OnFailure::FailScope, |token| kubernetes_service.run(token));
         scope.spawn("api-services", OnFailure::FailScope, |token| api_services.run(token));
+        scope.spawn("flow-schemas", OnFailure::FailScope, |token| flow_schemas.run(token));
+        scope.spawn("authentication-trust", OnFailure::FailScope, |token| authentication_trust.run(token));
         scope.spawn("identity-lease", OnFailure::FailScope, |token| identity.run(token));
         scope.spawn("identity-lease-collector", OnFailure::FailScope, |token| identity_lease::collect(api, token));
     }
@@ -113,7 +141,7 @@ pub fn service_ip(ranges: &[IpNet]) -> Result<IpAddr> {
 }
 
 /// The machine's name.
-fn hostname() -> String {
+pub fn hostname() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }

@@ -21,16 +21,16 @@ pub struct DataFolder {
 impl DataFolder {
     /// Makes the folder, or checks that it is one of this program's and nobody else's now.
     pub fn open(folder: &Path) -> Result<DataFolder> {
-        let shown = folder.display();
-        std::fs::create_dir_all(folder).with_context(|| format!("make the data folder {shown}"))?;
+        std::fs::create_dir_all(folder).with_context(|| unusable(folder))?;
         let file = folder.join(FILE);
-        let known = match corten_pki::read_if_exists(&file)? {
+        let known = match corten_pki::read_if_exists(&file).with_context(|| unusable(folder))? {
             Some(text) => check(&String::from_utf8_lossy(&text), folder).map(|()| true)?,
             None => check_empty(folder).map(|()| false)?,
         };
         let lock = lock(folder)?;
         if !known {
-            corten_pki::write_atomically(&file, format!("{FORMAT}\n").as_bytes(), 0o644)?;
+            corten_pki::write_atomically(&file, format!("{FORMAT}\n").as_bytes(), 0o644)
+                .with_context(|| unusable(folder))?;
         }
         Ok(DataFolder { lock })
     }
@@ -43,6 +43,14 @@ impl Drop for DataFolder {
             tracing::warn!(%error, "could not unlock the data folder");
         }
     }
+}
+
+fn unusable(folder: &Path) -> String {
+    format!(
+        "the data folder {} cannot be used; make it a folder that this user may read and write, or choose another \
+         with --data-dir",
+        folder.display()
+    )
 }
 
 fn check(text: &str, folder: &Path) -> Result<()> {
@@ -60,8 +68,8 @@ fn check(text: &str, folder: &Path) -> Result<()> {
 
 fn check_empty(folder: &Path) -> Result<()> {
     let shown = folder.display();
-    for entry in std::fs::read_dir(folder).with_context(|| format!("read the data folder {shown}"))? {
-        let name = entry.with_context(|| format!("read the data folder {shown}"))?.file_name();
+    for entry in std::fs::read_dir(folder).with_context(|| unusable(folder))? {
+        let name = entry.with_context(|| unusable(folder))?.file_name();
         // The lock of a first start that was cut short; and the root of a file system has a folder of its own.
         if name != LOCK && name != "lost+found" {
             bail!(
@@ -77,7 +85,7 @@ fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&path).with_context(|| format!("open {}", path.display()))?;
+    let mut file = options.open(&path).with_context(|| unusable(folder))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {

@@ -20,12 +20,37 @@ pub struct Expected<'e> {
 }
 
 impl Expected<'_> {
-    fn api_version(&self) -> String {
+    pub fn api_version(&self) -> String {
         crate::resource::api_version(self.group, self.version)
     }
 }
 
-const SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
+/// The registry of kinds that upstream decodes a group's bodies with; errors name it.
+fn scheme(group: &str) -> &'static str {
+    match group {
+        "apiextensions.k8s.io" => "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:55",
+        "apiregistration.k8s.io" => "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:28",
+        _ => "pkg/api/legacyscheme/scheme.go:30",
+    }
+}
+
+/// Whether the registry for bodies of `home` knows a kind.
+fn is_registered(home: &str, group: &str, version: &str, kind: &str) -> bool {
+    const UNVERSIONED: [&str; 5] = ["Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList"];
+    const EVERYWHERE: [&str; 7] =
+        ["CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent"];
+    let (is_core, is_own) = (group.is_empty() && version == "v1", scheme(group) == scheme(home));
+    if is_core && UNVERSIONED.contains(&kind) {
+        return true;
+    }
+    let known = |kind: &str| corten_schema::kind(group, version, kind).is_some();
+    let has_version = || corten_schema::KINDS.iter().any(|row| row.group == group && row.version == version);
+    is_own
+        && (known(kind)
+            || is_core && kind == "List"
+            || kind.strip_suffix("List").is_some_and(known)
+            || EVERYWHERE.contains(&kind) && has_version())
+}
 
 /// Decodes a body. Unknown and duplicate fields are an error, warnings or nothing, as asked.
 pub fn decode(
@@ -35,12 +60,14 @@ pub fn decode(
     validation: FieldValidation,
     warnings: &Warnings,
 ) -> Result<Tree> {
+    let custom = !matches!(expected.form, Form::Typed(_));
     let (mut tree, strict) = match encoding {
         BodyEncoding::Protobuf => (decode_protobuf(body, expected)?, Vec::new()),
         BodyEncoding::Json => decode_json(body, expected)?,
         BodyEncoding::Yaml => decode_yaml(body, expected)?,
     };
-    if tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty() {
+    if !custom && (tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty())
+    {
         fill_kind(&mut tree, expected);
     }
     note_strict(strict, &tree, expected, validation, warnings)?;
@@ -96,6 +123,11 @@ fn fill_kind(tree: &mut Tree, expected: Expected<'_>) {
     metadata::set_kind(tree, &api_version.unwrap_or_else(|| expected.api_version()), &kind);
 }
 
+/// The error for a body that reads as an object, but whose parts do not fit.
+pub fn malformed(tree: &Tree, expected: Expected<'_>, error: &str) -> Status {
+    cannot_handle(metadata::kind(tree), expected.version, expected, error)
+}
+
 fn cannot_handle(kind: &str, version: &str, expected: Expected<'_>, error: &str) -> Status {
     Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {}: {error}", expected.kind))
 }
@@ -126,11 +158,14 @@ fn hex(bytes: &[u8]) -> String {
 type Decoded = (Tree, Vec<String>);
 
 fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
-    // Bodies that are wrong are looked at again for what they claim to be; the others are never copied.
+    // Bodies that are wrong are looked at again for what they claim to be.
     let again = body.clone();
     match json::parse(body, expected.form) {
         Ok(parsed) => {
-            check_kind(parsed.tree.root(), expected, &again)?;
+            match expected.form {
+                Form::Typed(_) => check_kind(parsed.tree.root(), expected, &again)?,
+                _ => check_custom_kind(parsed.tree.root(), expected, &again)?,
+            }
             Ok((parsed.tree, parsed.strict))
         }
         Err(ParseError::Syntax(message)) => {
@@ -139,8 +174,14 @@ fn decode_json(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
         Err(ParseError::Type(message)) => {
             let plain = json::parse(again.clone(), Form::Plain);
             let plain = plain.map_err(|error| unrecognized(expected, &error.to_string(), &again))?.tree;
-            check_kind(plain.root(), expected, &again)?;
             let kind = Some(metadata::kind(&plain)).filter(|kind| !kind.is_empty()).unwrap_or(expected.kind);
+            if !matches!(expected.form, Form::Typed(_)) {
+                let api_version = metadata::api_version(&plain);
+                let version = api_version.split_once('/').map_or(api_version, |(_, version)| version);
+                let version = if version.is_empty() { expected.version } else { version };
+                return Err(cannot_handle(kind, version, expected, &message));
+            }
+            check_kind(plain.root(), expected, &again)?;
             Err(cannot_handle(kind, expected.version, expected, &message))
         }
     }
@@ -159,33 +200,89 @@ fn decode_yaml(body: Vec<u8>, expected: Expected<'_>) -> Result<Decoded> {
 
 /// What a body says it is must be what the endpoint takes; saying nothing is fine.
 fn check_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()> {
-    if let Some(what) = not_an_object(root) {
+    if let Some(error) = not_typed(root) {
+        let message = format!("couldn't get version/kind; json parse error: {error}");
+        return Err(unrecognized(expected, &message, body));
+    }
+    let word = |name: &str| root.get(name).map_or("", |node| node.as_str());
+    check_words(word("apiVersion"), word("kind"), expected, body)
+}
+
+/// A custom object says what it is. Whether its kind is the right one is for validation to say.
+fn check_custom_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Result<()> {
+    if not_an_object(root).is_some() {
+        return check_kind(root, expected, body);
+    }
+    for name in ["apiVersion", "kind"] {
+        let Some(node) = root.get(name).filter(|node| !node.is_null() && node.as_string().is_none()) else { continue };
+        let what = not_an_object(node).unwrap_or("object");
         let message = format!(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value of type struct \
-             {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go struct field .{name} of type string"
         );
         return Err(unrecognized(expected, &message, body));
     }
     let word = |name: &str| root.get(name).map_or("", |node| node.as_str());
-    check_words(word("apiVersion"), word("kind"), expected)
+    if word("kind").is_empty() {
+        return Err(unrecognized(expected, &kind_missing(body), body));
+    }
+    let api_version = word("apiVersion");
+    if api_version.matches('/').count() > 1 {
+        return Err(unrecognized(expected, &format!("unexpected GroupVersion string: {api_version}"), body));
+    }
+    let full = expected.api_version();
+    if api_version == full {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({api_version}) does not match the expected API version ({full})"
+    )))
 }
 
-fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<()> {
+/// What upstream says of a custom object without a kind.
+pub fn kind_missing(json: &[u8]) -> String {
+    format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(json))
+}
+
+fn check_words(api_version: &str, kind: &str, expected: Expected<'_>, body: &[u8]) -> Result<()> {
+    if api_version.matches('/').count() > 1 {
+        let error = format!("unexpected GroupVersion string: {api_version}");
+        return Err(unrecognized(expected, &error, body));
+    }
+    match foreign(api_version, kind, expected) {
+        None => Ok(()),
+        Some(Foreign::OtherVersion(message)) => Err(Status::bad_request(message)),
+        Some(Foreign::OtherKind(message)) => {
+            let version = api_version.rsplit('/').next().filter(|version| !version.is_empty());
+            let kind = if kind.is_empty() { expected.kind } else { kind };
+            Err(cannot_handle(kind, version.unwrap_or(expected.version), expected, &message))
+        }
+    }
+}
+
+/// How something is not what is expected.
+pub enum Foreign {
+    /// It could be converted, but that is not asked for here.
+    OtherVersion(String),
+    OtherKind(String),
+}
+
+/// Whether what something says it is, is something else; saying nothing is fine.
+pub fn foreign(api_version: &str, kind: &str, expected: Expected<'_>) -> Option<Foreign> {
     let full = expected.api_version();
     let api_version = if api_version.is_empty() { &full } else { api_version };
     let kind = if kind.is_empty() { expected.kind } else { kind };
     if kind == expected.kind && api_version == full {
-        return Ok(());
+        return None;
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let message = match corten_schema::kind(group, version, kind) {
+    Some(Foreign::OtherKind(match is_registered(expected.group, group, version, kind) {
         // A kind of the same name in another version of the group is converted, and refused for its version.
-        Some(_) if kind == expected.kind && group == expected.group => {
-            return Err(Status::bad_request(format!(
+        true if kind == expected.kind && group == expected.group => {
+            return Some(Foreign::OtherVersion(format!(
                 "the API version in the data ({api_version}) does not match the expected API version ({full})"
             )));
         }
-        Some(_) => {
+        true => {
             let package = |group: &str| match group.split('.').next().unwrap_or_default() {
                 "" => "core".to_owned(),
                 first => first.to_owned(),
@@ -196,9 +293,20 @@ fn check_words(api_version: &str, kind: &str, expected: Expected<'_>) -> Result<
                 expected.kind
             )
         }
-        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme {SCHEME:?}"),
-    };
-    Err(cannot_handle(kind, version, expected, &message))
+        false => {
+            let scheme = scheme(expected.group);
+            format!("no kind {kind:?} is registered for version {api_version:?} in scheme {scheme:?}")
+        }
+    }))
+}
+
+/// Why no version and kind can be read from what is no object.
+pub fn not_typed(root: Node<'_>) -> Option<String> {
+    let what = not_an_object(root)?;
+    Some(format!(
+        "json: cannot unmarshal {what} into Go value of type struct \
+         {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+    ))
 }
 
 fn not_an_object(root: Node<'_>) -> Option<&'static str> {
@@ -219,7 +327,7 @@ fn decode_protobuf(body: Vec<u8>, expected: Expected<'_>) -> Result<Tree> {
         ));
     };
     let envelope = protobuf::open(&body).map_err(|error| unrecognized(expected, &error.0, &body))?;
-    check_words(&envelope.api_version, &envelope.kind, expected)?;
+    check_words(&envelope.api_version, &envelope.kind, expected, &body)?;
     let kind = if envelope.kind.is_empty() { expected.kind.to_owned() } else { envelope.kind };
     protobuf::decode(body, ty).map_err(|error| cannot_handle(&kind, expected.version, expected, &error.0))
 }

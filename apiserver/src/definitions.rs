@@ -2,10 +2,12 @@
 //! and swaps what is served.
 //!
 //! It looks at all definitions whenever one has changed. Each step is a pure function of what is there, so a step that
-//! was lost to a conflict is taken at the next change, which the conflict itself announces.
+//! was lost to a conflict is taken at the next change, which the conflict itself announces. After any other failure it
+//! looks again by itself, each time a while later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use corten_api::time::Timestamp;
@@ -14,6 +16,7 @@ use corten_custom::{CustomStrategy, Definition, Version};
 use corten_object::json;
 use corten_object::tree::Tree;
 use corten_openapi::CustomKind;
+use corten_runtime::clock::Instant;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use http::Method;
@@ -22,21 +25,25 @@ use tracing::{error, warn};
 use crate::api::Api;
 use crate::bootstrap::ask;
 use crate::cache::{Scope, Watcher};
+use crate::control::changes::Changes;
 use crate::object::Object;
 use crate::openapi;
-use crate::resource::{Hub, Lifetime, Registry, Resource, Rules, Storage, Subresource};
+use crate::resource::{Hub, Kept, Lifetime, Registry, Resource, Rules, Storage, Subresource};
 
 const GROUP: &str = "apiextensions.k8s.io";
 const PLURAL: &str = "customresourcedefinitions";
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 const WRITES: [&str; 3] = ["get", "patch", "update"];
+/// How long to wait after a failure, twice as long each time.
+const RETRY_FIRST: Duration = Duration::from_millis(5);
+const RETRY_MAX: Duration = Duration::from_secs(1000);
 
 /// What is served of a definition, and of which of its revisions.
 struct Served {
     revision: u64,
     /// What matters of the definition: a change of anything else leaves its resources as they are.
     shape: Vec<u8>,
-    prefix: Arc<str>,
+    storage: Arc<Storage>,
     resources: Vec<Arc<Resource>>,
     /// The same for OpenAPI.
     published: Vec<CustomKind>,
@@ -44,19 +51,31 @@ struct Served {
 
 pub struct Definitions {
     api: Arc<Api>,
-    storage: Arc<Storage>,
     /// What is served whatever the definitions are.
     built_in: Vec<Arc<Resource>>,
     served: BTreeMap<String, Served>,
-    watcher: Watcher,
+    changes: Changes,
+    /// Of the objects that definitions wait for which are being deleted.
+    leaving: Vec<Watcher>,
+    /// Definitions whose objects could not be deleted: not tried again before it is time.
+    held: BTreeSet<String>,
+    /// How often in a row something could not be done, and when it is tried again.
+    failures: u32,
+    retry_at: Option<Instant>,
 }
 
 impl Definitions {
     pub fn new(api: &Arc<Api>) -> Result<Definitions> {
-        let storage = api.storage(GROUP, PLURAL).ok_or_else(|| anyhow!("definitions are not served"))?;
-        let (_, watcher) = storage.cache.snapshot_and_watch(Scope::All);
-        let built_in = api.registry.load().all().to_vec();
-        Ok(Definitions { api: Arc::clone(api), storage, built_in, served: BTreeMap::new(), watcher })
+        Ok(Definitions {
+            api: Arc::clone(api),
+            built_in: api.registry.load().all().to_vec(),
+            served: BTreeMap::new(),
+            changes: Changes::of(api, GROUP, PLURAL, Scope::All)?,
+            leaving: Vec::new(),
+            held: BTreeSet::new(),
+            failures: 0,
+            retry_at: None,
+        })
     }
 
     /// Serves what the definitions that are there already define; to be called before anybody is answered.
@@ -66,27 +85,57 @@ impl Definitions {
 
     pub async fn run(mut self, token: CancellationToken) -> Result<()> {
         loop {
-            self.look().await?;
             tokio::select! {
-                () = self.watcher.changed() => {}
+                () = self.changes.wait() => {}
+                () = any_change(&self.leaving) => {}
+                () = self.time_to_retry() => {
+                    self.held.clear();
+                    self.retry_at = None;
+                }
                 () = token.cancelled() => return Ok(()),
             }
-            // Whatever came, it is the present that counts.
-            while self.watcher.take(1024).is_ok_and(|(events, _)| !events.is_empty()) {}
+            match self.look().await {
+                Ok(()) if self.held.is_empty() => (self.failures, self.retry_at) = (0, None),
+                Ok(()) => {}
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "definitions will be looked at again");
+                    self.schedule_retry();
+                }
+            }
         }
     }
 
+    fn schedule_retry(&mut self) {
+        if self.retry_at.is_none() {
+            let delay = RETRY_FIRST.saturating_mul(2u32.saturating_pow(self.failures)).min(RETRY_MAX);
+            self.failures += 1;
+            self.retry_at = Some(self.api.clock.monotonic() + delay);
+        }
+    }
+
+    async fn time_to_retry(&self) {
+        match self.retry_at {
+            Some(at) => self.api.clock.sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whatever changed, it is the present that counts. The error is the last of those met; one definition's holds up
+    /// no other.
     async fn look(&mut self) -> Result<()> {
-        let objects: Vec<Arc<Object>> = self.storage.cache.snapshot().objects.values().cloned().collect();
-        let trees: Vec<Tree> = objects.iter().map(|object| self.storage.tree(object)).collect();
-        self.serve(&objects, &trees).await?;
+        self.changes.take();
+        let storage = Arc::clone(&self.changes.storage);
+        let objects: Vec<Arc<Object>> = storage.cache.snapshot().objects.values().cloned().collect();
+        let trees: Vec<Tree> = objects.iter().map(|object| storage.tree(object)).collect();
+        let mut result = self.serve(&objects, &trees).await;
         let all: Vec<&Tree> = trees.iter().collect();
+        self.leaving.clear();
         for (object, tree) in objects.iter().zip(&trees) {
             if let Err(error) = self.advance(object, tree, &all).await {
-                warn!(definition = object.name(), %error, "not advanced");
+                result = Err(error.context(format!("advance {}", object.name())));
             }
         }
-        Ok(())
+        result
     }
 
     fn now(&self) -> Timestamp {
@@ -94,7 +143,7 @@ impl Definitions {
     }
 
     /// Takes a definition's next step, if there is one.
-    async fn advance(&self, object: &Object, tree: &Tree, all: &[&Tree]) -> Result<()> {
+    async fn advance(&mut self, object: &Object, tree: &Tree, all: &[&Tree]) -> Result<()> {
         if crate::metadata::read(tree).deletion_timestamp().is_some() {
             return self.clean_up(object, tree).await;
         }
@@ -115,34 +164,55 @@ impl Definitions {
         bail!("{status}: {}", String::from_utf8_lossy(&answer))
     }
 
-    /// Deletes a definition's objects, then lets it go.
-    async fn clean_up(&self, object: &Object, tree: &Tree) -> Result<()> {
+    /// Deletes a definition's objects, then, when they are gone, lets it go.
+    async fn clean_up(&mut self, object: &Object, tree: &Tree) -> Result<()> {
         match lifecycle::begin_cleanup(tree, self.now()) {
+            _ if self.held.contains(object.name()) => Ok(()),
             Cleanup::Nothing => Ok(()),
             Cleanup::Finish(next) => self.write(object, &next).await,
             Cleanup::DeleteObjects { announce: Some(next) } => self.write(object, &next).await,
             Cleanup::DeleteObjects { announce: None } => {
                 let deleted = self.delete_objects(object).await;
-                self.write(object, &lifecycle::end_cleanup(tree, &deleted, self.now())).await
+                if deleted == Deleted::All && self.waits_for_objects(object) {
+                    return Ok(());
+                }
+                self.write(object, &lifecycle::end_cleanup(tree, &deleted, self.now())).await?;
+                if let Deleted::DeleteFailed(message) = deleted {
+                    // What has just been written comes back as a change, at once.
+                    self.held.insert(object.name().to_owned());
+                    bail!("delete its objects: {message}");
+                }
+                Ok(())
             }
         }
     }
 
+    /// Asks for the deletion of each object that is not on its way already.
     async fn delete_objects(&self, object: &Object) -> Deleted {
         let Some(served) = self.served.get(object.name()) else { return Deleted::All };
         let Some(resource) = served.resources.first() else { return Deleted::All };
-        let Some(storage) = &resource.storage else { return Deleted::All };
-        let objects = storage.cache.snapshot().objects;
-        for kept in objects.values() {
+        let mut failed = None;
+        for kept in served.storage.cache.snapshot().objects.values().filter(|kept| !kept.is_being_deleted()) {
             let below = if resource.namespaced { format!("namespaces/{}/", kept.namespace()) } else { String::new() };
             let path =
                 format!("/apis/{}/{}/{below}{}/{}", resource.group, resource.version, resource.plural, kept.name());
             let (status, answer) = ask(&self.api, Method::DELETE, &path, Vec::new()).await;
             if !status.is_success() && status.as_u16() != 404 {
-                return Deleted::DeleteFailed(String::from_utf8_lossy(&answer).into_owned());
+                failed = Some(String::from_utf8_lossy(&answer).into_owned());
             }
         }
-        Deleted::All
+        failed.map_or(Deleted::All, Deleted::DeleteFailed)
+    }
+
+    /// Whether objects are left, which somebody's finalizers keep; then their changes are waited for.
+    fn waits_for_objects(&mut self, object: &Object) -> bool {
+        let Some(served) = self.served.get(object.name()) else { return false };
+        let (left, watcher) = served.storage.cache.snapshot_and_watch(Scope::All);
+        let waits = !left.objects.is_empty();
+        if waits {
+            self.leaving.push(watcher);
+        }
+        waits
     }
 
     /// Brings what is served in line with the definitions.
@@ -155,7 +225,7 @@ impl Definitions {
             self.served.keys().filter(|name| !objects.iter().any(|object| object.name() == *name)).cloned().collect();
         for name in gone {
             if let Some(served) = self.served.remove(&name) {
-                self.api.feed.remove(&served.prefix).await;
+                self.api.feed.remove(&served.storage.prefix).await;
                 changed = true;
             }
         }
@@ -198,9 +268,8 @@ impl Definitions {
         let added = self.api.feed.add(Arc::clone(&storage)).await;
         added.map_err(|error| anyhow!("read the objects of {}: {error}", object.name()))?;
         let resources = resources_of(&definition, &storage);
-        let prefix = Arc::clone(&storage.prefix);
         let published = resources.iter().filter_map(|resource| openapi::custom_kind(tree.root(), resource)).collect();
-        let served = Served { revision: object.revision, shape, prefix, resources, published };
+        let served = Served { revision: object.revision, shape, storage, resources, published };
         self.served.insert(object.name().to_owned(), served);
         Ok(true)
     }
@@ -220,6 +289,7 @@ impl Definitions {
                 form,
                 defaults: corten_object::defaults::Plan::none(),
             },
+            kept: Kept::default(),
             rules: Rules::Custom(Arc::new(CustomStrategy::new(Arc::clone(definition)))),
             printer: None,
             selectable: definition.selectable().iter().map(|field| Arc::clone(&field.label)).collect(),
@@ -227,6 +297,14 @@ impl Definitions {
             lifetime: Lifetime::Durable,
             returns_deleted: false,
         }
+    }
+}
+
+/// Returns when any of these may have something to tell.
+async fn any_change(watchers: &[Watcher]) {
+    match watchers {
+        [] => std::future::pending().await,
+        watchers => drop(futures::future::select_all(watchers.iter().map(|watcher| Box::pin(watcher.changed()))).await),
     }
 }
 

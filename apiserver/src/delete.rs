@@ -6,7 +6,7 @@ use corten_api::field::{Error as FieldError, Errors, Path};
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::strategy::Deletion;
-use corten_object::json::Form;
+use corten_object::json::{self, Form};
 use corten_object::tree::{Tree, View};
 use corten_store::{Expect, Put, WriteError};
 use corten_views::meta_v1::{DeleteOptions, ObjectMeta};
@@ -88,19 +88,16 @@ impl Options {
 fn options_tree(call: &Call, body: Vec<u8>, encoding: BodyEncoding) -> Result<Tree> {
     let expected =
         Expected { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions", form: Form::Typed(DeleteOptions::TYPE) };
-    // Clients also send it as a kind of the group they delete from; what it says it is does not matter.
     let tree = match encoding {
         BodyEncoding::Json => {
-            let parsed = corten_object::json::parse(body, expected.form).map_err(|error| {
-                let message = error.to_string();
-                Status::bad_request(match error {
-                    corten_object::json::ParseError::Syntax(_) => {
-                        format!("couldn't get version/kind; json parse error: {message}")
-                    }
-                    corten_object::json::ParseError::Type(_) => message,
-                })
-            })?;
-            parsed.tree
+            let unreadable =
+                |error: &str| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"));
+            let claim = json::parse(body.clone(), Form::Plain).map_err(|error| unreadable(&error.to_string()))?.tree;
+            if let Some(message) = decode::not_typed(claim.root()) {
+                return Err(unreadable(&message));
+            }
+            check_claim(&claim)?;
+            json::parse(body, expected.form).map_err(|error| Status::bad_request(error.to_string()))?.tree
         }
         BodyEncoding::Protobuf => {
             corten_object::protobuf::decode(body, DeleteOptions::TYPE).map_err(|error| Status::bad_request(error.0))?
@@ -108,6 +105,38 @@ fn options_tree(call: &Call, body: Vec<u8>, encoding: BodyEncoding) -> Result<Tr
         BodyEncoding::Yaml => decode::decode(body, encoding, expected, FieldValidation::Ignore, &call.warnings)?,
     };
     Ok(if tree.root().is_null() { Tree::of(DeleteOptions::TYPE) } else { tree })
+}
+
+/// What a body says that it is: clients send the options as a kind of the group they delete from, so that any version
+/// will do.
+fn check_claim(body: &Tree) -> Result<()> {
+    const UNVERSIONED: [&str; 5] = ["Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList"];
+    const META: [&str; 8] = [
+        "ListOptions",
+        "GetOptions",
+        "CreateOptions",
+        "UpdateOptions",
+        "PatchOptions",
+        "TableOptions",
+        "Table",
+        "PartialObjectMetadata",
+    ];
+    let kind = metadata::kind(body);
+    let version = Some(metadata::api_version(body)).filter(|version| !version.is_empty()).unwrap_or("meta.k8s.io/v1");
+    if matches!(kind, "" | "DeleteOptions") {
+        return Ok(());
+    }
+    Err(Status::bad_request(match version {
+        "v1" if UNVERSIONED.contains(&kind) => {
+            format!("converting (v1.{kind}) to (v1.DeleteOptions): unknown conversion")
+        }
+        "meta.k8s.io/v1" if META.contains(&kind) => {
+            format!("converting (v1.{kind}) to (v1.DeleteOptions): unknown conversion")
+        }
+        _ => format!(
+            "no kind {kind:?} is registered for version {version:?} in scheme \"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27\""
+        ),
+    }))
 }
 
 fn from_query(call: &Call) -> Result<Tree> {
@@ -170,7 +199,7 @@ pub async fn delete(
         }
         let Some(current) = object.take() else { return Err(not_found(resource, name)) };
         let tree = storage.tree(&current);
-        check_preconditions(resource, storage, &current, options)?;
+        check_preconditions(resource, storage, &current, &tree, options)?;
         let attributes =
             Attributes { name, namespace, ..Attributes::of(call, resource, Operation::Delete, options.dry_run) };
         call.api.admission.validate(call, &attributes, None, Some(&tree)).await?;
@@ -194,8 +223,17 @@ pub async fn delete(
     ))
 }
 
-fn check_preconditions(resource: &Resource, storage: &Storage, current: &Object, options: &Options) -> Result<()> {
-    let conflict = |message: String| Err(Status::conflict(&resource.group, &storage.hub.kind, current.name(), message));
+fn check_preconditions(
+    resource: &Resource,
+    storage: &Storage,
+    current: &Object,
+    tree: &Tree,
+    options: &Options,
+) -> Result<()> {
+    if storage.strategy().deletion(tree.root(), None) == Deletion::Finalize {
+        return check_finalized_preconditions(resource, current, options);
+    }
+    let conflict = |message: String| Err(Status::conflict(&storage.group, &storage.hub.kind, current.name(), message));
     if let Some(uid) = options.uid.as_deref().filter(|uid| **uid != *current.uid) {
         return conflict(format!(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
@@ -211,6 +249,23 @@ fn check_preconditions(resource: &Resource, storage: &Storage, current: &Object,
     Ok(())
 }
 
+/// The same, in the words of the kinds that mark themselves.
+fn check_finalized_preconditions(resource: &Resource, current: &Object, options: &Options) -> Result<()> {
+    let revision = current.revision.to_string();
+    let pairs = [
+        ("UID", options.uid.as_deref(), &*current.uid),
+        ("ResourceVersion", options.resource_version.as_deref(), revision.as_str()),
+    ];
+    for (what, wanted, own) in pairs {
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != own) {
+            let message =
+                format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {own}");
+            return Err(Status::conflict(&resource.group, &resource.plural, current.name(), message));
+        }
+    }
+    Ok(())
+}
+
 /// Decides, from the object and what was asked for, what is to be done next.
 fn next_step(call: &Call, resource: &Resource, storage: &Storage, tree: &Tree, options: &Options) -> Step {
     let strategy = storage.strategy();
@@ -221,10 +276,15 @@ fn next_step(call: &Call, resource: &Resource, storage: &Storage, tree: &Tree, o
     let finalizers = garbage_finalizers(storage, meta, options);
     let mut graceful = None;
     match deletion {
-        Deletion::Finalize if meta.deletion_timestamp().is_some() => return Step::Nothing,
-        Deletion::Finalize => {
+        Deletion::Finalize if meta.deletion_timestamp().is_some() && !strategy.is_finished(tree.root()) => {
+            return Step::Nothing;
+        }
+        Deletion::Finalize if meta.deletion_timestamp().is_none() => {
             let time = Timestamp::from_seconds(call.now.seconds).format();
             metadata::edit(&mut marked).set(ObjectMeta::DELETION_TIMESTAMP, time.as_str());
+            if let Some(finalizers) = strategy.marks_dependents().then(|| marked_finalizers(meta, options)).flatten() {
+                metadata::set_finalizers(&mut marked, finalizers.iter().map(String::as_str));
+            }
             strategy.mark_deleting(&mut marked.edit(), &call.context(resource, options.dry_run));
             return Step::Mark { tree: marked, then_remove: false };
         }
@@ -233,7 +293,7 @@ fn next_step(call: &Call, resource: &Resource, storage: &Storage, tree: &Tree, o
             Grace::Begun(seconds) => graceful = Some(seconds),
             Grace::Over => {}
         },
-        Deletion::Immediate => {}
+        Deletion::Finalize | Deletion::Immediate => {}
     }
     if let Some(finalizers) = &finalizers {
         metadata::set_finalizers(&mut marked, finalizers.iter().map(String::as_str));
@@ -299,6 +359,17 @@ fn mark_as_deleting(call: &Call, tree: &mut Tree) {
     meta.set(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, 0);
 }
 
+/// The same for a kind that marks itself, where `orphanDependents: false` asks for the foreground.
+fn marked_finalizers(meta: ObjectMeta<'_>, options: &Options) -> Option<Vec<String>> {
+    let has = |finalizer: &str| meta.finalizers().contains(finalizer);
+    let (orphan, foreground) = match (options.orphan_dependents, options.propagation.as_deref()) {
+        (Some(orphan), _) => (orphan, !orphan),
+        (None, Some(policy)) => (policy == "Orphan", policy == "Foreground"),
+        (None, None) => (has(ORPHAN), has(FOREGROUND)),
+    };
+    with_garbage_finalizers(meta, orphan, foreground)
+}
+
 /// The finalizers that what was asked for adds or takes away; None if they stay as they are.
 fn garbage_finalizers(storage: &Storage, meta: ObjectMeta<'_>, options: &Options) -> Option<Vec<String>> {
     let strategy = storage.strategy();
@@ -314,6 +385,11 @@ fn garbage_finalizers(storage: &Storage, meta: ObjectMeta<'_>, options: &Options
         (None, None) if has(ORPHAN) || has(FOREGROUND) => (has(ORPHAN), has(FOREGROUND)),
         (None, None) => (strategy.orphans_by_default(), false),
     };
+    with_garbage_finalizers(meta, orphan, foreground)
+}
+
+fn with_garbage_finalizers(meta: ObjectMeta<'_>, orphan: bool, foreground: bool) -> Option<Vec<String>> {
+    let has = |finalizer: &str| meta.finalizers().contains(finalizer);
     if has(ORPHAN) == orphan && has(FOREGROUND) == foreground {
         return None;
     }

@@ -205,7 +205,7 @@ fn resource_list(group: &str, version: &str, resources: &[&Arc<Resource>]) -> By
             out.extend_from_slice(format!(",\"storageVersionHash\":\"{}\"", resource.storage_version_hash).as_bytes());
         }
         out.push(b'}');
-        for row in sorted(&resource.subresources) {
+        for row in sorted(resource) {
             let group_version = row.group_version.map_or(String::new(), |(group, version)| {
                 let group = if group.is_empty() { String::new() } else { format!("\"group\":\"{group}\",") };
                 format!("{group}\"version\":\"{version}\",")
@@ -222,9 +222,12 @@ fn resource_list(group: &str, version: &str, resources: &[&Arc<Resource>]) -> By
     line(out)
 }
 
-fn sorted(rows: &[Subresource]) -> Vec<&Subresource> {
-    let mut rows: Vec<&Subresource> = rows.iter().collect();
-    rows.sort_by_key(|row| row.name);
+/// Those of built-in resources by name; those of custom ones stand in an order of their own.
+fn sorted(resource: &Resource) -> Vec<&Subresource> {
+    let mut rows: Vec<&Subresource> = resource.subresources.iter().collect();
+    if !resource.is_custom() {
+        rows.sort_by_key(|row| row.name);
+    }
     rows
 }
 
@@ -278,7 +281,7 @@ fn write_aggregated(resource: &Resource, out: &mut Vec<u8>) {
     write_strings("verbs", resource.verbs.iter(), out);
     write_strings("shortNames", resource.short_names.iter(), out);
     write_strings("categories", resource.categories.iter(), out);
-    for (i, row) in sorted(&resource.subresources).into_iter().enumerate() {
+    for (i, row) in sorted(resource).into_iter().enumerate() {
         out.extend_from_slice(if i == 0 { b",\"subresources\":[" } else { b"," });
         let (group, version) = row.group_version.unwrap_or((group, version));
         out.extend_from_slice(

@@ -9,7 +9,9 @@ use corten_access::authorize::{Attributes, Authorizer, forbidden};
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
+use corten_runtime::clock::Instant;
 use http::{HeaderMap, HeaderValue, Method};
+use parking_lot::Mutex;
 use tracing::debug;
 
 use crate::api::Api;
@@ -17,14 +19,16 @@ use crate::call::{Call, Warnings};
 use crate::http::{ApiRequest, ApiResponse, RequestBody};
 use crate::negotiate::{Form, Offers, negotiate};
 use crate::request::{Query, RequestInfo};
-use crate::{documents, handlers, show};
+use crate::router::{self, Route};
+use crate::{documents, handlers, metrics, show};
 
 /// No request but a watch or a stream takes longer.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
-    let ApiRequest { method, path, query, mut headers, body, peer, .. } = request;
+    let ApiRequest { method, path, query, mut headers, body, peer, upgrade } = request;
     let audit_id = audit_id(&api, &headers);
+    let received = api.clock.monotonic();
     let query = Query::parse(&query);
     let answer = match RequestInfo::parse(&method, &path, &query) {
         Err(message) => Err(Status::bad_request(message)),
@@ -34,7 +38,9 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
                 None => {
                     let credentials =
                         Credentials { path: &info.path, headers: &mut headers, peer: peer.certificates.as_deref() };
-                    match api.authenticators.authenticate(credentials).await {
+                    let known = api.authenticators.authenticate(credentials).await;
+                    api.metrics.authenticated(known.as_ref().map_err(|_| ()), api.clock.monotonic() - received);
+                    match known {
                         Ok(known) => Ok((known.user, known.warnings)),
                         Err(rejected) => {
                             debug!(%rejected, path, client = ?peer.address);
@@ -47,9 +53,11 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
                 Ok((user, warnings)) => {
                     let now = api.clock.now();
                     let now = Timestamp { seconds: now.seconds, nanos: now.nanos };
-                    let call = Call { api, method, info, query, headers, user, now, warnings: Warnings::default() };
+                    let upgrade = Mutex::new(upgrade);
+                    let call =
+                        Call { api, method, info, query, headers, user, now, warnings: Warnings::default(), upgrade };
                     warnings.into_iter().for_each(|warning| call.warnings.add(warning));
-                    return finish(identified(call, body).await, audit_id);
+                    return finish(identified(call, received, body).await, audit_id);
                 }
                 Err(status) => Err(status),
             }
@@ -76,22 +84,26 @@ fn finish(mut response: ApiResponse, audit_id: HeaderValue) -> ApiResponse {
 
 /// Errors come in the form that was asked for, or else in JSON.
 fn error_form(headers: &HeaderMap) -> Form {
-    let form = negotiate(headers, None, Offers { protobuf: true, projections: true }).unwrap_or(Form::JSON);
+    let form = negotiate(headers, None, Offers { protobuf: true, projections: true, tables: true });
+    let form = form.unwrap_or_else(|_| if crate::negotiate::for_people(headers) { Form::PRETTY } else { Form::JSON });
     Form { projection: crate::negotiate::Projection::Object, ..form }
 }
 
 /// The rest of the pipeline, with a user.
-async fn identified(mut call: Call, body: RequestBody) -> ApiResponse {
+async fn identified(mut call: Call, received: Instant, body: RequestBody) -> ApiResponse {
     let form = error_form(&call.headers);
     let result = match authorize(&mut call) {
         Ok(()) => {
             let call = Arc::new(call);
             let response = answer(&call, body).await;
-            return respond(&call, response, form);
+            let response = respond(&call, response, form);
+            return metrics::finished(&call, received, response);
         }
         Err(status) => Err(status),
     };
-    respond(&call, result, form)
+    let forbidden = result.as_ref().is_err_and(|status: &Status| status.http_code() == 403);
+    let response = respond(&call, result, form);
+    if forbidden { show::nosniff(response) } else { response }
 }
 
 fn respond(call: &Call, result: Result<ApiResponse>, form: Form) -> ApiResponse {
@@ -118,7 +130,9 @@ fn authorize(call: &mut Call) -> Result<()> {
         call.user = impersonated.user;
     }
     let attributes = attributes(&call.info, &call.user);
+    let began = call.api.clock.monotonic();
     let verdict = call.api.authorizers.authorize(&attributes);
+    call.api.metrics.authorized(verdict.decision, call.api.clock.monotonic() - began);
     if verdict.allowed() {
         return Ok(());
     }
@@ -145,25 +159,15 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let registry = call.api.registry.load_full();
     let info = &call.info;
     let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
-        return Err(handlers::no_such_path());
+        return documents::unknown(&registry, info);
     };
-    // A path that names a namespace for what has none, or the other way round, is no path of this API.
-    let writes_one = !matches!(info.verb.as_str(), "list" | "watch" | "deletecollection");
-    let is_namespaces = info.resource == "namespaces" && info.group.is_empty();
-    let misplaced = if resource.namespaced {
-        info.namespace.is_empty() && writes_one
-    } else {
-        !info.namespace.is_empty() && !is_namespaces
-    };
-    if misplaced || info.parts.len() > 3 && !matches!(info.subresource.as_str(), "proxy") {
-        return Err(if misplaced && resource.namespaced && info.verb == "create" {
-            handlers::method_not_allowed()
-        } else {
-            handlers::no_such_path()
-        });
+    if router::route(call, resource)? == Route::NoPage {
+        return Ok(documents::no_page());
     }
+    // Only what a route takes is warned of.
     if let Some(warning) = resource.deprecation_warning() {
         call.warnings.add(warning);
+        call.api.metrics.deprecated(resource, &call.info.subresource);
     }
     if info.verb == "watch" {
         return handlers::handle(call, resource, body).await;

@@ -1,57 +1,105 @@
 //! Paths that name no resource: discovery, health, version, metrics, OpenAPI, the keys of the cluster's tokens.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use corten_access::tokens::{CONFIGURATION_PATH, KEYSET_CONTENT_TYPE, KEYSET_PATH};
 use corten_api::json::write_string;
-use corten_api::status::Result;
+use corten_api::status::{Reason, Result};
 use corten_runtime::health::{Endpoint, Query as HealthQuery};
+use corten_runtime::metrics::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::call::Call;
 use crate::discovery::Tagged;
-use crate::handlers::{method_not_allowed, no_such_path};
+use crate::handlers::{method_not_allowed, no_such_path, refused};
 use crate::http::{ApiResponse, RequestBody};
-use crate::show::{json_answer, whole};
+use crate::negotiate::accepts_any;
+use crate::request::RequestInfo;
+use crate::resource::Registry;
+use crate::show::{json_answer, nosniff, whole};
 
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
     let path = call.info.path.as_str();
-    if !matches!(call.method, Method::GET | Method::HEAD) {
-        return Err(if is_known(path) { method_not_allowed() } else { no_such_path() });
-    }
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let registry = call.api.registry.load();
+    if call.method != Method::GET && is_routed(&registry, &parts, path) {
+        return Err(method_not_allowed());
+    }
+    if is_routed(&registry, &parts, path) {
+        check_accepts(call, &parts)?;
+    }
     match parts.as_slice() {
         [""] => Ok(root(call)),
         ["healthz" | "livez" | "readyz", ..] => Ok(health(call, &parts).await),
-        ["version"] => Ok(version(call)),
-        ["metrics"] => {
-            let text = call.api.metrics.text();
-            Ok(whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", text.into()))
-        }
+        ["version"] => Ok(version()),
+        ["metrics"] => Ok(metrics(call).await),
+        ["metrics", "slis"] => Ok(whole(StatusCode::OK, CONTENT_TYPE, call.api.health.metrics().into())),
         ["api"] => core(call),
         ["apis"] => groups(call),
-        ["api", version] => document(call, "", version),
+        ["api", version] if registry.has_version("", version) => document(call, "", version),
         ["apis", group] => {
             let documents = call.api.discovery.load();
-            let body = documents.group.get(*group).ok_or_else(no_such_path)?;
-            plain(call, body)
+            documents.group.get(*group).map_or_else(|| Ok(no_page()), |body| plain(call, body))
         }
-        ["apis", group, version] => document(call, group, version),
+        ["apis", group, version] if registry.has_version(group, version) => document(call, group, version),
+        ["apis" | "api" | "version", ..] => unknown(&registry, &call.info),
+        ["debug", "pprof", _] => Ok(text(StatusCode::NOT_FOUND, b"Unknown profile\n")),
         ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
-        _ => Ok(whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n"))),
+        _ => Ok(no_page()),
     }
 }
 
-fn is_known(path: &str) -> bool {
-    ["/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/metrics", "/openapi"]
-        .iter()
-        .any(|known| path.starts_with(known))
+async fn metrics(call: &Call) -> ApiResponse {
+    if let Ok(status) = call.api.store.status().await {
+        call.api.storage_size.store(status.size, Ordering::Relaxed);
+    }
+    whole(StatusCode::OK, CONTENT_TYPE, call.api.metrics.text().into())
+}
+
+/// Whether a document stands behind upstream's router, which knows methods; what stands beside it takes any.
+fn is_routed(registry: &Registry, parts: &[&str], path: &str) -> bool {
+    match parts {
+        ["version"] | ["api"] | ["apis", "apiregistration.k8s.io"] => true,
+        ["api", version] => registry.has_version("", version),
+        ["apis", group, version] => registry.has_version(group, version) && registry.is_built_in(group),
+        _ => path == CONFIGURATION_PATH || path == KEYSET_PATH,
+    }
+}
+
+/// The router offers what a document is written in.
+fn check_accepts(call: &Call, parts: &[&str]) -> Result<()> {
+    let produced: &[&str] = match parts {
+        ["api" | "apis", ..] => &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"],
+        ["openid", ..] => &[KEYSET_CONTENT_TYPE],
+        _ => &["application/json"],
+    };
+    if accepts_any(&call.headers, produced) {
+        return Ok(());
+    }
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
+    Err(refused(406, Reason::NotAcceptable, message))
+}
+
+/// A path of the API that nobody serves: the router says so for the groups it knows.
+pub fn unknown(registry: &Registry, info: &RequestInfo) -> Result<ApiResponse> {
+    let group = info.path.strip_prefix("/apis/").map(|rest| rest.split('/').next().unwrap_or_default());
+    if group.is_none_or(|group| registry.is_built_in(group)) { Err(no_such_path()) } else { Ok(no_page()) }
+}
+
+/// Upstream's last word on a path.
+pub fn no_page() -> ApiResponse {
+    text(StatusCode::NOT_FOUND, b"404 page not found\n")
+}
+
+fn text(code: StatusCode, body: &'static [u8]) -> ApiResponse {
+    nosniff(whole(code, "text/plain; charset=utf-8", Bytes::from_static(body)))
 }
 
 fn plain(call: &Call, body: &Bytes) -> Result<ApiResponse> {
-    let form = call.form(crate::negotiate::Offers { protobuf: true, projections: false })?;
+    let form = call.form(crate::negotiate::Offers { protobuf: true, projections: false, tables: false })?;
     if form.encoding == crate::negotiate::Encoding::Protobuf {
         let kind = if call.info.path.matches('/').count() >= 3 || call.info.path == "/api/v1" {
             "APIResourceList"
@@ -121,8 +169,8 @@ fn groups(call: &Call) -> Result<ApiResponse> {
 
 fn document(call: &Call, group: &str, version: &str) -> Result<ApiResponse> {
     let documents = call.api.discovery.load();
-    let body = documents.version.get(&(group.to_owned(), version.to_owned())).ok_or_else(no_such_path)?;
-    plain(call, body)
+    let body = documents.version.get(&(group.to_owned(), version.to_owned()));
+    body.map_or_else(|| unknown(&call.api.registry.load(), &call.info), |body| plain(call, body))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
@@ -135,43 +183,22 @@ async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
         .into_iter()
         .flat_map(|key| call.query.all(key).map(move |value| (key, value)).collect::<Vec<_>>())
         .collect();
-    let answer = match parts.get(1) {
-        Some(check) => match call.api.health.answer_one(endpoint, check).await {
+    let answer = match &parts[1..] {
+        [] => call.api.health.answer(endpoint, &HealthQuery::from_pairs(pairs)).await,
+        // A check's name may have slashes in it.
+        check => match call.api.health.answer_one(endpoint, &check.join("/")).await {
             Some(answer) => answer,
-            None => {
-                return whole(
-                    StatusCode::NOT_FOUND,
-                    "text/plain; charset=utf-8",
-                    Bytes::from_static(b"404 page not found\n"),
-                );
-            }
+            None => return no_page(),
         },
-        None => call.api.health.answer(endpoint, &HealthQuery::from_pairs(pairs)).await,
     };
     let code = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = whole(code, "text/plain; charset=utf-8", answer.body.into());
-    response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    response
+    let response = whole(code, "text/plain; charset=utf-8", answer.body.into());
+    if answer.nosniff { nosniff(response) } else { response }
 }
 
-fn version(call: &Call) -> ApiResponse {
-    let body = serde_json::json!({
-        "major": "1",
-        "minor": "36",
-        "emulationMajor": "1",
-        "emulationMinor": "36",
-        "minCompatibilityMajor": "1",
-        "minCompatibilityMinor": "35",
-        "gitVersion": concat!("v1.36.2+corten", env!("CARGO_PKG_VERSION")),
-        "gitCommit": "",
-        "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z",
-        "goVersion": "",
-        "compiler": "rustc",
-        "platform": concat!("linux/", "amd64"),
-    });
-    let _ = call;
-    json_answer(&crate::show::indent(body.to_string().as_bytes()), crate::negotiate::Encoding::Json, StatusCode::OK)
+fn version() -> ApiResponse {
+    let body = crate::show::indent(crate::version::json().as_bytes());
+    json_answer(&body, crate::negotiate::Encoding::Json, StatusCode::OK)
 }
 
 fn root(call: &Call) -> ApiResponse {
@@ -182,21 +209,23 @@ fn root(call: &Call) -> ApiResponse {
         "/api/v1".into(),
         "/apis".into(),
         "/apis/".into(),
-        "/healthz".into(),
-        "/livez".into(),
         "/metrics".into(),
+        "/metrics/slis".into(),
+        "/openapi/v2".into(),
         "/openapi/v3".into(),
         "/openapi/v3/".into(),
         "/openid/v1/jwks".into(),
-        "/readyz".into(),
         "/version".into(),
     ];
+    for endpoint in [Endpoint::Healthz, Endpoint::Livez, Endpoint::Readyz] {
+        paths.push(format!("/{}", endpoint.name()));
+        paths.extend(call.api.health.names(endpoint).iter().map(|check| format!("/{}/{check}", endpoint.name())));
+    }
     paths.extend(documents.group.keys().map(|group| format!("/apis/{group}")));
     paths
         .extend(documents.version.keys().filter(|(group, _)| !group.is_empty()).map(|(g, v)| format!("/apis/{g}/{v}")));
     paths.sort();
     let body = serde_json::json!({ "paths": paths });
-    let _ = call;
     json_answer(&crate::show::indent(body.to_string().as_bytes()), crate::negotiate::Encoding::Json, StatusCode::OK)
 }
 

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use crate::cache::{Cache, Objects};
 use crate::object::Draft;
 use crate::resource::Storage;
+use crate::wakes;
 
 /// Where everything is kept.
 pub const ROOT: &str = "/registry/";
@@ -142,12 +143,14 @@ impl Feed {
 
     async fn apply(&self, batch: Batch) {
         let routes = self.routes.lock().await;
-        for event in &batch.events {
-            if let Some(storage) = route(&routes, &event.key) {
-                apply_event(storage, event);
+        wakes::together(|| {
+            for event in &batch.events {
+                if let Some(storage) = route(&routes, &event.key) {
+                    apply_event(storage, event);
+                }
             }
-        }
-        self.advance(batch.revision);
+            self.advance(batch.revision);
+        });
     }
 
     fn advance(&self, revision: u64) {
@@ -200,7 +203,11 @@ fn apply_event(storage: &Storage, event: &Event) {
         Some(draft) => draft.object(event.mod_revision),
         None => match storage.ingest(key, value) {
             Ok(draft) => draft.object(event.mod_revision),
-            Err(status) => return error!(key = %event.key, "{}", status.message()),
+            Err(status) => {
+                // What nobody can read any more is not shown as it was before.
+                error!(key = %event.key, "{}", status.message());
+                return storage.cache.apply(key, None, event.mod_revision);
+            }
         },
     };
     storage.cache.apply(key, Some(object), event.mod_revision);

@@ -23,24 +23,18 @@ use crate::resource::{Resource, Subresource};
 
 /// Answers a request for a known resource.
 pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBody) -> Result<ApiResponse> {
-    let offers = Offers { protobuf: !resource.is_custom(), projections: true };
-    check_router(call, resource)?;
+    let offers = Offers {
+        protobuf: !resource.is_custom(),
+        projections: true,
+        tables: resource.shows_tables(&call.info.subresource),
+    };
     let form = call.form(offers)?;
     if !call.info.subresource.is_empty() {
         let Some(row) = resource.subresource(&call.info.subresource) else { return Err(no_such_path()) };
-        if !row.verbs.contains(&call.info.verb.as_str()) {
-            return Err(method_not_allowed());
-        }
         return subresource::handle(call, resource, row, form, body).await;
     }
-    let named = !call.info.name.is_empty();
-    let misplaced = match call.info.verb.as_str() {
-        "create" => named,
-        "update" | "patch" => !named,
-        _ => false,
-    };
-    if misplaced || !resource.has_verb(&call.info.verb) {
-        return Err(method_not_allowed());
+    if !resource.has_verb(&call.info.verb) {
+        return Err(Status::method_not_supported(&resource.group, &resource.plural, &call.info.verb));
     }
     match call.info.verb.as_str() {
         "get" => read::get(call, resource, form).await,
@@ -54,30 +48,6 @@ pub async fn handle(call: &Arc<Call>, resource: &Arc<Resource>, body: RequestBod
         "deletecollection" => remove::collection(call, resource, form, body).await,
         _ => Err(method_not_allowed()),
     }
-}
-
-/// Built-in resources stand behind a router that looks at media types first, custom ones do not.
-fn check_router(call: &Call, resource: &Resource) -> Result<()> {
-    if resource.is_custom() {
-        return Ok(());
-    }
-    const JSON: &str = "application/json";
-    let produced = [JSON, "application/yaml", "application/vnd.kubernetes.protobuf"];
-    if !crate::negotiate::accepts_any(&call.headers, &produced) {
-        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", produced.join(", "));
-        return Err(refused(406, corten_api::status::Reason::NotAcceptable, message));
-    }
-    let patches = [
-        "application/json-patch+json",
-        "application/merge-patch+json",
-        "application/strategic-merge-patch+json",
-        "application/apply-patch+yaml",
-    ];
-    if call.info.verb == "patch" && !patches.contains(&crate::negotiate::content_type(&call.headers)) {
-        let reason = corten_api::status::Reason::UnsupportedMediaType;
-        return Err(refused(415, reason, "415: Unsupported Media Type"));
-    }
-    Ok(())
 }
 
 pub fn no_such_path() -> Status {

@@ -3,8 +3,11 @@
 pub mod body;
 mod gather;
 mod gzip;
+mod lenient;
 mod listener;
 mod routes;
+mod streams;
+pub mod websocket;
 
 pub use body::{ApiRequest, ApiResponse, Peer, RequestBody, ResponseBody};
 pub use gzip::compress;

@@ -4,22 +4,20 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use corten_api::field::{Error as FieldError, Errors, Path};
-use corten_api::status::{Result, Status};
+use corten_api::status::{Reason, Result, Status};
+use corten_object::continue_token::Continue;
 use corten_store::{Error, Read, Span};
 use futures::StreamExt;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 
 use crate::cache::{Objects, Snapshot};
 use crate::call::Call;
 use crate::http::{ApiResponse, ResponseBody};
 use crate::negotiate::{Encoding, Form, Projection};
 use crate::object::Object;
-use crate::resource::{Resource, Storage};
+use crate::resource::{Lifetime, Resource, Storage};
 use crate::select::Selection;
 use crate::show;
 use crate::table::Include;
@@ -48,7 +46,7 @@ impl ListOptions {
                 .map(Some)
                 .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))),
         };
-        let options = ListOptions {
+        let mut options = ListOptions {
             limit: int("limit")?.unwrap_or(0),
             continue_token: text("continue"),
             resource_version: text("resourceVersion"),
@@ -57,11 +55,23 @@ impl ListOptions {
             bookmarks: call.query.flag("allowWatchBookmarks"),
             timeout_seconds: int("timeoutSeconds")?,
         };
+        if watch {
+            options.default_initial_events();
+        }
         let errors = if watch { options.watch_errors() } else { options.list_errors() };
         if !errors.is_empty() {
             return Err(Status::invalid("meta.k8s.io", "ListOptions", "", &errors));
         }
         Ok(options)
+    }
+
+    /// A watch from no revision is one that wants to see what there is first.
+    fn default_initial_events(&mut self) {
+        let unsaid = self.send_initial_events.is_none() && self.resource_version_match.is_empty();
+        if unsaid && matches!(self.resource_version.as_str(), "" | "0") {
+            self.send_initial_events = Some(true);
+            self.resource_version_match = "NotOlderThan".to_owned();
+        }
     }
 
     fn list_errors(&self) -> Errors {
@@ -128,54 +138,21 @@ impl ListOptions {
 
     /// The resourceVersion as a number; None where there is none.
     pub fn revision(&self) -> Result<Option<u64>> {
+        let bad = |error: String| Status::bad_request(format!("invalid resource version: {error}"));
+        self.parsed_revision().map_err(bad)
+    }
+
+    /// The same for a watch, whose resourceVersion upstream forgets to make a bad request of.
+    pub fn watched_revision(&self) -> Result<Option<u64>> {
+        self.parsed_revision().map_err(|error| Status::failure(500, Reason::Unknown, error))
+    }
+
+    fn parsed_revision(&self) -> std::result::Result<Option<u64>, String> {
         match self.resource_version.as_str() {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
-                Status::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"))
+                format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
             }),
-        }
-    }
-}
-
-/// Upstream's continue token.
-#[derive(Serialize, Deserialize)]
-struct Continue {
-    v: String,
-    rv: i64,
-    start: String,
-}
-
-impl Continue {
-    fn encode(revision: u64, start: &str) -> String {
-        let token = Continue { v: "meta.k8s.io/v1".into(), rv: revision as i64, start: format!("{start}\0") };
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default())
-    }
-
-    fn decode(text: &str) -> Result<Continue> {
-        let bad = |message: String| Status::bad_request(format!("invalid continue token: {message}"));
-        let key = "continue key is not valid";
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| match error {
-            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
-                bad(format!("{key}: illegal base64 data at input byte {at}"))
-            }
-            _ => bad(format!("{key}: illegal base64 data at input byte {}", text.len())),
-        })?;
-        corten_object::json::check_syntax(&bytes).map_err(|error| bad(format!("{key}: {}", error.0)))?;
-        let token: Continue = serde_json::from_slice(&bytes).map_err(|error| bad(format!("{key}: {error}")))?;
-        match token.v.as_str() {
-            "meta.k8s.io/v1" if token.rv == 0 => {
-                Err(bad(format!("{key}: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")))
-            }
-            "meta.k8s.io/v1" if token.start.is_empty() => {
-                Err(bad(format!("{key}: encoded start key empty (version meta.k8s.io/v1)")))
-            }
-            "meta.k8s.io/v1"
-                if token.start.split('/').any(|part| matches!(part, "." | "..")) || token.start.contains("//") =>
-            {
-                Err(bad(format!("{key}: {}", token.start)))
-            }
-            "meta.k8s.io/v1" => Ok(token),
-            other => Err(bad(format!("{key}: server does not recognize this encoded version {other}"))),
         }
     }
 }
@@ -190,7 +167,11 @@ pub async fn list(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Res
         (given, _) => given.to_owned(),
     };
     let prefix = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
-    let page = page(call, storage, &options, &prefix, &selection).await?;
+    let mut page = page(call, storage, &options, &prefix, &selection).await?;
+    if let (Projection::Table, Some(order)) = (form.projection, storage.strategy().table_order()) {
+        page.objects.sort_by_cached_key(|object| order(storage.tree(object).root()));
+    }
+    check_form(resource, form)?;
     let include = if form.projection == Projection::Table { show::include(call)? } else { Include::None };
     Ok(answer(call, resource, form, include, page))
 }
@@ -225,7 +206,9 @@ async fn page(
     };
     let mut rest =
         snapshot.objects.range::<_, str>((bound, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix));
-    let limit = usize::try_from(options.limit).ok().filter(|&limit| limit > 0).unwrap_or(usize::MAX);
+    // Upstream's watch cache, which has everything but events, pays no heed to the limit where any state will do.
+    let unlimited = options.resource_version == "0" && !matches!(storage.lifetime, Lifetime::Event { .. });
+    let limit = usize::try_from(options.limit).ok().filter(|&limit| limit > 0 && !unlimited).unwrap_or(usize::MAX);
     let mut objects = Vec::new();
     if let Some(name) = selection.name() {
         // One object at most; its key is known when the namespace is.
@@ -249,7 +232,7 @@ async fn page(
         let left = rest.count();
         if left > 0 {
             let last = page.objects.last().map_or("", |object| &object.key[prefix.len()..]);
-            page.continue_token = Continue::encode(snapshot.revision, last);
+            page.continue_token = Continue::after(snapshot.revision as i64, last).encode();
             page.remaining = selection.is_everything().then_some(left as i64);
         }
     }
@@ -299,20 +282,20 @@ async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result
     if options.revision()?.is_some_and(|revision| revision != 0) {
         return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
     }
-    let token = Continue::decode(&options.continue_token)?;
-    if token.rv < 0 {
+    let token = Continue::decode(&options.continue_token)
+        .map_err(|error| Status::bad_request(format!("invalid continue token: {error}")))?;
+    if token.revision < 0 {
         // A token for those who would rather have an inconsistent list than none.
         call.api.catch_up().await?;
         return Ok((storage.cache.snapshot(), Some(token.start)));
     }
-    let revision = token.rv as u64;
+    let revision = token.revision as u64;
     call.api.feed.wait_for(revision).await?;
     match at_revision(call, storage, revision).await {
         Ok(snapshot) => Ok((snapshot, Some(token.start))),
         Err(status) if status.is_expired() => {
             let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
-            let inconsistent = Continue { v: "meta.k8s.io/v1".into(), rv: -1, start: token.start };
-            let inconsistent = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&inconsistent).unwrap_or_default());
+            let inconsistent = Continue { revision: -1, start: token.start }.encode();
             Err(Status::resource_expired(message).with_continue(inconsistent))
         }
         Err(status) => Err(status),
@@ -320,10 +303,16 @@ async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result
 }
 
 /// These objects as a list: what a deleted collection was.
-pub fn answer_with(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, objects: Vec<Arc<Object>>) -> ApiResponse {
+pub fn answer_with(
+    call: &Arc<Call>,
+    resource: &Arc<Resource>,
+    form: Form,
+    objects: Vec<Arc<Object>>,
+) -> Result<ApiResponse> {
+    check_form(resource, form)?;
     let revision = resource.storage.as_ref().map_or(0, |storage| storage.cache.snapshot().revision);
     let page = Page { objects, revision, continue_token: String::new(), remaining: None };
-    answer(call, resource, form, Include::Metadata, page)
+    Ok(answer(call, resource, form, Include::Metadata, page))
 }
 
 /// A list's metadata as built-in lists show it.
@@ -352,7 +341,11 @@ fn answer(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, include: Inclu
     match (form.projection, form.encoding) {
         (_, Encoding::Protobuf) => return protobuf_list(resource, form, &page),
         (Projection::Table, _) => show::write_table_head(resource, &list_meta(&page), form, true, &mut head),
-        (Projection::Metadata, _) => {
+        (Projection::Metadata | Projection::MetadataList, _) => {
+            // An empty one is upstream's nil.
+            if page.objects.is_empty() {
+                return empty_metadata_list(form, &page);
+            }
             let meta = list_meta(&page);
             let version = form.meta_version();
             head.extend_from_slice(
@@ -389,6 +382,25 @@ fn answer(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, include: Inclu
     stream(writer, head, page.objects, tail)
 }
 
+fn empty_metadata_list(form: Form, page: &Page) -> ApiResponse {
+    let (version, meta) = (form.meta_version(), list_meta(page));
+    let json = format!(
+        "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"{version}\",\"metadata\":{meta},\"items\":null}}"
+    );
+    show::json_answer(json.as_bytes(), form.encoding, StatusCode::OK)
+}
+
+/// The metadata of one object is not what a list is shown as.
+fn check_form(resource: &Resource, form: Form) -> Result<()> {
+    if form.projection != Projection::Metadata {
+        return Ok(());
+    }
+    let go_type = resource.go_type();
+    Err(Status::not_acceptable(format!(
+        "you requested PartialObjectMetadata, but the requested object is a list ({go_type}List)"
+    )))
+}
+
 struct Writer {
     call: Arc<Call>,
     resource: Arc<Resource>,
@@ -405,7 +417,9 @@ impl Writer {
             Projection::Table => {
                 show::write_table_row(&self.call, &self.resource, object, self.include, self.form, out);
             }
-            Projection::Metadata => show::metadata_json(object, self.form.meta_version(), out),
+            Projection::Metadata | Projection::MetadataList => {
+                show::metadata_json(object, self.form.meta_version(), out)
+            }
             Projection::Object if self.resource.is_custom() => {
                 out.extend_from_slice(&show::object_json(&self.resource, object));
             }

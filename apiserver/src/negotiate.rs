@@ -18,6 +18,8 @@ pub enum Projection {
     Object,
     Table,
     Metadata,
+    /// The metadata of a list's items.
+    MetadataList,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,13 +28,12 @@ pub struct Form {
     pub projection: Projection,
     /// The version of meta.k8s.io of a projection: `v1` or `v1beta1`.
     pub beta: bool,
-    /// `stream=watch` was asked for by name.
-    pub stream: bool,
 }
 
 impl Form {
-    pub const JSON: Form =
-        Form { encoding: Encoding::Json, projection: Projection::Object, beta: false, stream: false };
+    pub const JSON: Form = Form { encoding: Encoding::Json, projection: Projection::Object, beta: false };
+
+    pub const PRETTY: Form = Form { encoding: Encoding::Pretty, ..Form::JSON };
 
     pub fn content_type(self) -> &'static str {
         match self.encoding {
@@ -52,8 +53,9 @@ impl Form {
 pub struct Offers {
     /// Custom objects have no protobuf form.
     pub protobuf: bool,
-    /// Tables and metadata alone are shown of it.
+    /// Metadata alone is shown of it.
     pub projections: bool,
+    pub tables: bool,
 }
 
 /// The media types that a client is told of when it asked for none that there is.
@@ -63,6 +65,16 @@ fn acceptable(offers: Offers) -> &'static [&'static str] {
     } else {
         &["application/json", "application/yaml"]
     }
+}
+
+pub fn not_acceptable(accepted: &[&str]) -> Status {
+    Status::not_acceptable(format!("only the following media types are accepted: {}", accepted.join(", ")))
+}
+
+/// The media types of watches.
+pub fn streamed(custom: bool) -> &'static [&'static str] {
+    const ALL: [&str; 2] = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+    if custom { &ALL[..1] } else { &ALL }
 }
 
 struct Clause<'a> {
@@ -98,14 +110,18 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
     let found =
         if clauses.is_empty() { Some(Form::JSON) } else { clauses.iter().find_map(|clause| form_of(clause, offers)) };
     let Some(mut form) = found else {
-        return Err(Status::not_acceptable(acceptable(offers).join(", ")));
+        return Err(not_acceptable(acceptable(offers)));
     };
-    let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let for_people = ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix));
-    if form.encoding == Encoding::Json && pretty.unwrap_or(for_people) {
+    if form.encoding == Encoding::Json && pretty.unwrap_or_else(|| for_people(headers)) {
         form.encoding = Encoding::Pretty;
     }
     Ok(form)
+}
+
+/// Whether somebody reads the answer: browsers and curl are taken for people.
+pub fn for_people(headers: &HeaderMap) -> bool {
+    let agent = headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix))
 }
 
 fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
@@ -120,8 +136,9 @@ fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
     let projection = match clause.param("as") {
         "" => Projection::Object,
         // Tables have no protobuf form.
-        "Table" if offers.projections && encoding != Encoding::Protobuf => Projection::Table,
-        "PartialObjectMetadata" | "PartialObjectMetadataList" if offers.projections => Projection::Metadata,
+        "Table" if offers.tables && encoding != Encoding::Protobuf => Projection::Table,
+        "PartialObjectMetadata" if offers.projections => Projection::Metadata,
+        "PartialObjectMetadataList" if offers.projections => Projection::MetadataList,
         _ => return None,
     };
     let beta = match (projection, clause.param("g"), clause.param("v")) {
@@ -130,12 +147,8 @@ fn form_of(clause: &Clause<'_>, offers: Offers) -> Option<Form> {
         (_, "meta.k8s.io", "v1beta1") => true,
         _ => return None,
     };
-    let stream = match clause.param("stream") {
-        "" => false,
-        "watch" => true,
-        _ => return None,
-    };
-    Some(Form { encoding, projection, beta, stream })
+    let streams = matches!(clause.param("stream"), "" | "watch");
+    streams.then_some(Form { encoding, projection, beta })
 }
 
 /// Whether a request would take one of these media types, whatever their parameters.
@@ -145,7 +158,7 @@ pub fn accepts_any(headers: &HeaderMap, produced: &[&str]) -> bool {
         || accept
             .split(',')
             .map(|clause| clause.split(';').next().unwrap_or_default().trim())
-            .any(|media| media == "*/*" || media == "application/*" || produced.contains(&media))
+            .any(|media| media == "*/*" || produced.iter().any(|known| *known == media || *known == "*/*"))
 }
 
 /// A body's media type without its parameters.
@@ -172,7 +185,7 @@ pub fn body_encoding(headers: &HeaderMap, protobuf: bool) -> Result<BodyEncoding
         "application/vnd.kubernetes.protobuf" if protobuf => Ok(BodyEncoding::Protobuf),
         _ => Err(Status::unsupported_media_type(format!(
             "the body of the request was in an unknown format - accepted media types include: {}",
-            acceptable(Offers { protobuf, projections: true }).join(", ")
+            acceptable(Offers { protobuf, projections: true, tables: true }).join(", ")
         ))),
     }
 }
@@ -184,7 +197,7 @@ mod tests {
     fn check(accept: &str, expected: Option<(Encoding, Projection)>) {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, accept.parse().expect("a header"));
-        let form = negotiate(&headers, None, Offers { protobuf: true, projections: true });
+        let form = negotiate(&headers, None, Offers { protobuf: true, projections: true, tables: true });
         assert_eq!(form.ok().map(|form| (form.encoding, form.projection)), expected, "{accept}");
     }
 
@@ -204,7 +217,7 @@ mod tests {
         );
         check(
             "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-            Some((Encoding::Protobuf, Projection::Metadata)),
+            Some((Encoding::Protobuf, Projection::MetadataList)),
         );
         check("text/plain", None);
     }

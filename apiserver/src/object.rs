@@ -143,6 +143,11 @@ impl Object {
         &self.json[(self.prefix.max(1)) as usize..]
     }
 
+    /// Whether it is marked, and waits for finalizers or for its time.
+    pub fn is_being_deleted(&self) -> bool {
+        memchr::memmem::find(&self.metadata_json(), b"\"deletionTimestamp\":\"").is_some()
+    }
+
     pub fn metadata_json(&self) -> Bytes {
         self.json.slice(self.metadata.start as usize..self.metadata.end as usize)
     }

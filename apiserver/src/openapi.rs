@@ -21,7 +21,7 @@ pub async fn answer(call: &Arc<Call>, parts: &[&str]) -> Result<ApiResponse> {
     let document = match parts {
         ["v2"] => return Ok(version_2(call)),
         ["v3", document @ ..] => document,
-        _ => return Ok(not_found()),
+        _ => return Ok(crate::documents::no_page()),
     };
     if document.is_empty() {
         return Ok(whole(StatusCode::OK, "text/plain; charset=utf-8", call.api.openapi.index().json));

@@ -24,11 +24,15 @@ pub struct WriteOptions {
 impl WriteOptions {
     /// `kind` is how an error names them: `CreateOptions`.
     pub fn read(query: &Query, kind: &str) -> Result<WriteOptions> {
-        let mut errors = Errors::default();
+        WriteOptions::read_after(query, kind, Errors::default())
+    }
+
+    /// The same where something else was found already.
+    pub fn read_after(query: &Query, kind: &str, mut errors: Errors) -> Result<WriteOptions> {
         let dry_run: Vec<&str> = query.all("dryRun").collect();
-        check_dry_run(&dry_run, &mut errors);
         let manager = query.get("fieldManager").unwrap_or_default();
         check_manager(manager, &mut errors);
+        check_dry_run(&dry_run, &mut errors);
         let validation = match query.get("fieldValidation").unwrap_or_default() {
             "Ignore" => FieldValidation::Ignore,
             "" | "Warn" => FieldValidation::Warn,

@@ -54,8 +54,10 @@ pub struct Storage {
     pub namespaced: bool,
     /// `/registry/pods/`.
     pub prefix: Arc<str>,
-    /// The version that is kept.
+    /// The version that everything works on.
     pub hub: Hub,
+    /// How the store holds it, where that is not the hub version in the usual encoding.
+    pub kept: Kept,
     pub rules: Rules,
     /// What Tables show, where it is not what every kind shows.
     pub printer: Option<&'static Printer>,
@@ -82,17 +84,7 @@ const RETURN_DELETED: [(&str, &[&str]); 3] = [
             "services",
         ],
     ),
-    (
-        "storage.k8s.io",
-        &[
-            "csidrivers",
-            "csinodes",
-            "csistoragecapacities",
-            "storageclasses",
-            "volumeattachments",
-            "volumeattributesclasses",
-        ],
-    ),
+    ("storage.k8s.io", &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"]),
     ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
 ];
 
@@ -110,6 +102,18 @@ pub struct Hub {
     pub form: json::Form,
     pub defaults: Plan,
 }
+
+/// How upstream keeps objects on etcd, where it is not as the hub version's protobuf.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kept {
+    /// Another version, which is not served: that of the schema tables.
+    pub version: Option<&'static schema::Kind>,
+    /// In JSON, though the kind has protobuf.
+    pub json: bool,
+}
+
+/// The groups that upstream serves by servers of their own inside of its own, which keep JSON.
+const KEPT_AS_JSON: [&str; 2] = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
 
 /// How long what is written stays, and how surely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,9 +178,39 @@ impl Resource {
         DEPRECATED.iter().find(named).map(|row| row.2)
     }
 
+    /// Whether this or a subresource can be shown as a Table; upstream forgot some.
+    pub fn shows_tables(&self, subresource: &str) -> bool {
+        const WITHOUT: [(&str, &str, &str); 10] = [
+            ("", "pods", "ephemeralcontainers"),
+            ("", "pods", "resize"),
+            ("", "pods", "binding"),
+            ("", "pods", "eviction"),
+            ("", "serviceaccounts", "token"),
+            ("", "namespaces", "finalize"),
+            ("certificates.k8s.io", "certificatesigningrequests", "approval"),
+            ("resource.k8s.io", "resourceclaims", "status"),
+            ("apiextensions.k8s.io", "customresourcedefinitions", "status"),
+            ("apiregistration.k8s.io", "apiservices", "status"),
+        ];
+        self.storage.is_some() && !WITHOUT.contains(&(&*self.group, &*self.plural, subresource))
+    }
+
+    pub fn go_type(&self) -> String {
+        if self.is_custom() { "*unstructured.Unstructured".to_owned() } else { go_type(&self.group, &self.kind) }
+    }
+
     pub fn is_custom(&self) -> bool {
         self.custom.is_some()
     }
+}
+
+/// What upstream's messages call the type of a kind.
+pub fn go_type(group: &str, kind: &str) -> String {
+    let package = match group.split('.').next().unwrap_or_default() {
+        "" | "events" => "core",
+        first => first,
+    };
+    format!("*{package}.{kind}")
 }
 
 pub fn api_version(group: &str, version: &str) -> String {
@@ -198,37 +232,52 @@ impl Storage {
     }
 }
 
-type ByPlural = HashMap<Arc<str>, Arc<Resource>>;
-
 /// Everything that is served at one moment.
 #[derive(Default)]
 pub struct Registry {
-    versions: HashMap<(Arc<str>, Arc<str>), ByPlural>,
+    groups: HashMap<Arc<str>, Group>,
     /// In the order of discovery.
     ordered: Vec<Arc<Resource>>,
+}
+
+#[derive(Default)]
+struct Group {
+    /// By version, then by plural.
+    resources: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Resource>>>,
+    /// By plural.
+    storages: HashMap<Arc<str>, Arc<Storage>>,
 }
 
 impl Registry {
     pub fn new(resources: Vec<Arc<Resource>>) -> Registry {
         let mut registry = Registry::default();
         for resource in &resources {
-            let version = (Arc::clone(&resource.group), Arc::clone(&resource.version));
-            registry.versions.entry(version).or_default().insert(Arc::clone(&resource.plural), Arc::clone(resource));
+            let group = registry.groups.entry(Arc::clone(&resource.group)).or_default();
+            let version = group.resources.entry(Arc::clone(&resource.version)).or_default();
+            version.insert(Arc::clone(&resource.plural), Arc::clone(resource));
+            if let Some(storage) = &resource.storage {
+                group.storages.entry(Arc::clone(&resource.plural)).or_insert_with(|| Arc::clone(storage));
+            }
         }
         registry.ordered = resources;
         registry
     }
 
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.versions.get(&(group.into(), version.into()))?.get(plural)
+        self.groups.get(group)?.resources.get(version)?.get(plural)
     }
 
     pub fn has_version(&self, group: &str, version: &str) -> bool {
-        self.versions.contains_key(&(group.into(), version.into()))
+        self.groups.get(group).is_some_and(|group| group.resources.contains_key(version))
+    }
+
+    /// Whether a group is one of the server's own.
+    pub fn is_built_in(&self, group: &str) -> bool {
+        self.ordered.iter().any(|resource| &*resource.group == group && !resource.is_custom())
     }
 
     pub fn has_group(&self, group: &str) -> bool {
-        self.ordered.iter().any(|resource| &*resource.group == group)
+        self.groups.contains_key(group)
     }
 
     pub fn all(&self) -> &[Arc<Resource>] {
@@ -237,8 +286,7 @@ impl Registry {
 
     /// The storage of a built-in or custom resource, whatever its version.
     pub fn storage(&self, group: &str, plural: &str) -> Option<&Arc<Storage>> {
-        let row = self.ordered.iter().find(|row| &*row.group == group && &*row.plural == plural)?;
-        row.storage.as_ref()
+        self.groups.get(group)?.storages.get(plural)
     }
 }
 
@@ -297,8 +345,9 @@ fn storage_of(
     let served = schema::RESOURCES
         .iter()
         .any(|row| row.served_by_default && row.group == facts.storage_group && row.version == facts.storage_version);
-    let kept = schema::kind(facts.storage_group, facts.storage_version, facts.kind)
-        // What upstream keeps in a version that is not served is kept in the one that is.
+    let kept = schema::kind(facts.storage_group, facts.storage_version, facts.kind);
+    let hub = kept
+        // What upstream keeps in a version that is not served is worked on in the one that is.
         .filter(|_| served)
         .or_else(|| schema::kind(facts.group, facts.version, facts.kind))
         .expect("a row that is served names a kind of the tables");
@@ -308,12 +357,13 @@ fn storage_of(
         namespaced: facts.namespaced,
         prefix: facts.storage_prefix.into(),
         hub: Hub {
-            version: kept.version.into(),
-            kind: kept.kind.into(),
-            api_version: api_version(kept.group, kept.version).into(),
-            form: json::Form::Typed(kept.ty),
-            defaults: defaults_of(kept.group, kept.version, kept.kind, kept.ty),
+            version: hub.version.into(),
+            kind: hub.kind.into(),
+            api_version: api_version(hub.group, hub.version).into(),
+            form: json::Form::Typed(hub.ty),
+            defaults: defaults_of(hub.group, hub.version, hub.kind, hub.ty),
         },
+        kept: Kept { version: kept.filter(|_| !served), json: KEPT_AS_JSON.contains(&facts.storage_group) },
         rules: Rules::BuiltIn(strategy),
         printer: columns::printer(facts.storage_group, facts.plural),
         selectable,

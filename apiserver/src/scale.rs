@@ -8,8 +8,8 @@ use corten_api::time::Timestamp;
 use corten_kinds::columns;
 use corten_object::json;
 use corten_object::managed;
-use corten_object::patch;
 use corten_object::tree::{Node, Tree, View};
+use corten_object::typing::TypeRef;
 use corten_schema::Shape;
 use corten_views::autoscaling_v1::{Scale, ScaleSpec, ScaleStatus};
 use corten_views::meta_v1::{LabelSelector, ObjectMeta};
@@ -18,14 +18,15 @@ use crate::admission::{Attributes, Operation};
 use crate::call::Call;
 use crate::decode::{Expected, decode};
 use crate::handlers::create::manager;
-use crate::handlers::update::{PatchType, check_name};
-use crate::handlers::{read, typing};
+use crate::handlers::read;
+use crate::handlers::update::{PatchType, check_name, note_strict_patch, note_strict_yaml, patch_with};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::WriteOptions;
 use crate::resource::Resource;
-use crate::write::{Change, Existing};
+use crate::versions::VersionsOf;
+use crate::write::{Change, Existing, ensure_request_namespace};
 use crate::{show, write};
 
 pub async fn handle(
@@ -40,16 +41,21 @@ pub async fn handle(
         let scale = scale_of(resource, &resource.tree(&object))?;
         return answer(call, resource, &scale, form);
     }
-    let patch = if verb == "patch" { Some(PatchType::read(call, true)?) } else { None };
-    let kind = if patch.is_some() { "PatchOptions" } else { "UpdateOptions" };
+    let patch = if verb == "patch" { Some(PatchType::read(call, !resource.is_custom())?) } else { None };
     let encoding = if patch.is_none() { Some(body_encoding(&call.headers, true)?) } else { None };
-    let body = body.read().await?;
-    let options = WriteOptions::read(&call.query, kind)?;
-    let expected =
-        Expected { group: "autoscaling", version: "v1", kind: "Scale", form: json::Form::Typed(Scale::TYPE) };
+    let body = call.read(body).await?;
+    let options = match patch {
+        Some(kind) => kind.options(call)?,
+        None => WriteOptions::read(&call.query, "UpdateOptions")?,
+    };
     let input = match (patch, encoding) {
         (Some(patch), _) => Input::Patch(patch, body),
-        (None, Some(encoding)) => Input::Whole(decode(body, encoding, expected, options.validation, &call.warnings)?),
+        (None, Some(encoding)) => {
+            let mut scale = decode(body, encoding, EXPECTED, options.validation, &call.warnings)?;
+            ensure_request_namespace(resource, &mut scale, &call.info.namespace)?;
+            check_name(resource, &scale, &call.info.name, &call.info.namespace)?;
+            Input::Whole(scale)
+        }
         (None, None) => return Err(Status::internal("a scale without a body")),
     };
     let mut change = Rescale { call, resource, options: &options, input };
@@ -62,6 +68,12 @@ fn answer(call: &Call, resource: &Resource, scale: &Tree, form: Form) -> Result<
     let printer = if resource.is_custom() { &columns::CUSTOM_SCALE } else { &columns::SCALE };
     show::transient(call, scale, Some(printer), form, http::StatusCode::OK)
 }
+
+const EXPECTED: Expected<'static> =
+    Expected { group: "autoscaling", version: "v1", kind: "Scale", form: json::Form::Typed(Scale::TYPE) };
+
+/// What replicas are while nobody has set them.
+const UNSET: i64 = i32::MIN as i64;
 
 enum Input {
     Whole(Tree),
@@ -80,72 +92,126 @@ impl Change for Rescale<'_> {
         let Some(existing) = existing else {
             return Err(crate::call::not_found(self.resource, &self.call.info.name));
         };
-        let current = self.resource.of_hub(existing.tree.clone());
-        let scale = match &self.input {
-            Input::Whole(scale) => scale.clone(),
-            Input::Patch(kind, body) => patched(&scale_of(self.resource, &current)?, *kind, body)?,
-        };
-        check_name(self.resource, &scale, &self.call.info.name, &self.call.info.namespace)?;
-        check_scale(self.resource, &scale)?;
+        let mut tree = self.resource.of_hub(existing.tree.clone());
+        let versions = VersionsOf::new(self.call, self.resource);
+        let place = |api_version: &str| versions.replicas(api_version);
+        let mut before = old_scale(self.resource, &tree)?;
+        managed::scale::to_scale(&tree, &mut before, &place).map_err(Status::internal)?;
+        let scale = self.changed(&before)?;
+        if let Input::Patch(..) = &self.input {
+            check_name(self.resource, &scale, &self.call.info.name, &self.call.info.namespace)?;
+            self.check_uid(scale.view(), existing)?;
+        }
         let view: Scale<'_> = scale.view();
-        let mut tree = current.clone();
+        self.check_replicas(view)?;
         set_replicas(self.resource, &mut tree, view.spec().replicas())?;
-        metadata::edit(&mut tree).set(ObjectMeta::RESOURCE_VERSION, view.metadata().resource_version());
-        self.check_uid(view, existing)?;
-        let (api_version, time) =
-            (self.resource.api_version(), Timestamp::from_seconds(self.call.now.seconds).format());
-        let manager = manager(self.call, self.options, &api_version, &time);
-        managed::update(Some(&current), &mut tree, typing(self.resource), &manager, &[], &managed::OneVersion);
+        let revision = view.metadata().resource_version();
+        // A custom object's is left as it is where none is given, which comes to the same: no precondition.
+        if !(self.resource.is_custom() && revision.is_empty()) {
+            metadata::edit(&mut tree).set(ObjectMeta::RESOURCE_VERSION, revision);
+        }
+        let api_version = self.resource.api_version();
+        managed::scale::to_object(&mut tree, &scale, &api_version, &place).map_err(Status::internal)?;
         let mut tree = self.resource.to_hub(tree);
         let attributes = Attributes::of(self.call, self.resource, Operation::Update, self.options.dry_run);
         self.call.api.admission.admit(self.call, &attributes, &mut tree, Some(&existing.tree)).await?;
         Ok(tree)
     }
+
+    fn uid(&self) -> Option<&str> {
+        match &self.input {
+            Input::Whole(scale) => {
+                let scale: Scale<'_> = scale.view();
+                Some(scale.metadata().uid()).filter(|uid| !uid.is_empty())
+            }
+            Input::Patch(..) => None,
+        }
+    }
 }
 
 impl Rescale<'_> {
+    /// The Scale that is wanted, and who owns its replicas then.
+    fn changed(&self, before: &Tree) -> Result<Tree> {
+        let time = Timestamp::from_seconds(self.call.now.seconds).format();
+        let manager = manager(self.call, self.options, "autoscaling/v1", &time);
+        let typing = TypeRef::built_in(Scale::TYPE);
+        let mut scale = match &self.input {
+            Input::Whole(scale) => scale.clone(),
+            Input::Patch(PatchType::Apply, body) => {
+                let (config, strict) = managed::decode_config(body)?;
+                let force = self.options.force;
+                let applied = managed::apply(Some(before), &config, typing, &manager, force, &[], &managed::OneVersion);
+                let applied = applied?;
+                note_strict_yaml(self.call, self.options, strict)?;
+                return Ok(applied);
+            }
+            Input::Patch(kind, body) => {
+                let patched = patch_with(self.options, *kind, before, body, EXPECTED)?;
+                note_strict_patch(self.call, self.options, &patched)?;
+                patched.tree
+            }
+        };
+        managed::update(Some(before), &mut scale, typing, &manager, &[], &managed::OneVersion);
+        Ok(scale)
+    }
+
     fn check_uid(&self, scale: Scale<'_>, existing: &Existing) -> Result<()> {
         let uid = scale.metadata().uid();
-        if uid.is_empty() || *uid == *existing.object.uid {
+        if uid.is_empty() || *uid == *existing.object.uid || self.resource.is_custom() {
             return Ok(());
         }
         let message =
             format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.object.uid);
-        Err(Status::conflict(&self.resource.group, &self.resource.plural, &self.call.info.name, message))
+        let plural = format!("{}/scale", self.resource.plural);
+        Err(Status::conflict(&self.resource.group, &plural, &self.call.info.name, message))
     }
-}
 
-fn patched(scale: &Tree, kind: PatchType, body: &[u8]) -> Result<Tree> {
-    let patched = match kind {
-        PatchType::Json => patch::json(scale, body)?,
-        PatchType::Merge => patch::merge(scale, body)?,
-        PatchType::Strategic => patch::strategic(scale, body)?,
-        PatchType::Apply => {
-            let text = String::from_utf8_lossy(body);
-            let converted =
-                corten_object::yaml::to_json(&text).map_err(|error| Status::bad_request(error.to_string()))?;
-            patch::merge(scale, &converted.json)?
+    fn check_replicas(&self, scale: Scale<'_>) -> Result<()> {
+        use corten_api::field::{Error, Errors, Path};
+        let replicas = scale.spec().replicas();
+        if replicas == UNSET {
+            let path = self.resource.custom.as_ref().and_then(|custom| custom.scale());
+            let path = path.map_or("", |scale| &*scale.spec_replicas_path);
+            return Err(Status::bad_request(format!("the spec replicas field {path:?} cannot be empty")));
         }
-    };
-    Ok(patched.tree)
+        // Of a custom object, its own rules say it.
+        if replicas >= 0 || self.resource.is_custom() {
+            return Ok(());
+        }
+        let mut errors = Errors::default();
+        let path = Path::new("spec");
+        errors.push(Error::invalid(&path.child("replicas"), replicas, "must be greater than or equal to 0"));
+        Err(Status::invalid("autoscaling", "Scale", scale.metadata().name(), &errors))
+    }
 }
 
-fn check_scale(resource: &Resource, scale: &Tree) -> Result<()> {
-    use corten_api::field::{Error, Errors, Path};
-    let view: Scale<'_> = scale.view();
-    let replicas = view.spec().replicas();
-    if replicas >= 0 {
-        return Ok(());
-    }
-    let mut errors = Errors::default();
-    errors.push(Error::invalid(&Path::new("spec").child("replicas"), replicas, "must be greater than or equal to 0"));
-    let _ = resource;
-    Err(Status::invalid("autoscaling", "Scale", view.metadata().name(), &errors))
+/// The Scale that a write starts from: replicas that a custom object does not have are [`UNSET`].
+fn old_scale(resource: &Resource, tree: &Tree) -> Result<Tree> {
+    let Some(custom) = &resource.custom else { return scale_of(resource, tree) };
+    let (replicas, status, selector) = custom_scale(custom, tree)?;
+    Ok(make_scale(tree, replicas.unwrap_or(UNSET), status, &selector))
 }
 
 /// An object's Scale.
 fn scale_of(resource: &Resource, tree: &Tree) -> Result<Tree> {
-    let meta = metadata::read(tree);
+    let (replicas, status, selector) = match &resource.custom {
+        Some(custom) => {
+            let (replicas, status, selector) = custom_scale(custom, tree)?;
+            let path = custom.scale().map_or("", |scale| &*scale.spec_replicas_path);
+            let replicas =
+                replicas.ok_or_else(|| Status::internal(format!("the spec replicas field {path:?} does not exist")))?;
+            (replicas, status, selector)
+        }
+        None => {
+            let int = |path: &[&str]| tree.root().at(path).map_or(0, Node::as_int);
+            (int(&["spec", "replicas"]), int(&["status", "replicas"]), selector_of(tree))
+        }
+    };
+    Ok(make_scale(tree, replicas, status, &selector))
+}
+
+fn make_scale(object: &Tree, replicas: i64, status: i64, selector: &str) -> Tree {
+    let meta = metadata::read(object);
     let mut scale = Tree::of(Scale::TYPE);
     metadata::set_kind(&mut scale, "autoscaling/v1", "Scale");
     let mut edit = scale.edit();
@@ -155,18 +221,11 @@ fn scale_of(resource: &Resource, tree: &Tree) -> Result<Tree> {
     own.set(ObjectMeta::UID, meta.uid());
     own.set(ObjectMeta::RESOURCE_VERSION, meta.resource_version());
     own.set(ObjectMeta::CREATION_TIMESTAMP, meta.creation_timestamp());
-    let (replicas, status, selector) = match &resource.custom {
-        Some(custom) => custom_scale(custom, tree)?,
-        None => {
-            let int = |path: &[&str]| tree.root().at(path).map_or(0, Node::as_int);
-            (int(&["spec", "replicas"]), int(&["status", "replicas"]), selector_of(tree))
-        }
-    };
     edit.ensure(Scale::SPEC).set(ScaleSpec::REPLICAS, replicas);
     let mut own = edit.ensure(Scale::STATUS);
     own.set(ScaleStatus::REPLICAS, status);
-    own.set(ScaleStatus::SELECTOR, selector.as_str());
-    Ok(scale)
+    own.set(ScaleStatus::SELECTOR, selector);
+    scale
 }
 
 /// The selector as text: of labels alone for replication controllers, whole for the others.
@@ -183,13 +242,11 @@ fn selector_of(tree: &Tree) -> String {
         .map_or(String::new(), |selector| selector.to_string())
 }
 
-fn custom_scale(custom: &corten_custom::Version, tree: &Tree) -> Result<(i64, i64, String)> {
+/// Replicas that are wanted, if the object says it, and that are there, and the selector.
+fn custom_scale(custom: &corten_custom::Version, tree: &Tree) -> Result<(Option<i64>, i64, String)> {
     let scale = custom.scale().ok_or_else(|| Status::internal("no scale subresource"))?;
     let read = scale.read(tree.root()).map_err(Status::internal)?;
-    let wanted = read.spec_replicas.ok_or_else(|| {
-        Status::internal(format!("the spec replicas field {:?} does not exist", scale.spec_replicas_path))
-    })?;
-    Ok((wanted, read.status_replicas, read.selector))
+    Ok((read.spec_replicas, read.status_replicas, read.selector))
 }
 
 fn set_replicas(resource: &Resource, tree: &mut Tree, replicas: i64) -> Result<()> {

@@ -87,26 +87,28 @@ fn place(resource: &Resource, label: &str) -> Result<Place> {
         "metadata.namespace" if resource.namespaced || !own_labels => return Ok(Place::Namespace),
         _ => {}
     }
-    let wanted = alias(resource, label);
-    if let Some(index) = selectable.iter().position(|known| **known == *wanted) {
-        return Ok(Place::Field(index));
+    let place = hub_label(resource, label)
+        .and_then(|wanted| selectable.iter().position(|known| **known == *wanted).map(Place::Field));
+    if let Some(place) = place {
+        return Ok(place);
     }
     Err(Status::bad_request(if own_labels {
-        format!("field label not supported: {label}")
+        storage.map_or_else(
+            || format!("field label not supported: {label}"),
+            |storage| storage.strategy().unknown_label(label),
+        )
     } else {
         format!("{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
     }))
 }
 
-/// Labels that a version calls otherwise than the hub.
-fn alias<'l>(resource: &Resource, label: &'l str) -> std::borrow::Cow<'l, str> {
-    match (&*resource.group, &*resource.plural, label) {
+/// What the hub calls a label of this version; None where only the hub has it.
+fn hub_label<'l>(resource: &Resource, label: &'l str) -> Option<std::borrow::Cow<'l, str>> {
+    Some(match (&*resource.group, &*resource.plural, label) {
         ("", "pods", "spec.host") => "spec.nodeName".into(),
         ("events.k8s.io", "events", "reportingController") => "reportingComponent".into(),
-        ("events.k8s.io", "events", _) => match label.strip_prefix("regarding.") {
-            Some(rest) => format!("involvedObject.{rest}").into(),
-            None => label.into(),
-        },
+        ("events.k8s.io", "events", "reason" | "type") => label.into(),
+        ("events.k8s.io", "events", _) => format!("involvedObject.{}", label.strip_prefix("regarding.")?).into(),
         _ => label.into(),
-    }
+    })
 }

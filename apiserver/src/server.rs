@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -15,14 +16,14 @@ use corten_access::authenticate::{
 use corten_access::authorize::{Authorizer, Chain, NodeSeat};
 use corten_access::impersonate::Impersonator;
 use corten_access::rbac::Rbac;
-use corten_access::tokens::{Issuer, OpenId, PublicKey, SigningKey};
-use corten_pki::{ClientCa, Leaf, Names, Pki, ServingCertificate, kubeconfig};
+use corten_access::tokens::{Issuer, OpenId, PublicKey};
+use corten_config::features::FeatureGates;
+use corten_pki::{Leaf, Names, Pki, ServingCertificate, kubeconfig};
 use corten_runtime::clock::Clock;
-use corten_runtime::health::{Endpoint, Health};
-use corten_runtime::metrics::Registry as Metrics;
+use corten_runtime::health::Health;
 use corten_runtime::random::Random;
 use corten_runtime::tasks::{CancellationToken, OnFailure, Scope};
-use corten_store::{Degraded, Store, embedded, etcd};
+use corten_store::{Store, embedded, etcd};
 
 use crate::admission;
 use crate::api::Api;
@@ -34,6 +35,8 @@ use crate::discovery::Discovery;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
+use crate::metrics::{self, Metrics};
+use crate::readiness::{Readiness, Step};
 use crate::reserve;
 use crate::reserve::node_ports::{NodePorts, PortRange};
 use crate::resource::{Registry, built_in};
@@ -41,6 +44,13 @@ use crate::resource::{Registry, built_in};
 pub use crate::reserve::service_ranges;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// The front proxy's certificate is in this name, and it says in these headers for whom it speaks.
+const PROXY_NAME: &str = "front-proxy-client";
+const PROXY_USERNAME: &str = "X-Remote-User";
+const PROXY_UID: &str = "X-Remote-Uid";
+const PROXY_GROUP: &str = "X-Remote-Group";
+const PROXY_EXTRA: &str = "X-Remote-Extra-";
 
 /// Where objects are kept.
 #[derive(Debug, Clone)]
@@ -60,6 +70,7 @@ pub struct Config {
     pub service_ranges: Vec<ipnet::IpNet>,
     /// By which others reach this server; found out if none.
     pub advertise_address: Option<IpAddr>,
+    pub feature_gates: FeatureGates,
 }
 
 /// A server that answers.
@@ -72,23 +83,23 @@ pub struct Running {
     _folder: DataFolder,
 }
 
-/// How long a health check waits for the store; upstream's default.
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
-const EVERYWHERE: &[Endpoint] = &[Endpoint::Healthz, Endpoint::Livez, Endpoint::Readyz];
-
 /// Starts the server; returns when it is ready to answer.
-pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
+///
+/// `milestone` is told what has been reached, for whoever looks on.
+pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + Sync)) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
     let folder = DataFolder::open(&config.data_dir)?;
     // Its scope is its own, and ends last: everything else writes to it until it has left.
     let store_scope = Scope::root("store");
+    if let Datastore::Etcd(endpoints) = &config.datastore {
+        milestone(&format!("connecting to etcd at {}", endpoints.join(",")));
+    }
     let store = open_store(config, &store_scope).await?;
+    milestone("store open");
     let pki = Pki::open(&config.data_dir.join("pki"), &clock, &random).context("the cluster's certificates")?;
     let pki = Arc::new(pki);
     // Bound early, so that a port that is taken is told before anything else is done.
-    let bound = Bound::bind(config.listen).await.with_context(|| {
-        format!("listen on {}: is another server running there? choose another with --secure-port", config.listen)
-    })?;
+    let bound = Bound::bind(config.listen).await.map_err(|error| cannot_listen(config.listen, error))?;
     let address = bound.address;
 
     let feed = Arc::new(Feed::new(Arc::clone(&store), clock.clone()));
@@ -99,8 +110,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
     let accounts = Arc::new(Accounts::default());
     let identity = identity(config, &pki, &accounts, &clock, &random)?;
     let health = Health::new(clock.clone());
-    let ready = health.guard("poststarthook/bootstrap", EVERYWHERE, Duration::from_secs(60));
-    register_store_health(&health, &store, &clock);
+    let mut readiness = Readiness::register(&health, &store, &clock, scope.token().clone());
     let node: Arc<dyn Authorizer> = Arc::new(NodeSeat);
     let authorizers = Arc::new(Chain::standard(node, Arc::clone(&rbac)));
     let discovery = Discovery::default();
@@ -114,6 +124,7 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         }
         feed.start(storages.into_values()).await.map_err(|error| anyhow!("read the store: {error}"))?
     };
+    readiness.reached(Step::Read);
     let node_ports = Arc::new(NodePorts::new(PortRange::default()));
     let families = config.service_ranges.iter().map(|range| if range.addr().is_ipv4() { "IPv4" } else { "IPv6" });
     let network = corten_kinds::service::Network { families: families.collect() };
@@ -131,16 +142,18 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         admission: admission::Chain::standard(),
         health,
         metrics: Metrics::new(),
+        storage_size: AtomicU64::new(0),
         discovery,
         openapi: openapi_documents(),
         reservers: reserve::standard(services),
         stopping: scope.token().clone(),
+        websockets: scope.kind("websocket"),
         issuer: identity.issuer,
         openid: OpenId::new(ISSUER, "", &address.to_string(), &identity.keys).ok(),
         service_accounts: accounts.clone(),
         address: address.to_string(),
     });
-    api.metrics.register_process();
+    metrics::register(&api, config.feature_gates);
     accounts.belong_to(&api);
     // Who answers, and who asks, need the caches until they have left.
     let (http, controllers) = (scope.child("http"), scope.child("control"));
@@ -161,28 +174,33 @@ pub async fn start(config: &Config, scope: &Scope) -> Result<Running> {
         tokio::join!(run, left).0
     });
 
-    let (tls, serving) = tls(&pki, address, control::service_ip(&config.service_ranges)?)?;
-    let listener = Listener::new(bound, Arc::new(tls), Arc::clone(&api) as Arc<dyn crate::http::Endpoint>, &http);
+    let (tls, serving) = tls(config, &pki, address)?;
+    let endpoint = Arc::clone(&api) as Arc<dyn crate::http::Endpoint>;
+    let failed_handshakes = api.metrics.failed_handshakes.clone();
+    let listener = Listener::new(bound, Arc::new(tls), endpoint, failed_handshakes, &http);
     http.spawn("listener", OnFailure::FailScope, move |token| listener.run(token));
     keep_certificates(&pki, serving, scope);
 
     let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
-    let facts = Facts { client_ca: &pki.cluster_ca().certificate_pem, today: today[..10].to_owned() };
+    let facts = Facts { today: today[..10].to_owned() };
     bootstrap::run(&api, &facts).await?;
+    readiness.reached(Step::Bootstrapped);
     let settings = control::Settings {
         service_ranges: config.service_ranges.clone(),
         node_ports,
         advertise_address: config.advertise_address,
         listen: address,
+        trust: trust_published(&pki),
         shared_store: matches!(config.datastore, Datastore::Etcd(_)),
     };
     let mut control = Control::new(&api, &settings)?;
     control.begin().await?;
+    readiness.reached(Step::Controlled);
     control.run(&controllers);
     let mut definitions = Definitions::new(&api)?;
     definitions.begin().await?;
+    readiness.reached(Step::Defined);
     scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
-    drop(ready);
     Ok(Running { api, address, pki, store, store_scope, _folder: folder })
 }
 
@@ -212,6 +230,17 @@ impl Running {
     }
 }
 
+fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    use std::io::ErrorKind;
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there; stop it, or choose another port with --secure-port",
+        ErrorKind::AddrNotAvailable => "this machine has no such address; choose one of its own with --bind-address",
+        ErrorKind::PermissionDenied => "ports below 1024 are for root; choose another with --secure-port",
+        _ => "choose another address with --bind-address or --secure-port",
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {address}: {advice}"))
+}
+
 async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
     match &config.datastore {
         Datastore::Embedded => {
@@ -222,13 +251,14 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
         }
         Datastore::Etcd(endpoints) => {
             let options = etcd::Options::new(endpoints.iter().cloned(), scope.clone());
-            Ok(Arc::new(etcd::Etcd::open(options).await?))
+            let opened = etcd::Etcd::open(options).await;
+            Ok(Arc::new(opened.context("no etcd answers; is it running, and is --datastore right?")?))
         }
     }
 }
 
 /// The rules of every built-in kind.
-fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
+pub(crate) fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
     let mut rows = corten_kinds::rows::ROWS.to_vec();
     rows.push(corten_custom::custom_resource_definition::ROWS);
     rows
@@ -253,25 +283,6 @@ fn observe_rbac(registry: &Registry, rbac: &Arc<Rbac>) {
     }
 }
 
-/// A store that refuses writes makes a server unready; for dead it is taken only if a restart would help.
-fn register_store_health(health: &Health, store: &Arc<dyn Store>, clock: &Clock) {
-    let register = |endpoints: &'static [Endpoint], counts: fn(&Degraded) -> bool| {
-        let (store, clock) = (Arc::clone(store), clock.clone());
-        health.register_async("etcd", endpoints, move || {
-            let (store, clock) = (Arc::clone(&store), clock.clone());
-            async move {
-                match clock.timeout(STORE_PATIENCE, store.status()).await {
-                    Ok(Ok(status)) => status.degraded.filter(counts).map_or(Ok(()), |degraded| Err(degraded.reason)),
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err(format!("the store did not answer in {STORE_PATIENCE:?}")),
-                }
-            }
-        });
-    };
-    register(&[Endpoint::Readyz], |_| true);
-    register(&[Endpoint::Healthz, Endpoint::Livez], |degraded| degraded.restart_helps);
-}
-
 struct Identity {
     authenticators: Authenticators,
     issuer: Issuer,
@@ -279,11 +290,10 @@ struct Identity {
 }
 
 fn identity(config: &Config, pki: &Pki, accounts: &Arc<Accounts>, clock: &Clock, random: &Random) -> Result<Identity> {
-    let key = SigningKey::from_pem(pki.service_account_key().pem().as_bytes())?;
+    let key = Arc::clone(pki.service_account_key());
     let keys = vec![key.public().clone()];
     let audiences = vec![ISSUER.to_owned()];
     let file = config.token_auth_file.as_deref().map(TokenFile::read).transpose()?;
-    let trust = |pem: &str| TrustBundle::from_pem(pem.as_bytes()).map(Arc::new).map_err(|error| anyhow!(error));
     let service_accounts = ServiceAccountTokens {
         issuers: audiences.clone(),
         keys: keys.clone(),
@@ -301,11 +311,11 @@ fn identity(config: &Config, pki: &Pki, accounts: &Arc<Accounts>, clock: &Clock,
     let front_proxy = FrontProxy {
         trust: trust(&pki.front_proxy_ca().certificate_pem)?,
         clock: clock.clone(),
-        allowed_names: vec!["front-proxy-client".to_owned()],
-        username_headers: vec!["x-remote-user".to_owned()],
-        uid_headers: vec!["x-remote-uid".to_owned()],
-        group_headers: vec!["x-remote-group".to_owned()],
-        extra_header_prefixes: vec!["x-remote-extra-".to_owned()],
+        allowed_names: vec![PROXY_NAME.to_owned()],
+        username_headers: vec![PROXY_USERNAME.to_owned()],
+        uid_headers: vec![PROXY_UID.to_owned()],
+        group_headers: vec![PROXY_GROUP.to_owned()],
+        extra_header_prefixes: vec![PROXY_EXTRA.to_owned()],
     };
     let certificates = ClientCertificates { trust: trust(&pki.cluster_ca().certificate_pem)?, clock: clock.clone() };
     let authenticators = Authenticators {
@@ -327,19 +337,36 @@ fn identity(config: &Config, pki: &Pki, accounts: &Arc<Accounts>, clock: &Clock,
     Ok(Identity { authenticators, issuer, keys })
 }
 
-fn tls(pki: &Pki, address: SocketAddr, service_ip: IpAddr) -> Result<(rustls::ServerConfig, Arc<ServingCertificate>)> {
-    let mut names = Names::default();
-    names.ips.push(service_ip);
+/// What other servers of the cluster are told of it.
+fn trust_published(pki: &Pki) -> control::Trust {
+    control::Trust {
+        client_ca: pki.cluster_ca().certificate_pem.clone(),
+        proxy_ca: pki.front_proxy_ca().certificate_pem.clone(),
+        allowed_names: vec![PROXY_NAME.to_owned()],
+        username_headers: vec![PROXY_USERNAME.to_owned()],
+        uid_headers: vec![PROXY_UID.to_owned()],
+        group_headers: vec![PROXY_GROUP.to_owned()],
+        extra_header_prefixes: vec![PROXY_EXTRA.to_owned()],
+    }
+}
+
+/// The certificate names whatever others may reach this server by: its host, its address, the Service of the cluster.
+fn tls(config: &Config, pki: &Pki, address: SocketAddr) -> Result<(rustls::ServerConfig, Arc<ServingCertificate>)> {
+    let mut names = Names { dns: vec![control::hostname()], ips: vec![control::service_ip(&config.service_ranges)?] };
+    names.ips.extend(control::advertised(config.advertise_address, address));
     if !address.ip().is_unspecified() {
         names.ips.push(address.ip());
     }
     let serving = ServingCertificate::new(&*pki.leaf(Leaf::serving(names))?)?;
-    let authority = |pem: &str| ClientCa::from_pem(pem.as_bytes());
-    let (cluster, proxy) =
-        (authority(&pki.cluster_ca().certificate_pem)?, authority(&pki.front_proxy_ca().certificate_pem)?);
-    let mut tls = corten_pki::server_config(Arc::clone(&serving), &[&cluster, &proxy])?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((tls, serving))
+    let mut hints = Vec::new();
+    for authority in [pki.cluster_ca(), pki.front_proxy_ca()] {
+        hints.extend(trust(&authority.certificate_pem)?.subjects());
+    }
+    Ok((corten_pki::server_config(Arc::clone(&serving), hints)?, serving))
+}
+
+fn trust(pem: &str) -> Result<Arc<TrustBundle>> {
+    TrustBundle::from_pem(pem.as_bytes()).map(Arc::new).map_err(|error| anyhow!(error))
 }
 
 fn keep_certificates(pki: &Arc<Pki>, serving: Arc<ServingCertificate>, scope: &Scope) {

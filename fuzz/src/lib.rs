@@ -1,7 +1,7 @@
 //! What the targets share: how bytes become a kind and an object.
 
 use corten_object::json::{self, Form};
-use corten_object::tree::Tree;
+use corten_object::tree::{Node, Tree};
 use corten_schema::{KINDS, Kind, Shape};
 
 /// The first byte picks the kind, so that every kind is reached by a small change.
@@ -40,15 +40,29 @@ pub fn object(data: &[u8]) -> Option<Tree> {
     json::parse(rest.to_vec(), Form::Custom { metadata }).ok().map(|parsed| parsed.tree)
 }
 
-/// What a patch left must be an object like any other: written and read again, it is the same.
+/// Whether something holds for a node or one below it.
+pub fn any(node: Node<'_>, holds: &impl Fn(Node<'_>) -> bool) -> bool {
+    let mut below = node.as_list().iter().chain(node.as_map().iter().map(|(_, value)| value));
+    holds(node) || below.any(|node| any(node, holds))
+}
+
+/// A map with a null in it.
+pub fn has_null(node: Node<'_>) -> bool {
+    node.as_map().iter().any(|(_, value)| value.is_null())
+}
+
+/// What a patch left must be an object like any other: written and read again, it stays the same. Only a float of
+/// negative zero is written `-0` and read as the whole number 0, in Go as well.
 pub fn check_patched(patched: &Tree) {
-    let written = text(patched);
     let form = match patched.type_of(patched.root_id()) {
         Some(ty) => Form::Typed(ty),
         None => Form::Custom { metadata: corten_schema::ids::meta_v1::OBJECT_META },
     };
-    let again = json::parse(written.clone().into_bytes(), form).expect("what was written is parsed").tree;
-    assert_eq!(text(&again), written);
+    let read = |written: String| json::parse(written.into_bytes(), form).expect("what was written is parsed").tree;
+    let again = read(text(patched));
+    assert!(again.root().equals(patched.root()), "{}", text(patched));
+    let written = text(&again);
+    assert_eq!(text(&read(written.clone())), written);
 }
 
 /// A definition as a create makes it, if its kind's rules let it pass.

@@ -11,6 +11,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         if kind.group.is_empty() { kind.version.to_owned() } else { format!("{}/{}", kind.group, kind.version) };
     let manager = Manager { name: "fuzz", api_version: &version, time: "2024-01-02T03:04:05Z", ..Manager::default() };
     let typing = TypeRef::built_in(kind.ty);
+    // An item whose key is null is another one each time, upstream too.
+    if corten_fuzz::any(config.root(), &|node| node.as_list().iter().any(corten_fuzz::has_null)) {
+        return;
+    }
     let Ok(first) = managed::apply(None, &config, typing, &manager, false, &[], &OneVersion) else { return };
     let again = managed::apply(Some(&first), &config, typing, &manager, false, &[], &OneVersion);
     let again = again.unwrap_or_else(|status| panic!("applied once, not twice: {}", status.message()));

@@ -11,6 +11,10 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     if tree.root().as_map().is_empty() && tree.root().as_list().is_empty() {
         return;
     }
+    // Nor is a key `<<` quoted, by either, though it would merge what it is the key of.
+    if corten_fuzz::any(tree.root(), &|node| node.get("<<").is_some()) {
+        return;
+    }
     let written = yaml::from_json(corten_fuzz::text(&tree).as_bytes());
     let again = yaml::to_json(&written).expect("what was written is YAML").json;
     let again = json::parse(again, Form::Plain).expect("YAML becomes JSON").tree;

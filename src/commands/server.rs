@@ -1,17 +1,20 @@
 //! `corten server`: the components of a cluster in one process.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use corten_apiserver::server::{self, Config, Datastore, Running, default_data_dir};
+use corten_apiserver::server::{self, Config, Datastore, default_data_dir};
+use corten_config::features::FeatureGates;
 use corten_config::flags::{Arguments, Command, Flag, Flags, Section};
-use corten_pki::kubeconfig;
 use corten_runtime::logs;
 use corten_runtime::tasks::Scope;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::kubeconfig;
+use crate::milestones::Milestones;
 
 const COMMAND: Command = Command {
     name: "corten server",
@@ -34,12 +37,16 @@ const COMMAND: Command = Command {
                     "embedded",
                     "Where objects are kept: embedded, or the `URLS` of an etcd, with commas between.",
                 ),
-                Flag::list("components", "apiserver,controllers,scheduler,node", "`COMPONENTS` to run.")
-                    .check(components),
+                Flag::list(
+                    "components",
+                    "apiserver,controllers,scheduler,node",
+                    "`COMPONENTS` to run. So far there is apiserver; by default those that are missing are told.",
+                )
+                .check(components),
                 Flag::string(
                     "write-kubeconfig",
                     "",
-                    "`FILE` for the administrator's kubeconfig, instead of the user's own.",
+                    "`FILE` for the administrator's kubeconfig; by default it is the context corten in the user's own.",
                 ),
                 Flag::list(
                     "service-cluster-ip-range",
@@ -53,6 +60,11 @@ const COMMAND: Command = Command {
                     "`ADDRESS` by which others reach this server (default: the one it listens on, or this machine's).",
                 ),
                 Flag::string("token-auth-file", "", "`FILE` of static tokens, as kube-apiserver takes it."),
+                Flag::bool_map(
+                    "feature-gates",
+                    "",
+                    "`GATES` of Kubernetes, name=true|false; what cannot be switched here is an error.",
+                ),
             ],
         },
         Section {
@@ -67,8 +79,9 @@ const COMMAND: Command = Command {
 
 /// Connections that are open are given so long to finish.
 const SHUTDOWN: Duration = Duration::from_secs(20);
-/// Deeply nested objects are walked by recursion.
-const STACK: usize = 64 << 20;
+/// Objects are walked by recursion. It takes as many levels as are decoded, with room for what runs around it; what is
+/// not used of it costs no memory.
+const STACK: usize = 128 << 20;
 
 fn port(value: &str) -> Result<(), String> {
     value.parse::<u16>().map(drop).map_err(|_| "is not a port, 0 to 65535".to_owned())
@@ -110,48 +123,61 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> Result<()> {
-    let started = Instant::now();
+    let milestones = Milestones::begin();
     let format = if flags.string("log-format") == "json" { logs::Format::Json } else { logs::Format::Text };
     logs::init(flags.int("v").clamp(0, 10) as u32, format).context("set up the log")?;
-    let wanted = flags.list("components");
-    if !wanted.iter().any(|name| name == "apiserver") {
-        bail!("only the apiserver is built so far: --components must name it");
-    }
+    let missing = missing_components(flags)?;
     let config = config(flags)?;
+    kubeconfig::check(flags.string("write-kubeconfig"))?;
+    say_where(&config, milestones);
     let scope = Scope::root("server");
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let say = |milestone: &str| milestones.say(milestone);
     let running = tokio::select! {
-        running = server::start(&config, &scope) => running?,
+        running = server::start(&config, &scope, &say) => running?,
         failure = scope.failed() => bail!("{}: {}", failure.task, failure.error),
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    say(started, &format!("API server ready on https://{}", running.address));
-    for name in wanted.iter().filter(|name| *name != "apiserver") {
-        say(started, &format!("{name}: not built yet, so not running"));
+    milestones.say(&format!("API server ready on https://{}", running.address));
+    if !missing.is_empty() {
+        milestones.say(&format!("not built yet, so not running: {}; nothing starts a pod", missing.join(", ")));
     }
-    let kubeconfig = write_kubeconfig(flags, &config, &running)?;
-    say(started, &format!("kubeconfig: {}", kubeconfig.display()));
-    println!("\nTry:  kubectl --kubeconfig {} get namespaces\nCtrl-C stops the server.", kubeconfig.display());
-
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        failure = scope.failed() => {
-            let _ = scope.shutdown(SHUTDOWN).await;
-            running.close().await?;
-            bail!("{}: {}", failure.task, failure.error);
+    let outcome = match kubeconfig::write(flags.string("write-kubeconfig"), &config.data_dir, &running, milestones) {
+        Ok(kubectl) => {
+            println!("\nNext:  {kubectl} get namespaces\nCtrl-C stops the server; what it keeps stays.");
+            tokio::select! {
+                _ = interrupt.recv() => Ok(()),
+                _ = terminate.recv() => Ok(()),
+                failure = scope.failed() => Err(anyhow::anyhow!("{}: {}", failure.task, failure.error)),
+            }
         }
+        Err(error) => Err(error),
+    };
+    if outcome.is_ok() {
+        println!("Stopping.");
     }
-    println!("Stopping.");
     if let Err(remaining) = scope.shutdown(SHUTDOWN).await {
         tracing::warn!(tasks = ?remaining.0, "not everything has left in time");
     }
-    running.close().await
+    outcome.and(running.close().await)
 }
 
-fn say(started: Instant, milestone: &str) {
-    println!("[{:>6.3}s] {milestone}", started.elapsed().as_secs_f64());
+/// Of the components that are to run, those that do not exist. Naming one of them is an error.
+fn missing_components(flags: &Flags) -> Result<Vec<String>> {
+    let wanted = flags.list("components");
+    let missing: Vec<String> = wanted.iter().filter(|name| *name != "apiserver").cloned().collect();
+    if flags.is_set("components") && !missing.is_empty() {
+        bail!("--components {}: not built yet: {}; so far there is apiserver", wanted.join(","), missing.join(", "));
+    }
+    Ok(missing)
+}
+
+fn say_where(config: &Config, milestones: Milestones) {
+    if !rustix::process::geteuid().is_root() {
+        milestones.say("not root: control plane only, data in the user's own folder");
+    }
+    milestones.say(&format!("data folder: {}", config.data_dir.display()));
 }
 
 fn config(flags: &Flags) -> Result<Config> {
@@ -177,28 +203,11 @@ fn config(flags: &Flags) -> Result<Config> {
         token_auth_file,
         service_ranges,
         advertise_address: flags.ip("advertise-address"),
+        feature_gates: FeatureGates::parse(&flags.bool_map("feature-gates"))
+            .map_err(|error| anyhow::anyhow!("--feature-gates: {error}"))?,
     })
 }
 
 fn service_ranges(value: &str) -> Result<(), String> {
     server::service_ranges(value).map(drop)
-}
-
-/// The administrator's kubeconfig: always in the data folder, and beside that where the user wants it.
-fn write_kubeconfig(flags: &Flags, config: &Config, running: &Running) -> Result<PathBuf> {
-    let access = running.admin_access()?;
-    let own = config.data_dir.join("admin.kubeconfig");
-    kubeconfig::write(&own, "corten", &access)?;
-    let given = flags.string("write-kubeconfig");
-    if !given.is_empty() {
-        kubeconfig::write(Path::new(given), "corten", &access)?;
-        return Ok(PathBuf::from(given));
-    }
-    let (variable, home) = (std::env::var_os("KUBECONFIG"), std::env::var_os("HOME"));
-    if let Some(users) = kubeconfig::users_file(variable.as_deref(), home.as_deref().map(Path::new))
-        && let Err(error) = kubeconfig::merge(&users, "corten", &access)
-    {
-        eprintln!("The context \"corten\" was not added to {}: {error:#}", users.display());
-    }
-    Ok(own)
 }

@@ -29,7 +29,7 @@ pub use certificate::ClientCertificates;
 pub use front_proxy::FrontProxy;
 pub use service_account::{LEGACY_ISSUER, ServiceAccountTokens};
 pub use token_file::{TokenFile, TokenFileError};
-pub use trust::{AnyClientCertificate, Peer, TrustBundle};
+pub use trust::{Peer, TrustBundle};
 
 /// The ways to be known to this server.
 #[derive(Default)]

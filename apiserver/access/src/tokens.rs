@@ -2,13 +2,11 @@
 //! they are, who may accept them, how long, and which object they die with.
 
 mod claims;
-mod der;
-mod keys;
 mod openid;
 mod request;
 
 pub use claims::{Claims, Kubernetes, LEEWAY_SECONDS, ObjectRef, PublicClaims, TimeError};
-pub use keys::{KeyError, PublicKey, SigningKey};
+pub use corten_pki::{KeyError, PublicKey, SigningKey};
 pub use openid::{CONFIGURATION_PATH, KEYSET_CONTENT_TYPE, KEYSET_PATH, OpenId, OpenIdError};
 pub use request::{BoundObjectRef, Issued, Issuer, TokenRequest};
 
@@ -26,4 +24,4 @@ pub fn credential_id(jti: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

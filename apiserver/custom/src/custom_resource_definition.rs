@@ -7,7 +7,7 @@ use corten_api::field::Errors;
 use corten_api::time::Timestamp;
 use corten_kinds::rows::Row;
 use corten_kinds::strategy::{Context, Deletion, Strategy};
-use corten_object::tree::{Edit, Node, View};
+use corten_object::tree::{Edit, Node, Tree, View};
 use corten_views::apiextensions_v1::{
     CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec,
     CustomResourceDefinitionStatus, ServiceReference, WebhookClientConfig, WebhookConversion,
@@ -22,6 +22,7 @@ mod field_path;
 mod internal;
 mod raw;
 mod schema_rules;
+mod stored;
 pub(crate) mod structural;
 #[cfg(test)]
 mod tests;
@@ -125,6 +126,14 @@ impl Strategy for DefinitionStrategy {
 
     fn reset_fields(&self) -> &'static [&'static [&'static str]] {
         &[&["status"]]
+    }
+
+    fn convert(&self, object: &Tree, to_version: (&str, &str)) -> Option<Tree> {
+        match to_version.1 {
+            "v1" => stored::from_kept(object),
+            "v1beta1" => stored::to_kept(object),
+            _ => None,
+        }
     }
 }
 

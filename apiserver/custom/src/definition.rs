@@ -297,12 +297,8 @@ impl Version {
     }
 
     /// Drops what this version does not know from a request's object. What was dropped is told as strict decoding
-    /// tells it: `unknown field "spec.unknown"`.
-    pub fn prune(&self, tree: &mut Tree) -> Vec<String> {
-        self.decode(tree).unwrap_or_default()
-    }
-
-    /// As [`Version::prune`]; an error, in upstream's words, says that an embedded resource is malformed.
+    /// tells it: `unknown field "spec.unknown"`. An error, in upstream's words, says that an embedded resource is
+    /// malformed.
     pub fn decode(&self, tree: &mut Tree) -> Result<Vec<String>, String> {
         let root = tree.root_id();
         let mut unknown = Vec::new();

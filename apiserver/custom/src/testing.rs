@@ -1,7 +1,9 @@
 //! What the tables of tests share.
 
+use std::collections::BTreeMap;
+
 use corten_api::field::Errors;
-use corten_kinds::strategy::Context;
+use corten_kinds::strategy::{Context, Requester};
 use corten_object::json::{self, Form};
 use corten_object::tree::{Node, Tree, Value, View};
 use corten_views::apiextensions_v1::CustomResourceDefinition;
@@ -30,6 +32,8 @@ pub fn widget(rest: &str) -> Tree {
     custom(&format!(r#"{{"apiVersion":"example.com/v1","kind":"Widget","metadata":{{"name":"w"}}{rest}}}"#))
 }
 
+static NO_EXTRA: BTreeMap<String, Vec<String>> = BTreeMap::new();
+
 pub fn context<'c>(version: &'c str, subresource: &'c str) -> Context<'c> {
     Context {
         subresource,
@@ -37,7 +41,7 @@ pub fn context<'c>(version: &'c str, subresource: &'c str) -> Context<'c> {
         version,
         namespace: "default",
         name: "w",
-        user: "",
+        user: Requester { name: "", uid: "", groups: &[], extra: &NO_EXTRA },
         dry_run: false,
         now: (0, 0),
     }

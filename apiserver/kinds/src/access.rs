@@ -24,7 +24,7 @@ pub fn put_back(object: &mut Edit<'_>, old: Struct<'_>, field: FieldId) {
 /// Whether a field holds the same in both, what is absent and what Go reads as zero being one.
 pub fn same<'a, 'b>(new: impl View<'a>, old: impl View<'b>, field: FieldId) -> bool {
     match (new.as_struct().node(field), old.as_struct().node(field)) {
-        (Some(new), Some(old)) => new.equals(old),
+        (Some(_), Some(_)) => new.as_struct().field_means(old.as_struct(), field),
         (None, None) => true,
         // A pointer to a zero is not an absent one, but an empty list is.
         (Some(value), None) | (None, Some(value)) => {
@@ -34,9 +34,21 @@ pub fn same<'a, 'b>(new: impl View<'a>, old: impl View<'b>, field: FieldId) -> b
     }
 }
 
-/// A field's value, as an error shows it; of a string whose Go type has a name, or of a list.
+/// A field's value, as an error shows it; of a string whose Go type has a name, or of a list. What is absent is null
+/// where Go has a pointer, a list or a map, else its zero.
 pub fn bad_field<'t>(view: impl View<'t>, field: FieldId) -> BadValue {
-    view.as_struct().node(field).map_or(BadValue::Null, Node::bad_value)
+    if let Some(node) = view.as_struct().node(field) {
+        return node.bad_value();
+    }
+    let Some(field) = view.as_struct().ty().map(|ty| ty.field(field)).filter(|field| !field.pointer) else {
+        return BadValue::Null;
+    };
+    match field.shape {
+        Shape::String => BadValue::Str(String::new()),
+        Shape::Bool => BadValue::Bool(false),
+        Shape::Int32 | Shape::Int64 => BadValue::Int(0),
+        _ => BadValue::Null,
+    }
 }
 
 /// The length of what a base64 text stands for.

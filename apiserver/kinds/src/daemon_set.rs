@@ -30,6 +30,10 @@ static STATUS: StatusOf = StatusOf {
 
 impl Strategy for DaemonSets {
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
+        // The field of the internal API has a number always, and shows as the annotation.
+        if object.view::<DaemonSet<'_>>().metadata().annotations().get(TEMPLATE_GENERATION).is_none() {
+            set_template_generation(object, 0);
+        }
         let mut spec = object.ensure(DaemonSet::SPEC);
         spec.default(DaemonSetSpec::REVISION_HISTORY_LIMIT, 10i64);
         let mut strategy = spec.ensure(DaemonSetSpec::UPDATE_STRATEGY);
@@ -44,6 +48,15 @@ impl Strategy for DaemonSets {
             rolling.default(RollingUpdateDaemonSet::MAX_SURGE, 0i64);
         }
         pod_template::default(&mut spec.ensure(DaemonSetSpec::TEMPLATE));
+    }
+
+    fn default_on_read(&self, object: &mut Edit<'_>) {
+        let generation = template_generation(object.view());
+        set_template_generation(object, generation);
+    }
+
+    fn show_empty(&self, object: &mut Edit<'_>) {
+        set_template_generation(object, 0);
     }
 
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {

@@ -21,6 +21,10 @@ const SPEC: Path<'static> = Path::new("spec");
 pub struct Deployments;
 
 impl Strategy for Deployments {
+    fn show_empty(&self, object: &mut Edit<'_>) {
+        object.ensure(Deployment::SPEC).set(DeploymentSpec::REPLICAS, 0i64);
+    }
+
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
         let mut spec = object.ensure(Deployment::SPEC);
         default_spec(&mut spec);

@@ -7,9 +7,10 @@ use corten_api::names;
 use corten_object::tree::{Node, Tree, View};
 use corten_views::core_v1::{Event, ObjectReference};
 use corten_views::events_v1;
+use corten_views::meta_v1::ObjectMeta;
 
-use crate::access::{bad_field, go_struct, go_time, import_as, same, view};
-use crate::object_meta::{FIELD_IMMUTABLE, invalid_each, path_segment_errors};
+use crate::access::{go_struct, go_time, import_as, same, view};
+use crate::object_meta::{self, FIELD_IMMUTABLE, invalid_each, path_segment_errors};
 use crate::strategy::{Context, MetadataRun, Strategy};
 
 pub const GROUP: &str = "events.k8s.io";
@@ -54,6 +55,7 @@ impl Strategy for Events {
         let event: Event<'_> = view(object);
         validate_legacy(event, context.group, &mut errors);
         if context.group == GROUP {
+            validate_name(event.metadata(), &mut errors);
             validate_new(event, &mut errors);
         }
         errors
@@ -64,7 +66,9 @@ impl Strategy for Events {
         let event: Event<'_> = view(object);
         validate_legacy(event, context.group, &mut errors);
         if context.group == GROUP {
-            validate_change(event, view(old), &mut errors);
+            let old: Event<'_> = view(old);
+            object_meta::validate_update(event.metadata(), old.metadata(), &Path::new("metadata"), &mut errors);
+            validate_change(event, old, &mut errors);
         }
         errors
     }
@@ -193,6 +197,16 @@ fn validate_reporter(event: Event<'_>, group: &str, errors: &mut Errors) {
     bounded("message", event.message(), 1024, false);
 }
 
+/// Through events.k8s.io an event is named as other objects are; what no object may be named is told already.
+fn validate_name(metadata: ObjectMeta<'_>, errors: &mut Errors) {
+    let path = Path::new("metadata");
+    for (field, name, prefix) in [("generateName", metadata.generate_name(), true), ("name", metadata.name(), false)] {
+        if !name.is_empty() && path_segment_errors(name, prefix).is_empty() {
+            invalid_each(names::name_is_dns_subdomain(name, prefix), name, &path.child(field), errors);
+        }
+    }
+}
+
 /// What a new event keeps to that comes through events.k8s.io.
 fn validate_new(event: Event<'_>, errors: &mut Errors) {
     validate_series(event, errors);
@@ -246,7 +260,7 @@ fn validate_change(new: Event<'_>, old: Event<'_>, errors: &mut Errors) {
         (Event::ACTION, "action", &|| new.action().into()),
         (Event::RELATED, "related", &|| new.related().map_or(BadValue::Null, reference)),
         (Event::REPORTING_COMPONENT, "reportingController", &|| new.reporting_component().into()),
-        (Event::REPORTING_INSTANCE, "reportingInstance", &|| bad_field(new, Event::REPORTING_INSTANCE)),
+        (Event::REPORTING_INSTANCE, "reportingInstance", &|| new.reporting_instance().into()),
     ];
     for (field, name, value) in fields {
         if !same(new, old, field) {

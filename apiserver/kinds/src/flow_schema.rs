@@ -41,6 +41,10 @@ pub fn fixed_specs(rows: &[(&'static str, &str)], ty: corten_schema::TypeId) -> 
 }
 
 impl Strategy for FlowSchemas {
+    fn table_order(&self) -> Option<fn(Node<'_>) -> i64> {
+        Some(|object| view::<FlowSchema<'_>>(object).spec().matching_precedence())
+    }
+
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(FlowSchema::STATUS);
     }

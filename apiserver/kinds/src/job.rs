@@ -127,6 +127,17 @@ impl Strategy for Jobs {
         out.push(view::<Job<'_>>(object).status().succeeded().to_string().into());
     }
 
+    fn unknown_label(&self, label: &str) -> String {
+        format!("field label {} not supported for Job", corten_api::field::quote(label))
+    }
+
+    fn warn_delete(&self) -> Option<&'static str> {
+        Some(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+             them or set propagationPolicy=Orphan to suppress this warning",
+        )
+    }
+
     fn subresource(&self, name: &str) -> Option<&'static dyn Strategy> {
         (name == "status").then_some(&STATUS)
     }

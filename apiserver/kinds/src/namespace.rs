@@ -70,6 +70,10 @@ impl Strategy for Namespaces {
         object.ensure(Namespace::STATUS).set(NamespaceStatus::PHASE, TERMINATING);
     }
 
+    fn marks_dependents(&self) -> bool {
+        true
+    }
+
     fn is_finished(&self, object: Node<'_>) -> bool {
         view::<Namespace<'_>>(object).spec().finalizers().is_empty()
     }

@@ -18,8 +18,26 @@ const FEATURE_LENGTH: usize = 253;
 pub struct Nodes;
 pub struct Status;
 
+/// What old clients say in `podCIDR` counts; whoever says only `podCIDRs` means both.
+fn default_pod_cidrs(object: &mut Edit<'_>) {
+    let Some(mut spec) = object.field(Node::SPEC) else { return };
+    let view: NodeSpec<'_> = spec.view();
+    let (one, first) = (view.pod_cidr().to_owned(), view.pod_cidrs().get(0).unwrap_or_default().to_owned());
+    if one == first {
+        return;
+    }
+    if one.is_empty() {
+        return spec.set(NodeSpec::POD_CIDR, first.as_str());
+    }
+    let tree = spec.tree();
+    let one = tree.string(&one);
+    let list = tree.list(&[one]);
+    spec.put(NodeSpec::POD_CIDRS, list);
+}
+
 impl Strategy for Nodes {
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
+        default_pod_cidrs(object);
         let Some(mut status) = object.field(Node::STATUS) else { return };
         let capacity = status.read().node(NodeStatus::CAPACITY).map(TreeNode::id);
         if let Some(capacity) = capacity.filter(|_| !status.has(NodeStatus::ALLOCATABLE)) {

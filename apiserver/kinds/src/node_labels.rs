@@ -1,6 +1,8 @@
 //! Labels of nodes that have successors: who selects by them is warned.
 
 use corten_api::field::Path;
+use corten_api::names;
+use corten_views::core_v1::NodeSelectorTerm;
 use corten_views::meta_v1::LabelSelector;
 
 const DEPRECATED: &[(&str, &str)] = &[
@@ -36,4 +38,21 @@ pub fn warnings_for_selector(selector: LabelSelector<'_>, path: &Path<'_>) -> Ve
         }
     }
     out
+}
+
+/// The same for a term of a node selector; with `values`, also of values that no label can have.
+pub fn warnings_for_node_term(term: NodeSelectorTerm<'_>, values: bool, path: &Path<'_>, out: &mut Vec<String>) {
+    let list = path.child("matchExpressions");
+    for (i, expression) in term.match_expressions().iter().enumerate() {
+        let path = list.index(i);
+        if let Some(message) = deprecation(expression.key()) {
+            out.push(format!("{}: {} is {message}", path.child("key"), expression.key()));
+        }
+        let list = path.child("values");
+        for (i, value) in expression.values().iter().enumerate().filter(|_| values) {
+            for message in names::is_valid_label_value(value) {
+                out.push(format!("{}: {value} is invalid, {message}", list.index(i)));
+            }
+        }
+    }
 }

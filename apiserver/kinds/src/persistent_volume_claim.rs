@@ -5,8 +5,8 @@ use corten_api::names;
 use corten_api::quantity::Quantity;
 use corten_object::tree::{Edit, Node, Scalar, StringMap, Struct, Tree, View};
 use corten_views::core_v1::{
-    PersistentVolumeClaim, PersistentVolumeClaimSpec, TypedLocalObjectReference, TypedObjectReference,
-    VolumeResourceRequirements,
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, TypedLocalObjectReference,
+    TypedObjectReference, VolumeResourceRequirements,
 };
 
 use crate::access::{put_back, same, view};
@@ -34,6 +34,7 @@ pub struct Status;
 impl Strategy for PersistentVolumeClaims {
     fn prepare_create(&self, object: &mut Edit<'_>, _context: &Context<'_>) {
         object.remove(PersistentVolumeClaim::STATUS);
+        object.ensure(PersistentVolumeClaim::STATUS).set(PersistentVolumeClaimStatus::PHASE, "Pending");
         prepare_sources(object, None);
     }
 

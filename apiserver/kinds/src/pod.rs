@@ -12,9 +12,9 @@ use corten_views::core_v1::Pod;
 use crate::access::{same, view};
 use crate::strategy::{Context, Deletion, MetadataRun, Strategy};
 
-mod affinity;
+pub mod affinity;
 pub mod annotations;
-mod checks;
+pub mod checks;
 pub mod claim_template;
 pub mod containers;
 pub mod defaults;
@@ -39,14 +39,15 @@ mod tolerations;
 mod topology;
 mod totals;
 mod update;
-mod volume_plugins;
-mod volumes;
+pub mod volume_plugins;
+pub mod volumes;
 pub mod warnings;
 mod windows;
 
 pub use options::Options;
 pub use prepare::drop_disabled;
 pub use spec::validate as validate_spec;
+pub use tolerations::validate as validate_tolerations;
 
 const SPEC: Path<'static> = Path::new("spec");
 

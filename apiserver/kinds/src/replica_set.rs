@@ -25,6 +25,10 @@ static STATUS: StatusOf = StatusOf {
 };
 
 impl Strategy for ReplicaSets {
+    fn show_empty(&self, object: &mut Edit<'_>) {
+        object.ensure(ReplicaSet::SPEC).set(ReplicaSetSpec::REPLICAS, 0i64);
+    }
+
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
         let mut spec = object.ensure(ReplicaSet::SPEC);
         spec.default(ReplicaSetSpec::REPLICAS, 1i64);

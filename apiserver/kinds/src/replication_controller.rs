@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use corten_api::field::{Error, Errors, Path};
+use corten_api::names;
 use corten_api::selector::labels::Selector;
 use corten_object::tree::{Edit, Node, StringMap};
 use corten_schema::FieldId;
@@ -78,6 +79,10 @@ impl Strategy for ReplicationControllers {
             Some(template) => pod_template::warnings(template, &SPEC.child("template")),
             None => Vec::new(),
         }
+    }
+
+    fn name_errors(&self, name: &str, prefix: bool) -> Vec<String> {
+        if prefix { Vec::new() } else { names::is_long_name(name) }
     }
 
     fn generation_changes(&self, object: Node<'_>, old: Node<'_>) -> bool {

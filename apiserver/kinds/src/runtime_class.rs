@@ -9,6 +9,7 @@ use corten_views::node_v1::RuntimeClass;
 use crate::access::{go_struct, view};
 use crate::node_labels::deprecation;
 use crate::object_meta::{FIELD_IMMUTABLE, invalid_each, validate_labels};
+use crate::pod::{Options, validate_tolerations};
 use crate::resource_name::{is_huge_pages, validate_of_container, validate_quantity};
 use crate::strategy::{Context, MetadataRun, Strategy};
 
@@ -32,6 +33,7 @@ impl Strategy for RuntimeClasses {
             validate_labels(scheduling.node_selector(), &path.child("nodeSelector"), &mut errors);
             let path = path.child("tolerations");
             let tolerations = scheduling.tolerations();
+            validate_tolerations(tolerations, &Options::default(), &path, &mut errors);
             for (i, toleration) in tolerations.iter().enumerate() {
                 if tolerations.iter().take(i).any(|earlier| key(earlier) == key(toleration)) {
                     errors.push(Error::duplicate(&path.index(i), shown(toleration)));

@@ -3,9 +3,9 @@
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_object::tree::{Edit, Node, Strings};
-use corten_views::networking_v1::ServiceCIDR;
+use corten_views::networking_v1::{ServiceCIDR, ServiceCIDRSpec};
 
-use crate::access::{go_struct, put_back, put_back_metadata, view};
+use crate::access::{bad_field, go_struct, put_back, put_back_metadata, view};
 use crate::object_meta::FIELD_IMMUTABLE;
 use crate::strategy::{Context, Strategy};
 
@@ -29,13 +29,14 @@ impl Strategy for ServiceCidrs {
 
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, _context: &Context<'_>) -> Errors {
         let mut errors = Errors::default();
-        let new = view::<ServiceCIDR<'_>>(object).spec().cidrs();
+        let spec = view::<ServiceCIDR<'_>>(object).spec();
+        let new = spec.cidrs();
         let old = view::<ServiceCIDR<'_>>(old).spec().cidrs();
         let path = Path::new("spec");
         let path = path.child("cidrs");
         let grown = old.len() == 1 && new.len() == 2;
         if old.len() != new.len() && !grown {
-            errors.push(Error::invalid(&path, BadValue::strings(new.iter()), FIELD_IMMUTABLE));
+            errors.push(Error::invalid(&path, bad_field(spec, ServiceCIDRSpec::CIDRS), FIELD_IMMUTABLE));
             return errors;
         }
         for (i, (new, _)) in new.iter().zip(old.iter()).enumerate().filter(|(_, (new, old))| new != old) {

@@ -44,6 +44,10 @@ struct Unchecked {
 }
 
 impl Strategy for StatefulSets {
+    fn show_empty(&self, object: &mut Edit<'_>) {
+        object.ensure(StatefulSet::SPEC).set(StatefulSetSpec::REPLICAS, 0i64);
+    }
+
     fn default(&self, _version: &str, object: &mut Edit<'_>) {
         let mut spec = object.ensure(StatefulSet::SPEC);
         default_spec(&mut spec);

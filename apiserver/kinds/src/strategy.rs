@@ -4,6 +4,7 @@
 //! Every method has the default that fits a kind without rules of its own, so that a strategy says only what is special.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use corten_api::field::Errors;
 use corten_object::tree::{Edit, Node, Tree};
@@ -21,10 +22,19 @@ pub struct Context<'c> {
     pub version: &'c str,
     pub namespace: &'c str,
     pub name: &'c str,
-    pub user: &'c str,
+    pub user: Requester<'c>,
     pub dry_run: bool,
     /// The time of the request, in seconds and nanoseconds since 1970.
     pub now: (i64, u32),
+}
+
+/// Who sent the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Requester<'c> {
+    pub name: &'c str,
+    pub uid: &'c str,
+    pub groups: &'c [String],
+    pub extra: &'c BTreeMap<String, Vec<String>>,
 }
 
 /// How a delete is to go on.
@@ -55,6 +65,9 @@ pub trait Strategy: Send + Sync {
 
     /// What is shown of objects that older servers stored; called for what was read from storage, never for requests.
     fn default_on_read(&self, _object: &mut Edit<'_>) {}
+
+    /// What an object that has nothing in it still shows, such as a watch's bookmark.
+    fn show_empty(&self, _object: &mut Edit<'_>) {}
 
     /// Clears and sets what a client may not choose on create: status, generation rules of the kind's own.
     fn prepare_create(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
@@ -133,6 +146,11 @@ pub trait Strategy: Send + Sync {
     /// What else marks an object whose deletion is `Finalize`d; the deletion timestamp is set already.
     fn mark_deleting(&self, _object: &mut Edit<'_>, _context: &Context<'_>) {}
 
+    /// Whether a deletion that is `Finalize`d also marks what becomes of dependents.
+    fn marks_dependents(&self) -> bool {
+        false
+    }
+
     /// Whether an object that is being deleted, and has no finalizer in its metadata, is at its end.
     fn is_finished(&self, _object: Node<'_>) -> bool {
         true
@@ -151,6 +169,16 @@ pub trait Strategy: Send + Sync {
     /// Values of the field labels of the kind's row beyond metadata.name and metadata.namespace, in the row's order.
     fn selectable<'t>(&self, _object: Node<'t>, _out: &mut Vec<Cow<'t, str>>) {}
 
+    /// What is said to who selects by a field that cannot be selected by, in a kind with labels of its own.
+    fn unknown_label(&self, label: &str) -> String {
+        format!("field label not supported: {label}")
+    }
+
+    /// A warning for deletes that say nothing of dependents.
+    fn warn_delete(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The columns of a Table.
     fn columns(&self) -> &'static [Column] {
         &table::DEFAULT_COLUMNS
@@ -161,6 +189,11 @@ pub trait Strategy: Send + Sync {
         let text = |path: &[&str]| object.at(path).map_or("", Node::as_str);
         let created = Cell::Str(text(&["metadata", "creationTimestamp"]).to_owned());
         Row { cells: vec![Cell::Str(text(&["metadata", "name"]).to_owned()), created], conditions: Vec::new() }
+    }
+
+    /// What a Table's rows are ordered by, before their names, if by anything else.
+    fn table_order(&self) -> Option<fn(Node<'_>) -> i64> {
+        None
     }
 
     /// The strategy of a subresource that writes the object itself (`status`, `ephemeralcontainers`, ...).

@@ -7,11 +7,13 @@ use corten_object::tree::{Node, Tree, View};
 use corten_views::meta_v1::ObjectMeta;
 
 use crate::object_meta;
-use crate::strategy::{Context, Strategy};
+use crate::strategy::{Context, Requester, Strategy};
 
 mod metadata;
 mod objects;
 mod replay;
+
+static NO_EXTRA: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
 
 pub fn context<'c>(group: &'c str, version: &'c str) -> Context<'c> {
     Context {
@@ -20,7 +22,7 @@ pub fn context<'c>(group: &'c str, version: &'c str) -> Context<'c> {
         version,
         namespace: "ns",
         name: "",
-        user: "tester",
+        user: Requester { name: "tester", uid: "u-1", groups: &[], extra: &NO_EXTRA },
         dry_run: false,
         now: (1_700_000_000, 0),
     }

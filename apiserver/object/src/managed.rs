@@ -18,6 +18,7 @@ mod fields;
 mod merge;
 mod reconcile;
 mod remove;
+pub mod scale;
 pub mod set;
 mod update;
 mod validate;

@@ -33,6 +33,23 @@ impl Patched {
         let message = format!("strict decoding error: {}", self.strict.join(", "));
         (!self.strict.is_empty()).then(|| invalid(&self.shown, &message))
     }
+
+    /// The result's JSON, or a strategic patch.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The error for a result that reads as an object, but whose parts do not fit.
+    pub fn malformed(&self, message: &str) -> Status {
+        invalid(&self.shown, message)
+    }
+}
+
+impl Patched {
+    /// The error for a result that is not what it should be.
+    pub fn rejection(&self, message: &str) -> Status {
+        invalid(&self.shown, message)
+    }
 }
 
 /// An RFC 6902 patch.

@@ -7,7 +7,7 @@ mod encode;
 pub mod wire;
 
 pub use decode::{DecodeError, decode, decode_message};
-pub use encode::{encode, encode_message, envelope};
+pub use encode::{encode, encode_kept, encode_message, envelope};
 
 /// What every protobuf body and stored value begins with.
 pub const MAGIC: &[u8; 4] = b"k8s\0";

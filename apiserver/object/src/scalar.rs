@@ -111,6 +111,7 @@ pub fn go_name(shape: &Shape) -> String {
         Shape::Float64 => "float64".into(),
         Shape::String | Shape::Time | Shape::MicroTime | Shape::Duration | Shape::Quantity => "string".into(),
         Shape::Bytes => "[]uint8".into(),
+        Shape::Raw(corten_schema::RawKind::Json) => "v1.JSON".into(),
         Shape::Raw(_) | Shape::SchemaOr(_) => "interface {}".into(),
         Shape::Struct(ty) => {
             let name = ty.get().name;

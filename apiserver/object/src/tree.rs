@@ -266,6 +266,13 @@ impl Tree {
     }
 }
 
+/// Whether a field that holds this is not told from one that is absent.
+pub(crate) fn is_like_absent(field: &corten_schema::Field, node: Node<'_>) -> bool {
+    // The zero of a number or text is the number: an empty text is something else.
+    let other_zero = matches!((field.shape, node.value()), (Shape::IntOrString, Value::Str(_)));
+    zero_is_absent(field) && node.is_zero() && !other_zero
+}
+
 /// Whether a field of this shape, when it holds its zero, is not told from one that is absent.
 pub(crate) fn zero_is_absent(field: &corten_schema::Field) -> bool {
     match field.shape {

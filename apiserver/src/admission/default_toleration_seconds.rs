@@ -5,7 +5,7 @@ use corten_api::status::Result;
 use corten_object::tree::{Tree, View};
 use corten_views::core_v1::{Pod, PodSpec, Toleration};
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Phase, Plugin};
 use crate::call::Call;
 
 pub struct DefaultTolerationSeconds;
@@ -15,6 +15,10 @@ const SECONDS: i64 = 300;
 impl Plugin for DefaultTolerationSeconds {
     fn name(&self) -> &'static str {
         "DefaultTolerationSeconds"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Admit]
     }
 
     fn admit(&self, _: &Call, attributes: &Attributes<'_>, object: &mut Tree, _: Option<&Tree>) -> Result<()> {

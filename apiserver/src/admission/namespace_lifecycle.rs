@@ -2,7 +2,7 @@
 
 use corten_api::status::{Cause, Result, Status};
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Phase, Plugin};
 use crate::call::Call;
 
 pub struct NamespaceLifecycle;
@@ -12,6 +12,10 @@ const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 impl Plugin for NamespaceLifecycle {
     fn name(&self) -> &'static str {
         "NamespaceLifecycle"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Admit]
     }
 
     fn precheck(&self, call: &Call, attributes: &Attributes<'_>) -> Result<()> {

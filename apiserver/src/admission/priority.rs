@@ -5,7 +5,7 @@ use corten_object::tree::Tree;
 use corten_views::core_v1::{Pod, PodSpec};
 use corten_views::scheduling_v1::PriorityClass;
 
-use super::{Attributes, Operation, Plugin, forbidden};
+use super::{Attributes, Operation, Phase, Plugin, forbidden};
 use crate::call::Call;
 
 pub struct Priority;
@@ -20,6 +20,10 @@ struct Given {
 impl Plugin for Priority {
     fn name(&self) -> &'static str {
         "Priority"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Admit, Phase::Validate]
     }
 
     fn admit(&self, call: &Call, attributes: &Attributes<'_>, object: &mut Tree, old: Option<&Tree>) -> Result<()> {

@@ -3,7 +3,7 @@
 use corten_api::status::{Reason, Result, Status};
 use corten_object::tree::Tree;
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Phase, Plugin};
 use crate::call::Call;
 
 pub struct RefuseUnbuilt;
@@ -24,6 +24,10 @@ const UNBUILT: [(&str, &str, &str); 9] = [
 impl Plugin for RefuseUnbuilt {
     fn name(&self) -> &'static str {
         "CortenUnbuilt"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Validate]
     }
 
     fn validate(

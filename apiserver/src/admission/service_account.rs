@@ -9,7 +9,7 @@ use corten_views::core_v1::{
     Volume, VolumeMount, VolumeProjection,
 };
 
-use super::{Attributes, Operation, Plugin, forbidden};
+use super::{Attributes, Operation, Phase, Plugin, forbidden};
 use crate::call::Call;
 
 pub struct ServiceAccount;
@@ -24,6 +24,10 @@ const TOKEN_SECONDS: i64 = 3607;
 impl Plugin for ServiceAccount {
     fn name(&self) -> &'static str {
         "ServiceAccount"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Admit, Phase::Validate]
     }
 
     fn admit(&self, call: &Call, attributes: &Attributes<'_>, object: &mut Tree, _: Option<&Tree>) -> Result<()> {

@@ -4,7 +4,7 @@ use corten_api::status::Result;
 use corten_object::tree::{Tree, View};
 use corten_views::core_v1::{Node, NodeSpec, Taint};
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Phase, Plugin};
 use crate::call::Call;
 
 pub struct TaintNodesByCondition;
@@ -12,6 +12,10 @@ pub struct TaintNodesByCondition;
 impl Plugin for TaintNodesByCondition {
     fn name(&self) -> &'static str {
         "TaintNodesByCondition"
+    }
+
+    fn phases(&self) -> &'static [Phase] {
+        &[Phase::Admit]
     }
 
     fn admit(&self, _: &Call, attributes: &Attributes<'_>, object: &mut Tree, _: Option<&Tree>) -> Result<()> {

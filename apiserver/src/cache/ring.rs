@@ -77,6 +77,10 @@ impl Ring {
         Some(objects)
     }
 
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// The cursor of the first event after a revision.
     pub fn after(&self, revision: u64) -> Result<u64, TooOld> {
         if revision < self.floor {

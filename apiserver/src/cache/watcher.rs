@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
+use futures::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::{Cache, Event, TooOld};
 use crate::object::Object;
@@ -24,11 +25,43 @@ pub enum Scope {
 #[derive(Default)]
 pub(super) struct Watchers(Mutex<HashMap<Scope, Vec<Arc<Bell>>>>);
 
-/// What a watcher sleeps on.
+/// What a watcher sleeps on. It has one sleeper, so a ring is a store and a wake.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
-    notify: Notify,
+    rung: AtomicBool,
+    /// Rung for something else than events.
+    reminded: AtomicBool,
+    sleeper: AtomicWaker,
     closed: AtomicBool,
+}
+
+/// Rings a bell for what its sleeper waits for besides events.
+struct Reminder(Arc<Bell>);
+
+impl Wake for Reminder {
+    fn wake(self: Arc<Self>) {
+        self.0.reminded.store(true, Ordering::Release);
+        self.0.sleeper.wake();
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        self.sleeper.wake();
+    }
+
+    /// Ready once for all rings since the last time.
+    fn poll_rung(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.rung.swap(false, Ordering::AcqRel) {
+            return Poll::Ready(());
+        }
+        self.sleeper.register(context.waker());
+        match self.rung.swap(false, Ordering::AcqRel) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
 }
 
 pub(super) struct Registration {
@@ -60,7 +93,7 @@ impl Watchers {
         }
         let ring = |scope: Scope| {
             for bell in scopes.get(&scope).into_iter().flatten() {
-                bell.notify.notify_one();
+                bell.ring();
             }
         };
         ring(Scope::All);
@@ -81,7 +114,7 @@ impl Watchers {
     pub(super) fn close(&self) {
         for bell in self.0.lock().values().flatten() {
             bell.closed.store(true, Ordering::Release);
-            bell.notify.notify_one();
+            bell.ring();
         }
     }
 }
@@ -122,9 +155,26 @@ impl Watcher {
         Ok((events, revision))
     }
 
-    /// Returns when something may have come.
+    /// Returns when something may have come since the last time.
     pub async fn changed(&self) {
-        self.registration.bell.notify.notified().await;
+        std::future::poll_fn(|context| self.poll_changed(context)).await;
+    }
+
+    /// Only the last who polled is woken.
+    pub fn poll_changed(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.registration.bell.poll_rung(context)
+    }
+
+    /// Wakes whoever sleeps in `poll_changed`, and says that it was no event. Timers wait with it, so that they need not
+    /// be looked at for each event.
+    pub fn reminder(&self) -> Waker {
+        Arc::new(Reminder(Arc::clone(&self.registration.bell))).into()
+    }
+
+    /// Whether a reminder came since the last call.
+    pub fn was_reminded(&self) -> bool {
+        let reminded = &self.registration.bell.reminded;
+        reminded.load(Ordering::Acquire) && reminded.swap(false, Ordering::AcqRel)
     }
 
     pub fn cache(&self) -> &Arc<Cache> {

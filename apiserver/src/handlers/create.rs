@@ -6,6 +6,7 @@ use corten_api::status::Result;
 use corten_api::time::Timestamp;
 use corten_object::managed::{self, Manager};
 use corten_object::tree::Tree;
+use corten_object::typing::TypeRef;
 use corten_views::meta_v1::ObjectMeta;
 use http::StatusCode;
 
@@ -18,18 +19,17 @@ use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::WriteOptions;
 use crate::resource::Resource;
+use crate::versions::VersionsOf;
 use crate::{show, write};
 
 pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;
     resource.default(&mut tree);
-    metadata::wipe_system_fields(&mut tree);
-    write::ensure_request_namespace(resource, &mut tree, &call.info.namespace)?;
-    warn_of_duplicate_owners(call, &mut tree, "");
+    receive(call, resource, &mut tree)?;
 
     let meta = metadata::read(&tree);
     if !meta.resource_version().is_empty() && meta.resource_version() != "0" {
@@ -43,10 +43,26 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     show::object(call, resource, &object, form, StatusCode::CREATED)
 }
 
+/// What becomes of any new object's metadata before it is looked into.
+pub fn receive(call: &Call, resource: &Resource, tree: &mut Tree) -> Result<()> {
+    metadata::wipe_system_fields(tree);
+    write::ensure_request_namespace(resource, tree, &call.info.namespace)?;
+    warn_of_duplicate_owners(call, tree, "");
+    Ok(())
+}
+
+/// Notes in a new object's managedFields that all of it is the requester's.
+pub fn own_all(call: &Call, options: &WriteOptions, tree: &mut Tree, api_version: &str, typing: TypeRef<'_>) {
+    let time = Timestamp::from_seconds(call.now.seconds).format();
+    let manager = manager(call, options, api_version, &time);
+    managed::update(None, tree, typing, &manager, &[], &managed::OneVersion);
+}
+
 /// What custom objects need before anything else looks at them: unknown fields out, metadata in its place.
 pub fn normalise(call: &Call, resource: &Resource, tree: &mut Tree, options: &WriteOptions) -> Result<()> {
     let Some(custom) = &resource.custom else { return Ok(()) };
-    let notes = custom.prune(tree);
+    let notes = custom.decode(tree);
+    let notes = notes.map_err(|error| crate::decode::malformed(tree, expected(resource), &error))?;
     crate::decode::note_strict(notes, tree, expected(resource), options.validation, &call.warnings)
 }
 
@@ -66,13 +82,15 @@ pub fn manager<'m>(call: &'m Call, options: &'m WriteOptions, api_version: &'m s
 pub async fn admit_and_store(
     call: &Call,
     resource: &Resource,
-    mut tree: Tree,
+    tree: Tree,
     options: &WriteOptions,
 ) -> Result<Arc<crate::object::Object>> {
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     let reset = resource.storage.as_ref().map_or(&[][..], |storage| storage.strategy().reset_fields());
     let manager = manager(call, options, &api_version, &time);
-    managed::update(None, &mut tree, typing(resource), &manager, reset, &managed::OneVersion);
+    let versions = VersionsOf::new(call, resource);
+    let mut tree = resource.through_hub(tree);
+    managed::update(None, &mut tree, typing(resource), &manager, reset, &versions);
     let mut tree = resource.to_hub(tree);
     let name = {
         let meta: ObjectMeta<'_> = metadata::read(&tree);

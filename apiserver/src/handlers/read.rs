@@ -19,7 +19,9 @@ pub async fn get(call: &Call, resource: &Resource, form: Form) -> Result<ApiResp
 
 /// A kept object, as fresh as the request wants it.
 pub async fn find(call: &Call, resource: &Resource, name: &str) -> Result<Arc<Object>> {
-    let storage = resource.storage.as_ref().ok_or_else(|| not_found(resource, name))?;
+    // Nothing is kept of a ComponentStatus, which its errors call by one.
+    let none = || Status::not_found(&resource.group, &resource.singular, name);
+    let storage = resource.storage.as_ref().ok_or_else(none)?;
     match call.query.get("resourceVersion").unwrap_or_default() {
         "" => call.api.catch_up().await?,
         "0" => {}

@@ -9,14 +9,15 @@ use crate::admission::{Attributes, Operation};
 use crate::call::Call;
 use crate::delete::{self, Options};
 use crate::http::{ApiResponse, RequestBody};
-use crate::negotiate::{Form, Projection};
+use crate::negotiate::Form;
 use crate::resource::Resource;
 use crate::select::Selection;
 use crate::show;
 
 pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
+    warn_of_dependents(call, resource, &options);
     call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;
     let deleted = delete::delete(call, resource, &call.info.namespace, &call.info.name, &options).await?;
     let accepted = !deleted.gone && options.orphan_dependents == Some(false);
@@ -29,6 +30,13 @@ pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
     show::object(call, resource, &deleted.object, form, code)
 }
 
+fn warn_of_dependents(call: &Call, resource: &Resource, options: &Options) {
+    if options.propagation.is_none() && options.orphan_dependents.is_none() {
+        let warning = resource.storage.as_ref().and_then(|storage| storage.strategy().warn_delete());
+        warning.into_iter().for_each(|warning| call.warnings.add(warning));
+    }
+}
+
 /// Deletes all that the selectors name, one after another; what was there is shown.
 pub async fn collection(
     call: &Arc<Call>,
@@ -36,9 +44,10 @@ pub async fn collection(
     form: Form,
     body: RequestBody,
 ) -> Result<ApiResponse> {
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
+    warn_of_dependents(call, resource, &options);
     let selection = Selection::read(&call.query, resource)?;
     crate::list::ListOptions::read(call, false)?;
     call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;
@@ -62,9 +71,5 @@ pub async fn collection(
             other => drop(other?),
         }
     }
-    let form = Form {
-        projection: if form.projection == Projection::Table { Projection::Table } else { form.projection },
-        ..form
-    };
-    Ok(crate::list::answer_with(call, resource, form, chosen))
+    crate::list::answer_with(call, resource, form, chosen)
 }

@@ -16,7 +16,8 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{expected, method_not_allowed};
+use super::create::{own_all, receive};
+use super::{expected, method_not_allowed, typing};
 use crate::call::Call;
 use crate::decode::decode;
 use crate::http::{ApiResponse, RequestBody};
@@ -33,17 +34,29 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
         return crate::binding::create(call, pods, form, body).await;
     }
     let encoding = body_encoding(&call.headers, true)?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     resource.default(&mut tree);
+    receive(call, resource, &mut tree)?;
+    own_all(call, &options, &mut tree, &resource.api_version(), typing(resource));
     let status = answer(call, resource, &tree).await?;
+    if matches!(&*resource.plural, "selfsubjectreviews" | "selfsubjectrulesreviews") {
+        tree = nothing_but_kind(resource);
+    }
     put_status(&mut tree, status)?;
     if &*resource.plural == "selfsubjectreviews" {
         let now = Timestamp::from_seconds(call.now.seconds).format();
         metadata::edit(&mut tree).set(ObjectMeta::CREATION_TIMESTAMP, now.as_str());
     }
     show::transient(call, &tree, None, form, StatusCode::CREATED)
+}
+
+/// What is asked about oneself is answered by an object that has nothing of the question.
+fn nothing_but_kind(resource: &Resource) -> Tree {
+    let mut tree = resource.type_id().map_or_else(Tree::new, Tree::of);
+    metadata::set_kind(&mut tree, &resource.api_version(), &resource.kind);
+    tree
 }
 
 async fn answer(call: &Call, resource: &Resource, tree: &Tree) -> Result<Vec<u8>> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use corten_access::tokens::{BoundObjectRef, TokenRequest};
 use corten_api::status::Result;
 use corten_api::time::Timestamp;
-use corten_object::tree::Tree;
+use corten_object::tree::{Tree, View};
+use corten_object::typing::TypeRef;
 use corten_runtime::clock::Wall;
 use corten_views::authentication_v1::{
     BoundObjectReference, TokenRequest as TokenRequestView, TokenRequestSpec, TokenRequestStatus,
@@ -13,13 +14,14 @@ use corten_views::authentication_v1::{
 use corten_views::meta_v1::ObjectMeta;
 use http::StatusCode;
 
+use super::create::own_all;
 use super::expected_below;
 use crate::call::Call;
 use crate::decode::decode;
 use crate::http::{ApiResponse, RequestBody};
 use crate::negotiate::{Form, body_encoding};
 use crate::options::WriteOptions;
-use crate::resource::{Resource, Subresource};
+use crate::resource::{Resource, Subresource, api_version};
 use crate::show;
 
 pub async fn create(
@@ -30,10 +32,13 @@ pub async fn create(
     body: RequestBody,
 ) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, true)?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
-    let mut tree = decode(body, encoding, expected_below(resource, row)?, options.validation, &call.warnings)?;
+    let expected = expected_below(resource, row)?;
+    let mut tree = decode(body, encoding, expected, options.validation, &call.warnings)?;
     tree.edit().ensure(TokenRequestView::SPEC).default(TokenRequestSpec::EXPIRATION_SECONDS, 3600);
+    let typing = TypeRef::built_in(TokenRequestView::TYPE);
+    own_all(call, &options, &mut tree, &api_version(expected.group, expected.version), typing);
 
     let (namespace, name) = (call.info.namespace.as_str(), call.info.name.as_str());
     let account = call.api.service_accounts.service_account(namespace, name).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
-use corten_object::json;
+use corten_object::json::Form as JsonForm;
 use corten_object::managed;
 use corten_object::patch::{self, Patched};
 use corten_object::tree::Tree;
@@ -13,22 +13,24 @@ use super::create::{manager, normalise, warn_of_duplicate_owners};
 use super::{code, expected, typing};
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
-use crate::decode::decode;
+use crate::decode::{Expected, Foreign, decode, foreign, kind_missing};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::{FieldValidation, WriteOptions};
 use crate::resource::Resource;
+use crate::versions::VersionsOf;
 use crate::write::{Change, Existing};
 use crate::{show, write};
 
 pub async fn put(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
-    let body = body.read().await?;
+    let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "UpdateOptions")?;
     let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
     normalise(call, resource, &mut tree, &options)?;
     resource.default(&mut tree);
+    write::ensure_request_namespace(resource, &mut tree, &call.info.namespace)?;
     check_name(resource, &tree, &call.info.name, &call.info.namespace)?;
     warn_of_duplicate_owners(call, &mut tree, "");
     let uid = Some(metadata::read(&tree).uid().to_owned()).filter(|uid| !uid.is_empty());
@@ -71,16 +73,11 @@ async fn finish(
 ) -> Result<Tree> {
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
     if track {
+        tree = resource.through_hub(tree);
         let manager = manager(call, options, &api_version, &time);
         let live = existing.map(|existing| resource.of_hub(existing.tree.clone()));
-        managed::update(
-            live.as_ref(),
-            &mut tree,
-            typing(resource),
-            &manager,
-            reset(call, resource),
-            &managed::OneVersion,
-        );
+        let versions = VersionsOf::new(call, resource);
+        managed::update(live.as_ref(), &mut tree, typing(resource), &manager, reset(call, resource), &versions);
     }
     let mut tree = resource.to_hub(tree);
     let operation = if existing.is_some() { Operation::Update } else { Operation::Create };
@@ -148,25 +145,24 @@ impl PatchType {
         }
     }
 
-    fn check(self, options: &WriteOptions, force_given: bool) -> Result<()> {
+    pub fn options(self, call: &Call) -> Result<WriteOptions> {
         use corten_api::field::{Error, Errors, Path};
         let mut errors = Errors::default();
-        if self == PatchType::Apply && options.field_manager.is_empty() {
+        if self == PatchType::Apply && call.query.get("fieldManager").unwrap_or_default().is_empty() {
             // It is from the user agent for other patches; here it has to be said.
             errors.push(Error::required(&Path::new("fieldManager"), "is required for apply patch"));
         }
-        if self != PatchType::Apply && force_given {
+        if self != PatchType::Apply && call.query.get("force").is_some() {
             errors.push(Error::forbidden(&Path::new("force"), "may not be specified for non-apply patch"));
         }
-        if errors.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "PatchOptions", "", &errors)) }
+        WriteOptions::read_after(&call.query, "PatchOptions", errors)
     }
 }
 
 pub async fn patch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let kind = PatchType::read(call, !resource.is_custom())?;
-    let body = body.read().await?;
-    let options = WriteOptions::read(&call.query, "PatchOptions")?;
-    kind.check(&options, call.query.get("force").is_some())?;
+    let body = call.read(body).await?;
+    let options = kind.options(call)?;
     let mut change = Patch { call, resource, options: &options, kind, body: &body };
     let create = kind == PatchType::Apply && call.info.subresource.is_empty();
     let updated = write::update(call, resource, &call.info.name, &mut change, options.dry_run, create).await?;
@@ -201,6 +197,7 @@ impl Change for Patch<'_> {
             let resource = self.resource;
             return Err(Status::conflict(&resource.group, &resource.plural, &self.call.info.name, message));
         }
+        check_type(self.call, self.resource, &tree)?;
         write::ensure_request_namespace(self.resource, &mut tree, &self.call.info.namespace)?;
         check_name(self.resource, &tree, &self.call.info.name, &self.call.info.namespace)?;
         if existing.is_none() {
@@ -210,39 +207,52 @@ impl Change for Patch<'_> {
     }
 }
 
+/// A patch may not make a custom object one of another version. Its kind is looked at by the rules of its kind.
+fn check_type(call: &Call, resource: &Resource, tree: &Tree) -> Result<()> {
+    use corten_api::field::{Error, Errors, Path};
+    if !resource.is_custom() || !call.info.subresource.is_empty() {
+        return Ok(());
+    }
+    let (api_version, wanted) = (metadata::api_version(tree), resource.api_version());
+    if api_version == wanted {
+        return Ok(());
+    }
+    if api_version.is_empty() {
+        return Err(Status::internal("Object 'apiVersion' is missing in 'object has no apiVersion field'"));
+    }
+    let mut errors = Errors::default();
+    let kind = metadata::kind(tree);
+    if kind != &*resource.kind {
+        errors.push(Error::invalid(&Path::new("kind"), kind, format!("must be {}", resource.kind)));
+    }
+    errors.push(Error::invalid(&Path::new("apiVersion"), api_version, format!("must be {wanted}")));
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    Err(Status::invalid(group, kind, metadata::read(tree).name(), &errors))
+}
+
 impl Patch<'_> {
     fn patched(&self, kind: PatchType, current: &Tree) -> Result<Tree> {
-        let checked = self.options.validation != FieldValidation::Ignore;
-        let mut patched: Patched = match (kind, checked) {
-            (PatchType::Json, true) => patch::json(current, self.body)?,
-            (PatchType::Json, false) => patch::json_unchecked(current, self.body)?,
-            (PatchType::Merge, true) => patch::merge(current, self.body)?,
-            (PatchType::Merge, false) => patch::merge_unchecked(current, self.body)?,
-            _ => patch::strategic(current, self.body)?,
-        };
+        let mut patched = patch_with(self.options, kind, current, self.body, expected(self.resource))?;
         if let Some(custom) = &self.resource.custom {
-            let unknown = custom.prune(&mut patched.tree);
-            patched.strict.extend(unknown);
+            if metadata::kind(&patched.tree).is_empty() {
+                return Err(patched.malformed(&kind_missing(patched.shown().as_bytes())));
+            }
+            let unknown = custom.decode(&mut patched.tree);
+            patched.strict.extend(unknown.map_err(|error| patched.malformed(&error))?);
         }
-        match self.options.validation {
-            FieldValidation::Strict => patched.strict_error().map_or(Ok(()), Err)?,
-            FieldValidation::Warn => patched.strict.iter().for_each(|note| self.call.warnings.add(note.as_str())),
-            FieldValidation::Ignore => {}
-        }
+        note_strict_patch(self.call, self.options, &patched)?;
         let mut tree = patched.tree;
         self.resource.default(&mut tree);
         Ok(tree)
     }
 
     fn apply_configuration(&self, existing: Option<&Existing>) -> Result<Tree> {
-        let text = String::from_utf8_lossy(self.body);
-        let bad = |error: String| Status::bad_request(format!("error decoding YAML: {error}"));
-        let converted = corten_object::yaml::to_json(&text).map_err(|error| bad(error.to_string()))?;
-        let config = json::parse(converted.json, json::Form::Plain).map_err(|error| bad(error.to_string()))?.tree;
+        let (config, strict) = managed::decode_config(self.body)?;
         let live = existing.map(|existing| self.resource.of_hub(existing.tree.clone()));
         let time = Timestamp::from_seconds(self.call.now.seconds).format();
         let api_version = self.resource.api_version();
         let manager = manager(self.call, self.options, &api_version, &time);
+        let versions = VersionsOf::new(self.call, self.resource);
         let mut tree = managed::apply(
             live.as_ref(),
             &config,
@@ -250,21 +260,70 @@ impl Patch<'_> {
             &manager,
             self.options.force,
             reset(self.call, self.resource),
-            &managed::OneVersion,
+            &versions,
         )?;
         if let Some(custom) = &self.resource.custom {
-            custom.prune(&mut tree);
+            custom.decode(&mut tree).map_err(Status::internal)?;
         }
-        if let Some(strict) = converted.strict {
-            match self.options.validation {
-                FieldValidation::Strict => {
-                    return Err(Status::bad_request(format!("error strict decoding YAML: {strict}")));
-                }
-                FieldValidation::Warn => self.call.warnings.add(strict),
-                FieldValidation::Ignore => {}
-            }
-        }
+        note_strict_yaml(self.call, self.options, strict)?;
         self.resource.default(&mut tree);
         Ok(tree)
+    }
+}
+
+/// Applies a patch that is no configuration.
+pub fn patch_with(
+    options: &WriteOptions,
+    kind: PatchType,
+    current: &Tree,
+    body: &[u8],
+    expected: Expected<'_>,
+) -> Result<Patched> {
+    let mut patched = match (kind, options.validation != FieldValidation::Ignore) {
+        (PatchType::Json, true) => patch::json(current, body)?,
+        (PatchType::Json, false) => patch::json_unchecked(current, body)?,
+        (PatchType::Merge, true) => patch::merge(current, body)?,
+        (PatchType::Merge, false) => patch::merge_unchecked(current, body)?,
+        _ => patch::strategic(current, body)?,
+    };
+    if let JsonForm::Typed(_) = expected.form {
+        check_kind(kind, &mut patched, expected)?;
+    }
+    Ok(patched)
+}
+
+/// A patch that makes an object another kind's leads to nothing that can be read; a strategic one cannot.
+fn check_kind(kind: PatchType, patched: &mut Patched, expected: Expected<'_>) -> Result<()> {
+    if kind != PatchType::Strategic {
+        let claim = foreign(metadata::api_version(&patched.tree), metadata::kind(&patched.tree), expected);
+        if let Some(Foreign::OtherKind(message)) = claim {
+            return Err(patched.rejection(&message));
+        }
+    }
+    metadata::set_kind(&mut patched.tree, &expected.api_version(), expected.kind);
+    Ok(())
+}
+
+/// What strict decoding says of a patch: an error, warnings or nothing.
+pub fn note_strict_patch(call: &Call, options: &WriteOptions, patched: &Patched) -> Result<()> {
+    match options.validation {
+        FieldValidation::Strict => patched.strict_error().map_or(Ok(()), Err)?,
+        FieldValidation::Warn => patched.strict.iter().for_each(|note| call.warnings.add(note.as_str())),
+        FieldValidation::Ignore => {}
+    }
+    Ok(())
+}
+
+/// What strict decoding says of a configuration: an error, a warning or nothing.
+pub fn note_strict_yaml(call: &Call, options: &WriteOptions, strict: Option<String>) -> Result<()> {
+    match (strict, options.validation) {
+        (Some(strict), FieldValidation::Strict) => {
+            Err(Status::bad_request(format!("error strict decoding YAML: {strict}")))
+        }
+        (Some(strict), FieldValidation::Warn) => {
+            call.warnings.add(strict);
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }

@@ -4,17 +4,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Default)]
@@ -26,7 +28,6 @@ pub struct Peer {
     pub internal: Option<User>,
 }
 
-#[expect(dead_code, reason = "a connection is taken over by streams to a node, of which there is none yet")]
 pub struct ApiRequest {
     pub method: Method,
     /// As sent, percent signs and all.
@@ -35,6 +36,7 @@ pub struct ApiRequest {
     pub headers: HeaderMap,
     pub body: RequestBody,
     pub peer: Peer,
+    /// The connection, for those who go on in another protocol.
     pub upgrade: Option<OnUpgrade>,
 }
 
@@ -47,10 +49,11 @@ pub enum RequestBody {
 
 /// The most that a body may hold: 3 MiB.
 pub const BODY_MAX: usize = 3 * 1024 * 1024;
+/// How long an answer waits for the rest of a body that nobody wants.
+const DRAINED_FOR: Duration = Duration::from_secs(1);
 
 impl RequestBody {
-    /// The whole body. One that is too large is refused, and read on for a bounded while, so that a client that is
-    /// still sending sees why.
+    /// The whole body, unless it is too large.
     pub async fn read(self) -> Result<Vec<u8>> {
         let too_large = || Status::too_large(format!("limit is {BODY_MAX}"));
         let mut stream = match self {
@@ -62,7 +65,6 @@ impl RequestBody {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| Status::bad_request(error.to_string()))?;
             if whole.len() + chunk.len() > BODY_MAX {
-                drain(stream).await;
                 return Err(too_large());
             }
             whole.extend_from_slice(&chunk);
@@ -71,20 +73,67 @@ impl RequestBody {
     }
 }
 
-async fn drain(mut stream: BoxStream<'static, io::Result<Bytes>>) {
-    let mut left = 4 * BODY_MAX;
-    while let Some(Ok(chunk)) = stream.next().await {
-        match left.checked_sub(chunk.remaining()) {
-            Some(rest) => left = rest,
-            None => return,
+/// The body of a request that may be answered before it is read to its end: what is left of it comes back, to be
+/// drained before the answer is sent. Without that an HTTP/2 stream is reset, and some clients never see the answer.
+struct Lent {
+    stream: Option<BoxStream<'static, io::Result<Bytes>>>,
+    back: Option<oneshot::Sender<BoxStream<'static, io::Result<Bytes>>>>,
+}
+
+/// What nobody has read.
+pub(super) struct Unread(oneshot::Receiver<BoxStream<'static, io::Result<Bytes>>>);
+
+pub(super) fn lend(stream: BoxStream<'static, io::Result<Bytes>>) -> (RequestBody, Unread) {
+    let (back, unread) = oneshot::channel();
+    let lent = Lent { stream: Some(stream), back: Some(back) };
+    (RequestBody::Stream(lent.boxed()), Unread(unread))
+}
+
+impl Stream for Lent {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let item = ready!(stream.poll_next_unpin(context));
+        if !matches!(item, Some(Ok(_))) {
+            self.stream = None;
         }
+        Poll::Ready(item)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(stream), Some(back)) = (self.stream.take(), self.back.take()) {
+            // Nobody waits for it where the connection is gone.
+            let _ = back.send(stream);
+        }
+    }
+}
+
+impl Unread {
+    /// Reads on for a bounded while.
+    pub(super) async fn drain(mut self) {
+        let Ok(mut stream) = self.0.try_recv() else { return };
+        let read = async {
+            let mut left = 4 * BODY_MAX;
+            while let Some(Ok(chunk)) = stream.next().await {
+                match left.checked_sub(chunk.remaining()) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        };
+        // A client that announces a body and never sends it is answered all the same.
+        let _ = tokio::time::timeout(DRAINED_FOR, read).await;
     }
 }
 
 pub enum ResponseBody {
     Full(Option<Bytes>),
+    /// Waits for what others make.
     Stream(BoxStream<'static, io::Result<Bytes>>),
-    /// A stream that has an end in sight, and may be compressed.
+    /// Makes its pieces as they are asked for, and has an end in sight; it may be compressed.
     List(BoxStream<'static, io::Result<Bytes>>),
     /// What a warp route made.
     Route(http_body_util::combinators::BoxBody<Bytes, io::Error>),
@@ -157,5 +206,40 @@ impl Passed {
         let (parts, body) = response.into_parts();
         let body = passed.unwrap_or_else(|| ResponseBody::Route(body.map_err(io::Error::other).boxed()));
         Response::from_parts(parts, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body of three pieces, and how many of them have been taken.
+    fn body() -> (Arc<Mutex<usize>>, BoxStream<'static, io::Result<Bytes>>) {
+        let taken = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&taken);
+        let pieces = futures::stream::iter(["a", "b", "c"]).map(move |piece| {
+            *count.lock() += 1;
+            Ok(Bytes::from_static(piece.as_bytes()))
+        });
+        (taken, pieces.boxed())
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_drained() {
+        let (taken, stream) = body();
+        let (request, unread) = lend(stream);
+        drop(request);
+        assert_eq!(*taken.lock(), 0);
+        unread.drain().await;
+        assert_eq!(*taken.lock(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_is_not_touched_again() {
+        let (taken, stream) = body();
+        let (request, unread) = lend(stream);
+        assert_eq!(request.read().await.unwrap(), b"abc");
+        unread.drain().await;
+        assert_eq!(*taken.lock(), 3);
     }
 }

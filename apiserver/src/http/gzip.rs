@@ -36,7 +36,7 @@ pub fn compress(headers: &HeaderMap, is_get: bool, mut response: ApiResponse) ->
                 return response;
             }
         },
-        ResponseBody::List(stream) => ResponseBody::Stream(pieces(stream).boxed()),
+        ResponseBody::List(stream) => ResponseBody::List(pieces(stream).boxed()),
         other => {
             *response.body_mut() = other;
             return response;

@@ -10,11 +10,12 @@ use corten_object::tree::{Tree, View};
 use corten_views::meta_v1::PartialObjectMetadata;
 use http::StatusCode;
 
-use super::{include, json_answer, whole, write_table_start};
+use super::{include, json_answer, no_list, whole, write_table_start};
 use crate::call::Call;
 use crate::http::ApiResponse;
 use crate::metadata;
 use crate::negotiate::{Encoding, Form, Projection};
+use crate::resource::go_type;
 use crate::table::{Include, write_columns, write_row};
 
 /// The object as asked for; without a printer a Table shows its name and when it was created.
@@ -26,6 +27,11 @@ pub fn transient(
     code: StatusCode,
 ) -> Result<ApiResponse> {
     let json = match (form.projection, form.encoding) {
+        (Projection::MetadataList, _) => {
+            let kind = metadata::kind(tree);
+            let group = metadata::api_version(tree).split_once('/').map_or("", |(group, _)| group);
+            return Err(no_list(&go_type(group, kind)));
+        }
         (Projection::Object, Encoding::Protobuf) => return Ok(protobuf_answer(tree, form, code)),
         (Projection::Metadata, Encoding::Protobuf) => {
             return Ok(protobuf_answer(&metadata_alone(tree, form), form, code));

@@ -72,7 +72,8 @@ impl Target {
     /// The server that an administrator's kubeconfig names.
     pub fn read(kubeconfig: &Path, token: &str, protocol: Protocol) -> Result<Target> {
         let text = std::fs::read_to_string(kubeconfig).with_context(|| format!("read {}", kubeconfig.display()))?;
-        let config: serde_json::Value = serde_yaml_ng::from_str(&text).context("the kubeconfig")?;
+        let config = corten_object::yaml::to_json(&text).context("the kubeconfig")?;
+        let config: serde_json::Value = serde_json::from_slice(&config.json).context("the kubeconfig")?;
         let cluster = &config["clusters"][0]["cluster"];
         let url = cluster["server"].as_str().context("the kubeconfig names no server")?;
         let address = url.trim_start_matches("https://").parse().with_context(|| format!("the address of {url}"))?;

@@ -191,3 +191,26 @@ async fn the_anonymous_see_health_and_version_only() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Of a cluster that trusts a front proxy.
+#[tokio::test]
+async fn other_servers_are_told_whom_to_trust() -> anyhow::Result<()> {
+    const NAME: &str = "extension-apiserver-authentication";
+    let fixture = Fixture::start().await?;
+    let configmaps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "kube-system");
+    let told =
+        || async { anyhow::Ok(configmaps.get_opt(NAME).await?.and_then(|found| found.data).unwrap_or_default()) };
+    let first = told().await?;
+    for (key, expected) in [
+        ("client-ca-file", "-----BEGIN CERTIFICATE-----\n"),
+        ("requestheader-client-ca-file", "-----BEGIN CERTIFICATE-----\n"),
+        ("requestheader-allowed-names", r#"["front-proxy-client"]"#),
+        ("requestheader-username-headers", r#"["X-Remote-User"]"#),
+        ("requestheader-group-headers", r#"["X-Remote-Group"]"#),
+        ("requestheader-extra-headers-prefix", r#"["X-Remote-Extra-"]"#),
+    ] {
+        assert!(first.get(key).is_some_and(|value| value.starts_with(expected)), "{key}: {:?}", first.get(key));
+    }
+    configmaps.delete(NAME, &Default::default()).await?;
+    eventually("the ConfigMap made again", async || Ok((told().await? == first).then_some(()))).await
+}

@@ -30,6 +30,15 @@ async fn an_unknown_flag_is_named() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_component_that_is_not_built_is_named() -> anyhow::Result<()> {
+    let said = fails(&["--components", "scheduler"]).await?;
+    assert!(said.contains("not built yet: scheduler"), "{said}");
+    let said = fails(&["--feature-gates", "NoSuchGate=true"]).await?;
+    assert!(said.contains("unrecognized feature gate: NoSuchGate"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named() -> anyhow::Result<()> {
     let holder = TcpListener::bind("127.0.0.1:0")?;
     let port = holder.local_addr()?.port().to_string();
@@ -130,7 +139,7 @@ async fn a_full_disk_is_said_loses_nothing_and_is_outlived() -> anyhow::Result<(
     };
     assert_eq!(names(&fixture).await?, kept);
     let (code, said) = health(&fixture, "/readyz").await?;
-    assert!(code == 500 && said.contains("[-]etcd failed"), "{said}");
+    assert!(code == 500 && said.contains("[-]etcd-readiness failed"), "{said}");
     // A restart would not make room.
     assert_eq!(health(&fixture, "/livez").await?, (200, "ok".to_owned()));
 

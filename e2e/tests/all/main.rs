@@ -9,6 +9,7 @@ mod engines;
 mod faults;
 mod kubectl;
 mod lists;
+mod observed;
 mod openapi;
 mod representations;
 mod support;

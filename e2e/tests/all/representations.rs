@@ -128,3 +128,32 @@ async fn discovery_equals_its_record() -> anyhow::Result<()> {
     assert_eq!(record.lines().count(), got.lines().count());
     Ok(())
 }
+
+#[tokio::test]
+async fn paths_that_lead_nowhere_say_so_as_each_router_does() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let (status, page) = ("application/json", "text/plain; charset=utf-8");
+    for (method, path, code, media) in [
+        ("GET", "/api/v2", 404, status),
+        ("GET", "/api/v1/nosuch", 404, status),
+        ("GET", "/apis/apps/v7", 404, status),
+        ("GET", "/apis/apps/v1/nosuch", 404, status),
+        ("GET", "/version/x", 404, status),
+        ("GET", "/apis/nosuch.example.com", 404, page),
+        ("GET", "/apis/nosuch.example.com/v1", 404, page),
+        ("GET", "/apis/nosuch.example.com/v1/namespaces/default/things", 404, page),
+        ("GET", "/nosuch", 404, page),
+        ("POST", "/nosuch", 404, page),
+        ("GET", "/healthz/nosuch", 404, page),
+        ("GET", "/openapi/nosuch", 404, page),
+        ("POST", "/version", 405, status),
+        ("POST", "/apis/apps/v1", 405, status),
+        ("POST", "/apis/apps", 200, status),
+        ("POST", "/healthz", 200, page),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty())?;
+        let response = fixture.client.send(request).await?;
+        assert_eq!((response.status().as_u16(), media_type(&response)), (code, media), "{method} {path}");
+    }
+    Ok(())
+}

@@ -12,6 +12,8 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
+/// `is_dns1123_subdomain` in the words of declarative validation.
+pub use content::is_dns1123_subdomain as is_long_name;
 pub use content::{is_c_identifier, is_decimal_integer, is_path_segment_name, is_path_segment_prefix};
 pub use generate::{MAX_GENERATED_NAME_LENGTH, generate_name, random_suffix, safe_encode};
 pub use ip::{

@@ -24,7 +24,7 @@ use rcgen::KeyPair;
 use crate::authority::{self, Authority, Leaf, Signer};
 use crate::certificate::{self, Pair};
 use crate::files::{self, PUBLIC, SECRET};
-use crate::service_account::SigningKey;
+use crate::keys::{PublicKey, SigningKey};
 
 /// The clock may be set while a long sleep goes on, so nobody sleeps longer than this at a time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(12 * 60 * 60);
@@ -227,11 +227,11 @@ fn open_signing_key(folder: &Path) -> Result<SigningKey> {
         }
     };
     match files::read_if_exists(&public_path)? {
-        None => files::write_atomically(&public_path, key.verifying_key().to_pem().as_bytes(), PUBLIC)?,
+        None => files::write_atomically(&public_path, key.public().to_pem().as_bytes(), PUBLIC)?,
         Some(pem) => {
-            let known = crate::service_account::verifying_keys(&pem);
+            let known = PublicKey::all_from_pem(&pem);
             let known = known.with_context(|| unusable_signing_key(&public_path))?;
-            if known.iter().all(|known| known.id() != key.verifying_key().id()) {
+            if known.iter().all(|known| known.id() != key.public().id()) {
                 let problem = anyhow!("it is not the public half of {}", path.display());
                 return Err(problem.context(unusable_signing_key(&public_path)));
             }

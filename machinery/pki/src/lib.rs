@@ -4,21 +4,21 @@
 //! that says what to do, and are never replaced in silence, because a lost CA or signing key cannot be had back.
 
 mod authority;
+mod bundle;
 mod certificate;
-mod client_ca;
 mod cluster;
 mod files;
+mod keys;
 pub mod kubeconfig;
-mod service_account;
 mod serving;
 
 pub use authority::{Authority, Leaf, Names, Signer};
+pub use bundle::union_of_bundles;
 pub use certificate::{Certificate, Pair};
-pub use client_ca::ClientCa;
 pub use cluster::Pki;
 pub use files::{read_if_exists, write_atomically};
-pub use service_account::{Algorithm, SigningKey, VerifyingKey, verifying_keys, verifying_keys_of_files};
-pub use serving::{ServingCertificate, server_config};
+pub use keys::{KeyError, PublicKey, SigningKey};
+pub use serving::{ServingCertificate, any_client, server_config};
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,6 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
 use crate::certificate::{self, Certificate, Pair};
-use crate::client_ca::ClientCa;
 
 /// What a server shows; handshakes that begin after `replace` see the new one.
 #[derive(Debug)]
@@ -54,18 +53,22 @@ impl ResolvesServerCert for ServingCertificate {
     }
 }
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, client certificates optional and unjudged. The authorities are hints only, by
-/// which a client with several certificates chooses.
-pub fn server_config(serving: Arc<ServingCertificate>, authorities: &[&ClientCa]) -> Result<ServerConfig> {
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, client certificates optional and unjudged. The names of authorities are hints
+/// only, by which a client with several certificates chooses.
+pub fn server_config(serving: Arc<ServingCertificate>, hints: Vec<DistinguishedName>) -> Result<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let hints = authorities.iter().flat_map(|authority| authority.subjects()).cloned().collect();
-    let verifier = AnyClient { hints, algorithms: provider.signature_verification_algorithms };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(verifier))
+        .with_client_cert_verifier(any_client(hints))
         .with_cert_resolver(serving);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Asks for a certificate and takes any.
+pub fn any_client(hints: Vec<DistinguishedName>) -> Arc<dyn ClientCertVerifier> {
+    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    Arc::new(AnyClient { hints, algorithms })
 }
 
 /// Accepts every certificate whose key the client can prove to have.

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Instant};
+use crate::metrics::{Counters, Gauges, Registry};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -45,6 +46,9 @@ pub struct Answer {
 /// The checks of one server, in the order in which they were registered.
 pub struct Health {
     clock: Clock,
+    metrics: Registry,
+    results: Gauges,
+    results_total: Counters,
     checks: Mutex<Vec<Arc<Check>>>,
     /// Rung when something may have become ready.
     changed: Arc<Notify>,
@@ -105,7 +109,13 @@ impl Query {
 impl Health {
     /// With upstream's first two checks, `ping` and `log`, which pass because somebody is here to answer.
     pub fn new(clock: Clock) -> Health {
-        let health = Health { clock, checks: Mutex::default(), changed: Arc::default() };
+        let metrics = Registry::new();
+        let results = "[STABLE] The result of a health check when it was last asked.";
+        let results = metrics.gauges("kubernetes_healthcheck", results, &["name", "type"]);
+        let total = "[STABLE] The results of a health check.";
+        let results_total = metrics.counters("kubernetes_healthchecks_total", total, &["name", "status", "type"]);
+        let health =
+            Health { clock, metrics, results, results_total, checks: Mutex::default(), changed: Arc::default() };
         health.register("ping", EVERYWHERE, || Ok(()));
         health.register("log", EVERYWHERE, || Ok(()));
         health
@@ -224,6 +234,11 @@ impl Health {
         self.changed.notify_waiters();
     }
 
+    /// The results of the checks so far, in Prometheus' text: what `/metrics/slis` shows.
+    pub fn metrics(&self) -> String {
+        self.metrics.text()
+    }
+
     /// The names of an endpoint's checks, in order.
     pub fn names(&self, endpoint: Endpoint) -> Vec<String> {
         self.checks_of(endpoint).iter().map(|check| check.name.clone()).collect()
@@ -246,7 +261,12 @@ impl Health {
 
     async fn ask(&self, check: &Check, endpoint: Endpoint) -> Result<(), String> {
         let graceful = check.live_until.is_some_and(|until| self.clock.monotonic() <= until);
-        if endpoint == Endpoint::Livez && graceful { Ok(()) } else { (check.probe)().await }
+        let result = if endpoint == Endpoint::Livez && graceful { Ok(()) } else { (check.probe)().await };
+        let (name, kind) = (check.name.as_str(), endpoint.name());
+        let (value, status) = if result.is_ok() { (1, "success") } else { (0, "error") };
+        self.results.with_label_values(&[name, kind]).set(value);
+        self.results_total.with_label_values(&[name, status, kind]).inc();
+        result
     }
 }
 
@@ -314,6 +334,10 @@ mod tests {
         let passed = Some((200, "ok".to_owned()));
         assert_eq!(body(health.answer_one(Endpoint::Readyz, "poststarthook/rbac").await), passed);
         assert_eq!(body(health.answer_one(Endpoint::Livez, "a").await), None);
+        let text = health.metrics();
+        assert!(text.contains("kubernetes_healthcheck{name=\"poststarthook/rbac\",type=\"readyz\"} 1\n"), "{text}");
+        let failed = "kubernetes_healthchecks_total{name=\"poststarthook/rbac\",status=\"error\",type=\"readyz\"} 1\n";
+        assert!(text.contains(failed), "{text}");
     }
 
     #[tokio::test]

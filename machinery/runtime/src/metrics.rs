@@ -9,6 +9,7 @@
 //! A metric that is asked for twice with another type, or with a name that Prometheus refuses, is a mistake in the
 //! program and panics where it is made.
 
+mod computed;
 mod process;
 
 use std::any::Any;
@@ -17,8 +18,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus::core::Collector;
+use prometheus::proto::MetricType;
 use prometheus::{HistogramOpts, Opts, PullingGauge, TextEncoder};
 pub use prometheus::{exponential_buckets, linear_buckets};
+
+use self::computed::Computed;
+pub use self::computed::Row;
 
 pub type Counter = prometheus::IntCounter;
 pub type Counters = prometheus::IntCounterVec;
@@ -33,7 +38,7 @@ pub type Histogram = prometheus::Histogram;
 pub type Histograms = prometheus::HistogramVec;
 
 /// The content type of `text`.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
 /// Prometheus' usual buckets for seconds.
 pub const DEFAULT_BUCKETS: &[f64] = prometheus::DEFAULT_BUCKETS;
@@ -100,6 +105,28 @@ impl Registry {
         let _shared = self.metric(name, || PullingGauge::new(name, help, Box::new(value)));
     }
 
+    /// Gauges whose rows are computed when somebody asks.
+    pub fn computed_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        rows: impl Fn() -> Vec<Row> + Send + Sync + 'static,
+    ) {
+        let _shared = self.metric(name, || Computed::new(name, help, labels, MetricType::GAUGE, rows));
+    }
+
+    /// The same for what only grows.
+    pub fn computed_counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        rows: impl Fn() -> Vec<Row> + Send + Sync + 'static,
+    ) {
+        let _shared = self.metric(name, || Computed::new(name, help, labels, MetricType::COUNTER, rows));
+    }
+
     /// The `process_...` metrics: processor time, memory and open files.
     pub fn register_process(&self) {
         self.metric("process", || Ok(process::Process::new()));
@@ -151,7 +178,13 @@ mod tests {
         [0.001, 1.0, 7.0].into_iter().for_each(|value| seconds.observe(value));
         registry.computed("size_bytes", "Size.", || 42.0);
         registry.gauges("empty", "No children yet.", &["name"]);
-        let expected = r#"# HELP odd Says "x\\y".
+        let grown = || vec![(vec!["a".to_owned()], 1.0), (vec!["b".to_owned()], 2.0)];
+        registry.computed_counters("grown_total", "Grown.", &["name"], grown);
+        let expected = r#"# HELP grown_total Grown.
+# TYPE grown_total counter
+grown_total{name="a"} 1
+grown_total{name="b"} 2
+# HELP odd Says "x\\y".
 # TYPE odd gauge
 odd{name="a\"b\\c\nd"} 1.5
 # HELP requests_total [STABLE] Requests.

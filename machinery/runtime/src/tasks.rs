@@ -16,6 +16,7 @@
 mod groups;
 mod policy;
 mod run;
+mod running;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use self::groups::{Groups, Stage};
 pub use self::policy::{OnFailure, Outcome, Policy, Restart};
+pub use self::running::Running;
 use crate::clock::Clock;
 
 pub type Name = Cow<'static, str>;

@@ -15,7 +15,7 @@ pub struct TokenFile(HashMap<String, User>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFileError {
-    #[error("open {}: {source}", .path.display())]
+    #[error("open the token file {}", .path.display())]
     Open { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Csv(#[from] CsvError),

@@ -1,22 +1,20 @@
 //! Certificate authorities, and connections whose certificates they vouch for.
 //!
-//! TLS asks every client for a certificate and takes any: a client may also bring a token, and what is wrong with a
-//! certificate becomes a 401 rather than a broken handshake. Whether a certificate is good is decided here, once for a
+//! TLS asks every client for a certificate and takes any (`corten_pki::any_client`): a client may also bring a token,
+//! and what is wrong with a certificate becomes a 401 rather than a broken handshake. Whether a certificate is good is decided here, once for a
 //! connection and a set of authorities, and again when either changes or a certificate of the chain begins or ceases to
 //! be valid.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use corten_runtime::clock::Wall;
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{self, WebPkiSupportedAlgorithms};
+use rustls::crypto;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{DistinguishedName, RootCertStore};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -58,16 +56,15 @@ struct Known {
     user: Result<Option<User>, String>,
 }
 
-/// Asks clients for a certificate of certain authorities, and lets them in with another or none.
-pub struct AnyClientCertificate {
-    hints: Vec<DistinguishedName>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
 impl TrustBundle {
     /// Certificates in PEM; at least one.
     pub fn from_pem(pem: &[u8]) -> Result<TrustBundle, String> {
         Ok(TrustBundle(ArcSwap::from_pointee(Authorities::from_pem(pem)?)))
+    }
+
+    /// The authorities' names, by which a client chooses among its certificates.
+    pub fn subjects(&self) -> Vec<DistinguishedName> {
+        self.0.load().verifier.root_hint_subjects().to_vec()
     }
 
     /// Takes effect with the next request, on living connections too.
@@ -168,64 +165,6 @@ impl Validity {
                 self.until = self.until.min(edge);
             }
         }
-    }
-}
-
-impl AnyClientCertificate {
-    /// The authorities are named to clients, so that they send the right certificate.
-    pub fn new<'a>(trust: impl IntoIterator<Item = &'a TrustBundle>) -> Arc<AnyClientCertificate> {
-        let hints =
-            trust.into_iter().flat_map(|bundle| bundle.0.load().verifier.root_hint_subjects().to_vec()).collect();
-        let algorithms = crypto::ring::default_provider().signature_verification_algorithms;
-        Arc::new(AnyClientCertificate { hints, algorithms })
-    }
-}
-
-impl fmt::Debug for AnyClientCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AnyClientCertificate({} authorities)", self.hints.len())
-    }
-}
-
-impl ClientCertVerifier for AnyClientCertificate {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.hints
-    }
-
-    fn verify_client_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    // That the client holds the key of its certificate is what TLS does prove.
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
     }
 }
 

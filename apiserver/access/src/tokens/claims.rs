@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use corten_runtime::clock::Wall;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::keys::{PublicKey, SigningKey};
+use super::{PublicKey, SigningKey};
 
 /// Clocks differ: a token counts a minute before and after its time.
 pub const LEEWAY_SECONDS: i64 = 60;

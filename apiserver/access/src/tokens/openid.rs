@@ -1,6 +1,6 @@
 //! What others need to verify this cluster's tokens: the discovery document and the public keys.
 
-use super::keys::PublicKey;
+use super::PublicKey;
 
 pub const CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
 pub const KEYSET_PATH: &str = "/openid/v1/jwks";

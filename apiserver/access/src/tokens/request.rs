@@ -3,6 +3,8 @@
 //! `prepare` fills in and validates what was asked for, admission sees the result, and `issue` looks up what the token is
 //! bound to and signs it.
 
+use std::sync::Arc;
+
 use corten_api::field::{Error, Errors, Path};
 use corten_api::status::Status;
 use corten_runtime::clock::{Clock, Wall};
@@ -21,7 +23,7 @@ const EXPIRATION_SECONDS_MAX: i64 = 1 << 32;
 
 /// Signs this cluster's tokens.
 pub struct Issuer {
-    pub key: SigningKey,
+    pub key: Arc<SigningKey>,
     /// What the `iss` of a token says: the first `--service-account-issuer`.
     pub issuer: String,
     /// `--api-audiences`: what a token is for unless the request says otherwise.

@@ -3,60 +3,23 @@ mod issue;
 
 use super::*;
 
-pub(crate) const P256: &[u8] = include_bytes!("testdata/p256.pkcs8.pem");
-pub(crate) const RSA: &[u8] = include_bytes!("testdata/rsa.pkcs8.pem");
+/// The keys of corten-pki's own tests.
+macro_rules! key {
+    ($file:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../machinery/pki/src/keys/testdata/", $file))
+    };
+}
+pub(crate) use key;
+
+pub(crate) const P256: &[u8] = key!("p256.pkcs8.pem");
+pub(crate) const RSA: &[u8] = key!("rsa.pkcs8.pem");
 /// Made by openssl: the hash of the public key's DER.
 const P256_ID: &str = "Tz58-ZvL4P9T2y-AmYjl3J4uq54qqSQyFkwN_npzHF4";
-const P384_ID: &str = "Qp_-l6uBULItjGk-qZzfOnrxlaEyPEYSnTNObP2zDGc";
 const RSA_ID: &str = "sWeuFur95W2H5vZhXhRYMCn3FTxC_PYqa0v15Xk0Y2s";
 
 #[test]
-fn private_keys() {
-    let check = |pem: &[u8], expected: Result<(&str, &str), &str>| {
-        let key = SigningKey::from_pem(pem);
-        let key = key.as_ref().map(|key| (key.public().algorithm(), key.public().id()));
-        assert_eq!(key.map_err(ToString::to_string), expected.map_err(str::to_owned));
-    };
-    check(P256, Ok(("ES256", P256_ID)));
-    check(include_bytes!("testdata/p256.sec1.pem"), Ok(("ES256", P256_ID)));
-    check(include_bytes!("testdata/p384.sec1.pem"), Ok(("ES384", P384_ID)));
-    check(RSA, Ok(("RS256", RSA_ID)));
-    check(include_bytes!("testdata/rsa.pkcs1.pem"), Ok(("RS256", RSA_ID)));
-    check(
-        include_bytes!("testdata/p521.sec1.pem"),
-        Err("the private key is not usable: its curve is not P-256 or P-384"),
-    );
-    check(
-        include_bytes!("testdata/p256.no-public.pem"),
-        Err("the private key is not usable: it comes without its public half"),
-    );
-    let none = "data does not contain a valid RSA or ECDSA private key";
-    check(include_bytes!("testdata/p256.public.pem"), Err(none));
-    check(b"", Err(none));
-    check(b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", Err(none));
-}
-
-#[test]
-fn public_keys() {
-    let check = |pems: &[&[u8]], expected: Result<&[&str], &str>| {
-        let keys = PublicKey::all_from_pem(&pems.concat());
-        let ids = keys.as_ref().map(|keys| keys.iter().map(PublicKey::id).collect::<Vec<_>>());
-        assert_eq!(ids.map_err(ToString::to_string), expected.map(<[_]>::to_vec).map_err(str::to_owned));
-    };
-    check(&[include_bytes!("testdata/rsa.public.pem")], Ok(&[RSA_ID]));
-    check(&[include_bytes!("testdata/rsa.public.pkcs1.pem")], Ok(&[RSA_ID]));
-    check(&[include_bytes!("testdata/rsa.certificate.pem")], Ok(&[RSA_ID]));
-    check(
-        &[RSA, include_bytes!("testdata/p256.public.pem"), include_bytes!("testdata/p384.public.pem")],
-        Ok(&[RSA_ID, P256_ID, P384_ID]),
-    );
-    check(&[include_bytes!("testdata/p256.sec1.pem")], Ok(&[P256_ID]));
-    check(&[b"nothing"], Err("data does not contain any valid RSA or ECDSA public keys"));
-}
-
-#[test]
 fn what_one_key_signs_no_other_verifies() {
-    let pems: [&[u8]; 3] = [P256, include_bytes!("testdata/p384.sec1.pem"), RSA];
+    let pems: [&[u8]; 3] = [P256, key!("p384.sec1.pem"), RSA];
     let keys: Vec<SigningKey> = pems.iter().map(|pem| SigningKey::from_pem(pem).unwrap()).collect();
     let claims = serde_json::json!({"iss": "x"});
     for signer in &keys {
@@ -77,7 +40,7 @@ fn what_one_key_signs_no_other_verifies() {
 /// Signed by openssl, in each of the ways that an RSA key can be used.
 #[test]
 fn tokens_of_others() {
-    let key = PublicKey::all_from_pem(include_bytes!("testdata/rsa.public.pem")).unwrap().remove(0);
+    let key = PublicKey::all_from_pem(key!("rsa.public.pem")).unwrap().remove(0);
     let tokens: Vec<&str> = include_str!("testdata/rsa.tokens").lines().collect();
     assert_eq!(tokens.len(), 6);
     for token in tokens {
@@ -143,7 +106,7 @@ fn audiences_are_one_or_many() {
 
 #[test]
 fn discovery_documents() {
-    let keys = PublicKey::all_from_pem(&[RSA, include_bytes!("testdata/p256.public.pem"), P256].concat()).unwrap();
+    let keys = PublicKey::all_from_pem(&[RSA, key!("p256.public.pem"), P256].concat()).unwrap();
     let documents =
         OpenId::new("https://kubernetes.default.svc.cluster.local?", "", "10.0.0.1:6443", &keys[..2]).unwrap();
     assert_eq!(

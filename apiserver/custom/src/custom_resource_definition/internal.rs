@@ -13,10 +13,10 @@ use corten_views::apiextensions_v1::{
 #[derive(Clone, Copy)]
 pub struct Spec<'t> {
     pub view: CustomResourceDefinitionSpec<'t>,
-    shares_schema: bool,
-    shares_subresources: bool,
-    shares_columns: bool,
-    shares_selectable: bool,
+    pub shares_schema: bool,
+    pub shares_subresources: bool,
+    pub shares_columns: bool,
+    pub shares_selectable: bool,
 }
 
 impl<'t> Spec<'t> {

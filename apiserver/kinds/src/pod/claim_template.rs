@@ -40,16 +40,19 @@ const NOT_IN_TEMPLATES: &[(FieldId, &str)] = &[
 ];
 
 pub fn validate(template: PersistentVolumeClaimTemplate<'_>, path: &Path<'_>, errors: &mut Errors) {
-    let metadata = template.metadata();
-    let metadata_path = path.child("metadata");
-    validate_annotations(metadata.annotations(), &metadata_path.child("annotations"), errors);
-    validate_labels(metadata.labels(), &metadata_path.child("labels"), errors);
+    validate_template_metadata(template.metadata(), &path.child("metadata"), errors);
+    validate_spec(template.spec(), ClaimLeniency::default(), &path.child("spec"), errors);
+}
+
+/// `ValidateTemplateObjectMeta`, for templates of claims of any kind.
+pub fn validate_template_metadata(metadata: ObjectMeta<'_>, path: &Path<'_>, errors: &mut Errors) {
+    validate_annotations(metadata.annotations(), &path.child("annotations"), errors);
+    validate_labels(metadata.labels(), &path.child("labels"), errors);
     for &(field, name) in NOT_IN_TEMPLATES {
         if metadata.as_struct().node(field).is_some_and(|node| !node.is_null()) {
-            errors.push(Error::forbidden(&metadata_path.child(name), "cannot be set"));
+            errors.push(Error::forbidden(&path.child(name), "cannot be set"));
         }
     }
-    validate_spec(template.spec(), ClaimLeniency::default(), &path.child("spec"), errors);
 }
 
 /// `ValidatePersistentVolumeClaimSpec`.

@@ -1,20 +1,31 @@
 //! How upstream shows parts of a pod in messages: as JSON of its internal API, whose structs have no JSON names, so that
 //! Go's show, in Go's order and with every zero.
 
+mod device_structs;
 mod diff;
 mod structs;
+mod volume_structs;
 
 use corten_api::field::BadValue;
 use corten_api::json;
 use corten_object::tree::{Node, Struct, Value, View};
-use corten_views::core_v1::{PodSpec, PodTemplateSpec};
+use corten_views::core_v1::PodSpec;
 
-use structs::{Field, STRUCTS, Zero};
+use structs::{Field, Zero};
+
+static TABLES: &[&[(&str, &[Field])]] = &[structs::STRUCTS, volume_structs::STRUCTS, device_structs::STRUCTS];
 
 /// A struct as the value at fault.
 pub fn bad_value<'t>(view: impl View<'t>) -> BadValue {
     let mut out = String::new();
     write_struct(view.as_struct(), internal_name(view.as_struct()), &mut out);
+    BadValue::Json(out)
+}
+
+/// A struct that has the given name in the internal API, or none at all.
+pub fn bad_value_as(name: &str, structure: Struct<'_>) -> BadValue {
+    let mut out = String::new();
+    write_struct(structure, name, &mut out);
     BadValue::Json(out)
 }
 
@@ -34,12 +45,25 @@ pub fn bad_list<'t>(nodes: impl Iterator<Item = Node<'t>>) -> BadValue {
 
 /// How one struct differs from another, as a unified diff of their indented JSON.
 pub fn diff<'a, 'b>(old: impl View<'a>, new: impl View<'b>) -> String {
+    diff_as(internal_name(old.as_struct()), old.as_struct(), new.as_struct())
+}
+
+/// The same of structs that have another name in the internal API.
+pub fn diff_as(name: &str, old: Struct<'_>, new: Struct<'_>) -> String {
     let text = |structure: Struct<'_>| {
         let mut out = String::new();
-        write_struct(structure, internal_name(structure), &mut out);
+        write_struct(structure, name, &mut out);
         indent(&out)
     };
-    diff::unified(&text(old.as_struct()), &text(new.as_struct()))
+    diff::unified(&text(old), &text(new))
+}
+
+/// How one list differs from another.
+pub fn diff_lists<'a, 'b>(old: impl Iterator<Item = Node<'a>>, new: impl Iterator<Item = Node<'b>>) -> String {
+    let (mut before, mut after) = (String::new(), String::new());
+    write_list(old, &mut before);
+    write_list(new, &mut after);
+    diff::unified(&indent(&before), &indent(&after))
 }
 
 /// `core.v1.PodSpec` is `PodSpec` there too.
@@ -48,12 +72,17 @@ fn internal_name(structure: Struct<'_>) -> &'static str {
 }
 
 fn fields(name: &str) -> Option<&'static [Field]> {
-    STRUCTS.binary_search_by(|(other, _)| (*other).cmp(name)).ok().map(|found| STRUCTS[found].1)
+    let find = |table: &&'static [(&'static str, &'static [Field])]| {
+        table.binary_search_by(|(other, _)| (*other).cmp(name)).ok().map(|found| table[found].1)
+    };
+    TABLES.iter().find_map(find)
 }
 
 fn write_struct(structure: Struct<'_>, name: &str, out: &mut String) {
-    if name == "PodTemplateSpec" {
-        return write_template(structure, out);
+    match name {
+        "PodTemplateSpec" => return write_template(structure, "PodSpec", out),
+        "ResourceClaimTemplateSpec" => return write_template(structure, "ResourceClaimSpec", out),
+        _ => {}
     }
     let Some(fields) = fields(name) else {
         // Types of the meta API have JSON names.
@@ -89,15 +118,16 @@ fn write_zero(zero: &Zero, out: &mut String) {
 }
 
 /// The metadata of a template is embedded: its fields stand beside the spec.
-fn write_template(structure: Struct<'_>, out: &mut String) {
-    let metadata = structure.node(PodTemplateSpec::METADATA).map_or("{}".to_owned(), corten_object::json::to_string);
+fn write_template(structure: Struct<'_>, spec: &str, out: &mut String) {
+    let part = |name| structure.ty().and_then(|ty| ty.get().field_named(name)).and_then(|id| structure.node(id));
+    let metadata = part("metadata").map_or("{}".to_owned(), corten_object::json::to_string);
     let metadata = metadata.strip_suffix('}').unwrap_or_default();
     out.push_str(metadata);
     if metadata.len() > 1 {
         out.push(',');
     }
     out.push_str("\"Spec\":");
-    write_struct(structure.structure(PodTemplateSpec::SPEC), "PodSpec", out);
+    write_struct(part("spec").map_or(Struct::ABSENT, Node::as_struct), spec, out);
     out.push('}');
 }
 
@@ -207,7 +237,9 @@ mod tests {
 
     #[test]
     fn sorted() {
-        assert!(STRUCTS.is_sorted_by(|a, b| a.0 < b.0));
+        for table in TABLES {
+            assert!(table.is_sorted_by(|a, b| a.0 < b.0));
+        }
     }
 
     #[test]
@@ -224,10 +256,12 @@ mod tests {
     #[test]
     fn names_are_those_of_the_versioned_types() {
         let package = |name: &str| {
-            let groups = ["core", "apps", "batch"];
+            // What is a struct of its own there is a part of the spec in the versioned API.
+            let name = if name == "PersistentVolumeSource" { "PersistentVolumeSpec" } else { name };
+            let groups = ["core", "apps", "batch", "resource", "certificates"];
             groups.iter().find_map(|group| corten_schema::type_named(&format!("{group}.v1.{name}")))
         };
-        for (name, fields) in STRUCTS {
+        for (name, fields) in TABLES.iter().copied().flatten() {
             let ty = package(name).unwrap_or_else(|| panic!("{name}"));
             for field in fields.iter().filter(|field| !field.name.is_empty()) {
                 assert!(ty.get().field_named(field.name).is_some(), "{name}.{}", field.name);

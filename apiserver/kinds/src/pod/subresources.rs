@@ -43,7 +43,7 @@ pub fn validate_ephemeral(new: Pod<'_>, old: Pod<'_>, options: &Options, errors:
                 let detail = format!("existing ephemeral containers {name} may not be removed\n");
                 errors.push(Error::forbidden(&path, detail));
             }
-            Some(new) if !new.as_struct().equals(container.as_struct()) => {
+            Some(new) if !new.as_struct().means(container.as_struct()) => {
                 let diff = internal::diff(container, *new);
                 let detail = format!("existing ephemeral containers {name} may not be changed\n{diff}");
                 errors.push(Error::forbidden(&path, detail));
@@ -148,7 +148,7 @@ pub fn validate_resize(new: Pod<'_>, old: Pod<'_>, errors: &mut Errors) {
     validate_removed(new.init_containers(), old_spec.init_containers(), &SPEC.child("initContainers"), errors);
     validate_removed(new.containers(), old_spec.containers(), &SPEC.child("containers"), errors);
     mask_containers(&mut masked, new, old_spec, errors);
-    if errors.is_empty() && !masked.view::<PodSpec<'_>>().as_struct().equals(old_spec.as_struct()) {
+    if errors.is_empty() && !masked.view::<PodSpec<'_>>().as_struct().means(old_spec.as_struct()) {
         errors.push(Error::forbidden(&SPEC, "only cpu and memory resources are mutable"));
     }
 }
@@ -256,7 +256,7 @@ fn mask_containers(masked: &mut Tree, new: PodSpec<'_>, old: PodSpec<'_>, errors
     let ids = spec.items(PodSpec::INIT_CONTAINERS);
     for (i, (id, old)) in ids.into_iter().zip(old.init_containers().iter()).enumerate() {
         let Some(new) = new.init_containers().get(i) else { continue };
-        let modified = !new.as_struct().equals(old.as_struct());
+        let modified = !new.as_struct().means(old.as_struct());
         if !mask_container(&mut spec.at(id), old) {
             let detail = "only cpu and memory resources for init or sidecar containers are mutable";
             errors.push(Error::forbidden(&list.index(i), detail));
@@ -276,5 +276,5 @@ fn mask_container(container: &mut Edit<'_>, old: Container<'_>) -> bool {
     mask(&mut resources, old.resources().as_struct());
     resources.remove(ResourceRequirements::CLAIMS);
     let unclaimed = old.resources().claims().is_empty();
-    unclaimed && container.read().equals(old.as_struct())
+    unclaimed && container.read().means(old.as_struct())
 }

@@ -36,7 +36,7 @@ pub fn validate(new: Pod<'_>, old: Pod<'_>, options: &Options, errors: &mut Erro
     tolerations::validate_only_added(new.tolerations(), old.tolerations(), options, &path, errors);
     let path = SPEC.child("schedulingGates");
     validate_only_deleted_gates(new.scheduling_gates(), old.scheduling_gates(), &path, errors);
-    if new.as_struct().equals(old.as_struct()) {
+    if new.as_struct().means(old.as_struct()) {
         return;
     }
     let gated = !old.scheduling_gates().is_empty();
@@ -146,7 +146,7 @@ fn required_terms<'t>(spec: PodSpec<'t>) -> Option<Items<'t, NodeSelectorTerm<'t
 fn has_only_additions(new: NodeSelectorTerm<'_>, old: NodeSelectorTerm<'_>) -> bool {
     type Requirements<'t> = Items<'t, NodeSelectorRequirement<'t>>;
     let kept = |new: Requirements<'_>, old: Requirements<'_>| {
-        old.len() <= new.len() && old.iter().zip(new.iter()).all(|(old, new)| old.as_struct().equals(new.as_struct()))
+        old.len() <= new.len() && old.iter().zip(new.iter()).all(|(old, new)| old.as_struct().means(new.as_struct()))
     };
     let (new_expressions, new_fields) = (new.match_expressions(), new.match_fields());
     let (old_expressions, old_fields) = (old.match_expressions(), old.match_fields());

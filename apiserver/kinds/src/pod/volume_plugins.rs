@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_object::tree::StringMap;
 use corten_views::core_v1::{
     AzureDiskVolumeSource, CSIVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, ISCSIVolumeSource,
     QuobyteVolumeSource, StorageOSVolumeSource, Volume,
@@ -165,7 +166,7 @@ pub fn validate_before_ephemeral(volume: Volume<'_>, path: &Path<'_>, types: &mu
     }
 }
 
-fn validate_partition(partition: i64, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_partition(partition: i64, path: &Path<'_>, errors: &mut Errors) {
     if !(0..=255).contains(&partition) {
         let detail = names::inclusive_range_error(1, 255);
         errors.push(Error::invalid(&path.child("partition"), partition, detail));
@@ -201,7 +202,7 @@ fn validate_iscsi_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
 
 /// `iqn.2001-04.com.example:storage`, `eui.` with 16 or `naa.` with 32 letters and digits; upstream's dots after eui
 /// and naa match anything.
-fn is_iscsi_name(name: &str) -> bool {
+pub fn is_iscsi_name(name: &str) -> bool {
     let tail = |length: usize| {
         let mut chars = name.chars().skip(3);
         chars.next().is_some_and(|c| c != '\n')
@@ -237,7 +238,7 @@ fn is_iqn(rest: &str) -> bool {
         && !suffix.contains(separator)
 }
 
-fn validate_flocker(flocker: FlockerVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_flocker(flocker: FlockerVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
     match (flocker.dataset_name().is_empty(), flocker.dataset_uuid().is_empty()) {
         (true, true) => errors.push(Error::required(path, "one of datasetName and datasetUUID is required")),
         (false, false) => {
@@ -252,7 +253,7 @@ fn validate_flocker(flocker: FlockerVolumeSource<'_>, path: &Path<'_>, errors: &
     }
 }
 
-fn validate_quobyte(quobyte: QuobyteVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_quobyte(quobyte: QuobyteVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
     let registries = quobyte.registry();
     let detail = "must be a host:port pair or multiple pairs separated by commas";
     if registries.is_empty() {
@@ -282,7 +283,7 @@ fn is_host_port(pair: &str) -> bool {
     !host.contains(['[', ']']) && !port.contains(['[', ']'])
 }
 
-fn validate_fc(fc: FCVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_fc(fc: FCVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
     let names_path = path.child("targetWWNs");
     match (fc.target_wwns().is_empty(), fc.wwids().is_empty()) {
         (true, true) => {
@@ -309,8 +310,12 @@ fn validate_fc(fc: FCVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
 
 fn validate_flex(flex: FlexVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
     require(flex.driver(), path, "driver", errors);
-    let list = path.child("options");
-    for (key, _) in flex.options().iter() {
+    validate_flex_options(flex.options(), &path.child("options"), errors);
+}
+
+/// Options whose names are in a domain of Kubernetes' own are set by the kubelet.
+pub fn validate_flex_options(options: StringMap<'_>, list: &Path<'_>, errors: &mut Errors) {
+    for (key, _) in options.iter() {
         let namespace = key.split('/').next().unwrap_or_default().to_lowercase();
         let reserved =
             |domain: &str| namespace.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
@@ -321,7 +326,7 @@ fn validate_flex(flex: FlexVolumeSource<'_>, path: &Path<'_>, errors: &mut Error
     }
 }
 
-fn validate_azure_disk(disk: AzureDiskVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_azure_disk(disk: AzureDiskVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
     require(disk.disk_name(), path, "diskName", errors);
     require(disk.disk_uri(), path, "diskURI", errors);
     let enumerated = [

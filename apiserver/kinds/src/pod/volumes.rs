@@ -72,7 +72,20 @@ pub struct OneOf<'e> {
     pub errors: &'e mut Errors,
 }
 
-impl OneOf<'_> {
+impl<'e> OneOf<'e> {
+    pub fn new(errors: &'e mut Errors) -> OneOf<'e> {
+        OneOf { found: false, errors }
+    }
+
+    pub fn found(&self) -> bool {
+        self.found
+    }
+
+    /// Counts a type that is looked into whether or not it is the first.
+    pub fn count(&mut self) {
+        self.found = true;
+    }
+
     pub fn first(&mut self, path: &Path<'_>) -> bool {
         if self.found {
             self.errors.push(Error::forbidden(path, "may not specify more than 1 volume type"));
@@ -83,7 +96,7 @@ impl OneOf<'_> {
 
 /// In upstream's order, because it decides which type counts.
 fn validate_source(volume: Volume<'_>, pod: &str, options: &Options, path: &Path<'_>, errors: &mut Errors) {
-    let mut types = OneOf { found: false, errors };
+    let mut types = OneOf::new(errors);
     if let Some(dir) = volume.empty_dir() {
         types.found = true;
         if dir.size_limit().is_some_and(|limit| quantity(limit).sign() < 0) {
@@ -178,7 +191,7 @@ fn validate_claim_name(pod: &str, volume: &str, path: &Path<'_>, errors: &mut Er
     }
 }
 
-fn validate_host_path(source: HostPathVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_host_path(source: HostPathVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
     if source.path().is_empty() {
         errors.push(Error::required(&path.child("path"), ""));
         return;
@@ -189,7 +202,7 @@ fn validate_host_path(source: HostPathVolumeSource<'_>, path: &Path<'_>, errors:
     }
 }
 
-fn validate_nfs(source: NFSVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_nfs(source: NFSVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
     require(source.server(), path, "server", errors);
     require(source.path(), path, "path", errors);
     if !source.path().starts_with('/') {

@@ -7,13 +7,13 @@ use corten_api::field::{Path, quote};
 use corten_api::names;
 use corten_object::tree::Items;
 use corten_views::core_v1::{
-    Container, ContainerPort, NodeSelectorTerm, Pod, PodAffinityTerm, PodSpec, PodTemplateSpec, Volume,
-    WeightedPodAffinityTerm,
+    Container, ContainerPort, Pod, PodAffinityTerm, PodSpec, PodTemplateSpec, Volume, WeightedPodAffinityTerm,
 };
 use corten_views::meta_v1::ObjectMeta;
 
 use super::resources::quantity;
 use super::{annotations, containers, overlaps, prepare};
+use crate::node_labels::{deprecation, warnings_for_node_term};
 
 const SECCOMP: &str = "non-functional in v1.27+; use the \"seccompProfile\" field instead";
 const APP_ARMOR: &str = "deprecated since v1.30; use the \"appArmorProfile\" field instead";
@@ -106,31 +106,10 @@ fn for_spec(spec: PodSpec<'_>, metadata: ObjectMeta<'_>, template: Option<&Path<
     }
 }
 
-/// What a node label that is on its way out should be instead.
-pub fn deprecated_node_label(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "beta.kubernetes.io/arch" => "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
-        "beta.kubernetes.io/os" => "deprecated since v1.14; use \"kubernetes.io/os\" instead",
-        "failure-domain.beta.kubernetes.io/region" => {
-            "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"
-        }
-        "failure-domain.beta.kubernetes.io/zone" => {
-            "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"
-        }
-        "beta.kubernetes.io/instance-type" => {
-            "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"
-        }
-        "app.kubernetes.io/created-by" => "deprecated since v1.9",
-        "scheduler.alpha.kubernetes.io/preferAvoidPods" => "deprecated since v1.22; use Taints and Tolerations instead",
-        "node-role.kubernetes.io/master" => "use \"node-role.kubernetes.io/control-plane\" instead",
-        _ => return None,
-    })
-}
-
 fn for_nodes(spec: PodSpec<'_>, path: &Path<'_>, out: &mut Vec<String>) {
     let selector = path.child("nodeSelector");
     for (key, _) in spec.node_selector().iter() {
-        if let Some(message) = deprecated_node_label(key) {
+        if let Some(message) = deprecation(key) {
             out.push(format!("{}: {message}", selector.key(key)));
         }
     }
@@ -138,37 +117,21 @@ fn for_nodes(spec: PodSpec<'_>, path: &Path<'_>, out: &mut Vec<String>) {
         let list = path.child("affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms");
         let required = affinity.required_during_scheduling_ignored_during_execution();
         for (i, term) in required.iter().flat_map(|selector| selector.node_selector_terms().iter()).enumerate() {
-            for_node_term(term, false, &list.index(i), out);
+            warnings_for_node_term(term, false, &list.index(i), out);
         }
         let list = path.child("affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution");
         for (i, term) in affinity.preferred_during_scheduling_ignored_during_execution().iter().enumerate() {
-            for_node_term(term.preference(), true, &list.index(i).child("preference"), out);
+            warnings_for_node_term(term.preference(), true, &list.index(i).child("preference"), out);
         }
     }
     let list = path.child("topologySpreadConstraints");
     for (i, constraint) in spec.topology_spread_constraints().iter().enumerate() {
         let key = constraint.topology_key();
-        if let Some(message) = deprecated_node_label(key) {
+        if let Some(message) = deprecation(key) {
             out.push(format!("{}: {key} is {message}", list.index(i).child("topologyKey")));
         }
         if constraint.label_selector().is_none() {
             out.push(format!("{}: {NO_SELECTOR}", list.index(i).child("labelSelector")));
-        }
-    }
-}
-
-fn for_node_term(term: NodeSelectorTerm<'_>, values: bool, path: &Path<'_>, out: &mut Vec<String>) {
-    let list = path.child("matchExpressions");
-    for (i, expression) in term.match_expressions().iter().enumerate() {
-        let path = list.index(i);
-        if let Some(message) = deprecated_node_label(expression.key()) {
-            out.push(format!("{}: {} is {message}", path.child("key"), expression.key()));
-        }
-        let list = path.child("values");
-        for (i, value) in expression.values().iter().enumerate().filter(|_| values) {
-            for message in names::is_valid_label_value(value) {
-                out.push(format!("{}: {value} is invalid, {message}", list.index(i)));
-            }
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::Row;
 use crate::strategy::Strategy;
 use crate::{
-    api_service, config_map, csi, endpoint_slice, endpoints, event, flow_schema, horizontal_pod_autoscaler, ingress,
-    ingress_class, ip_address, lease, namespace, network_policy, node, persistent_volume_claim, pod_disruption_budget,
-    priority_class, priority_level_configuration, rbac, runtime_class, secret, service, service_account, service_cidr,
-    storage,
+    api_service, certificate_signing_request, config_map, csi, device_class, endpoint_slice, endpoints, event,
+    flow_schema, horizontal_pod_autoscaler, ingress, ingress_class, ip_address, lease, namespace, network_policy, node,
+    persistent_volume, persistent_volume_claim, pod_disruption_budget, priority_class, priority_level_configuration,
+    rbac, resource_claim, resource_slice, runtime_class, secret, service, service_account, service_cidr, storage,
 };
 
 const fn row(
@@ -25,11 +25,18 @@ pub static ROWS: &[Row] = &[
     row("", "namespaces", &namespace::Namespaces, &["status.phase"]),
     row("", "nodes", &node::Nodes, &["spec.unschedulable"]),
     row("", "persistentvolumeclaims", &persistent_volume_claim::PersistentVolumeClaims, &[]),
+    row("", "persistentvolumes", &persistent_volume::PersistentVolumes, &[]),
     row("", "secrets", &secret::Secrets, &["type"]),
     row("", "serviceaccounts", &service_account::ServiceAccounts, &[]),
     row("", "services", &service::Services, &["spec.clusterIP", "spec.type"]),
     row("apiregistration.k8s.io", "apiservices", &api_service::ApiServices, &[]),
     row("autoscaling", "horizontalpodautoscalers", &horizontal_pod_autoscaler::HorizontalPodAutoscalers, &[]),
+    row(
+        "certificates.k8s.io",
+        "certificatesigningrequests",
+        &certificate_signing_request::CertificateSigningRequests,
+        certificate_signing_request::SELECTABLE,
+    ),
     row("discovery.k8s.io", "endpointslices", &endpoint_slice::EndpointSlices, &[]),
     row("flowcontrol.apiserver.k8s.io", "flowschemas", &flow_schema::FlowSchemas, &[]),
     row(
@@ -45,6 +52,10 @@ pub static ROWS: &[Row] = &[
     row("networking.k8s.io", "servicecidrs", &service_cidr::ServiceCidrs, &[]),
     row("node.k8s.io", "runtimeclasses", &runtime_class::RuntimeClasses, &[]),
     row("policy", "poddisruptionbudgets", &pod_disruption_budget::PodDisruptionBudgets, &[]),
+    row("resource.k8s.io", "deviceclasses", &device_class::DeviceClasses, &[]),
+    row("resource.k8s.io", "resourceclaims", &resource_claim::ResourceClaims, &[]),
+    row("resource.k8s.io", "resourceclaimtemplates", &resource_claim::ResourceClaimTemplates, &[]),
+    row("resource.k8s.io", "resourceslices", &resource_slice::ResourceSlices, resource_slice::SELECTABLE),
     row("storage.k8s.io", "csidrivers", &csi::CsiDrivers, &[]),
     row("storage.k8s.io", "csinodes", &csi::CsiNodes, &[]),
     row("storage.k8s.io", "csistoragecapacities", &csi::CsiStorageCapacities, &[]),

@@ -7,17 +7,21 @@ use crate::rows::objects::ROWS;
 use crate::strategy::Strategy;
 
 const CLUSTER_SCOPED: &[&str] = &[
+    "CertificateSigningRequest",
     "ClusterRole",
     "ClusterRoleBinding",
     "CSIDriver",
     "CSINode",
+    "DeviceClass",
     "FlowSchema",
     "IngressClass",
     "IPAddress",
     "Namespace",
     "Node",
+    "PersistentVolume",
     "PriorityClass",
     "PriorityLevelConfiguration",
+    "ResourceSlice",
     "RuntimeClass",
     "ServiceCIDR",
     "StorageClass",
@@ -518,5 +522,74 @@ fn flow_control() {
     level(
         r#""metadata":{"name":"catch-all"},"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":5,"limitResponse":{"type":"Reject"}}}"#,
         "",
+    );
+}
+
+#[test]
+fn persistent_volumes_change() {
+    let change = |old: &str, new: &str, expected: &str| {
+        let body = |rest: &str| {
+            format!(
+                r#""spec":{{"capacity":{{"storage":"1Gi"}},"accessModes":["ReadWriteOnce"],"volumeMode":"Filesystem",{rest}}}"#
+            )
+        };
+        check_update("v1", "PersistentVolume", &body(old), &body(new), expected);
+    };
+    let csi = |rest: &str| format!(r#""csi":{{"driver":"d","volumeHandle":"h"{rest}}}"#);
+    change(&csi(""), &csi(""), "");
+    change(&csi(""), &csi(r#","controllerExpandSecretRef":{"name":"s","namespace":"n"}"#), "");
+    let affinity = |label: &str| {
+        format!(
+            r#"{},"nodeAffinity":{{"required":{{"nodeSelectorTerms":[{{"matchExpressions":[{{"key":"{label}","operator":"Exists"}}]}}]}}}}"#,
+            csi("")
+        )
+    };
+    change(&csi(""), &affinity("a"), "");
+    change(&affinity("beta.kubernetes.io/os"), &affinity("kubernetes.io/os"), "");
+    change(
+        &affinity("a"),
+        &csi(""),
+        "nodeAffinity: Invalid value: null: field is immutable, except for updating from beta label to GA",
+    );
+    let class = format!(r#"{},"volumeAttributesClassName":"c""#, csi(""));
+    change(
+        &class,
+        &csi(""),
+        "spec.volumeAttributesClassName: Forbidden: update from non-nil value to nil is forbidden",
+    );
+    change(
+        r#""nfs":{"server":"s","path":"/a"}"#,
+        r#""nfs":{"server":"s","path":"/b"}"#,
+        "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation\n\
+         @@ -5,7 +5,7 @@\n  \"Glusterfs\": null,\n  \"NFS\": {\n   \"Server\": \"s\",\n\
+         -  \"Path\": \"/a\",\n+  \"Path\": \"/b\",\n   \"ReadOnly\": false\n  },\n  \"RBD\": null,\n",
+    );
+}
+
+#[test]
+fn what_was_claimed_stays() {
+    let claim = |name: &str| {
+        format!(r#""spec":{{"devices":{{"requests":[{{"name":"{name}","exactly":{{"deviceClassName":"c"}}}}]}}}}"#)
+    };
+    let shown = r#"{"Devices":{"Requests":[{"Name":"b","Exactly":{"DeviceClassName":"c","Selectors":null,"AllocationMode":"ExactCount","Count":1,"AdminAccess":null,"Tolerations":null,"Capacity":null},"FirstAvailable":null}],"Constraints":null,"Config":null}}"#;
+    check_update("resource.k8s.io/v1", "ResourceClaim", &claim("a"), &claim("a"), "");
+    let expected = format!("spec: Invalid value: {shown}: field is immutable");
+    check_update("resource.k8s.io/v1", "ResourceClaim", &claim("a"), &claim("b"), &expected);
+}
+
+/// The ranges of a node's pods are one thing under two names.
+#[test]
+fn nodes_have_one_list_of_ranges() {
+    let check = |spec: &str, expected: &str| {
+        let (_, version, strategy) = find("v1", "Node");
+        let mut tree = make("v1", "Node", &format!(r#""spec":{{{spec}}}"#));
+        strategy.default(version, &mut tree.edit());
+        assert!(json(&tree).contains(&format!(r#""spec":{{{expected}}}"#)), "{spec}: {}", json(&tree));
+    };
+    check(r#""podCIDR":"10.0.0.0/24""#, r#""podCIDR":"10.0.0.0/24","podCIDRs":["10.0.0.0/24"]"#);
+    check(r#""podCIDRs":["10.0.0.0/24","fd::/64"]"#, r#""podCIDR":"10.0.0.0/24","podCIDRs":["10.0.0.0/24","fd::/64"]"#);
+    check(
+        r#""podCIDR":"10.0.1.0/24","podCIDRs":["10.0.0.0/24"]"#,
+        r#""podCIDR":"10.0.1.0/24","podCIDRs":["10.0.1.0/24"]"#,
     );
 }

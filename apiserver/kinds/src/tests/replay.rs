@@ -4,7 +4,15 @@
 use super::{context, create, lines, object};
 use crate::rows::objects::ROWS;
 
-const CLUSTER_SCOPED: &[&str] = &["Namespace", "ClusterRole", "ClusterRoleBinding"];
+const CLUSTER_SCOPED: &[&str] = &[
+    "CertificateSigningRequest",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "DeviceClass",
+    "Namespace",
+    "PersistentVolume",
+    "ResourceSlice",
+];
 
 #[test]
 fn recorded_creates() {

@@ -7,8 +7,9 @@
 use corten_schema::{Field, FieldId, RawKind, SchemaOr, Shape, TypeId};
 
 use super::scan::{Scanner, SyntaxError, unescape};
+use crate::DEPTH_MAX;
 use crate::scalar;
-use crate::tree::{Id, Link, Slot, Text, Tree, zero_is_absent};
+use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent, zero_is_absent};
 
 /// What a text is read as.
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +75,6 @@ pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
     Ok(Parsed { tree: parser.tree, strict: parser.strict })
 }
 
-/// The deepest that structs, maps and lists may nest: Go's limit.
-const DEPTH_MAX: usize = 10_000;
 const STRICT_MAX: usize = 100;
 
 /// A step of the path in a message about types: Go names fields, embedded structs among them, but no keys or indexes.
@@ -142,7 +141,7 @@ impl Parser {
 
     fn enter(&mut self) -> Result_<()> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(SyntaxError("exceeded max depth".into())) } else { Ok(()) }
+        if self.depth > DEPTH_MAX { self.syntax("exceeded max depth") } else { Ok(()) }
     }
 
     /// A string's text; the position is at its opening quote.
@@ -468,7 +467,7 @@ impl Parser {
                 parser.pending.remove(base + at);
             }
             if let Some(value) = value
-                && !(zero_is_absent(description) && parser.is_nothing(value))
+                && !parser.is_nothing(description, value)
             {
                 parser.pending.push(Link { key: Text { start: number, len: 0 }, value });
             }
@@ -480,10 +479,10 @@ impl Parser {
     }
 
     /// A zero; of structs one without entries, because empty lists and maps in it are told from absent ones.
-    fn is_nothing(&self, id: Id) -> bool {
+    fn is_nothing(&self, field: &Field, id: Id) -> bool {
         match self.tree.type_of(id) {
-            Some(_) => self.tree.is_empty(id),
-            None => self.tree.node(id).is_zero(),
+            Some(_) => zero_is_absent(field) && self.tree.is_empty(id),
+            None => is_like_absent(field, self.tree.node(id)),
         }
     }
 

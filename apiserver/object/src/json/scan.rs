@@ -1,7 +1,6 @@
 //! The scanner: where a JSON text is wrong, in the words of Go's scanner.
 
-/// Go's limit.
-const DEPTH_MAX: usize = 10_000;
+use crate::DEPTH_MAX;
 
 /// A syntax error's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +78,7 @@ impl Scanner<'_> {
     fn enter(&mut self, open: &mut Vec<u8>, end: u8) -> Result<()> {
         open.push(end);
         if open.len() > DEPTH_MAX {
-            return Err(SyntaxError("exceeded max depth".into()));
+            return Err(self.error("exceeded max depth"));
         }
         self.pos += 1;
         Ok(())

@@ -63,7 +63,8 @@ fn canonical_struct(structure: Struct<'_>, out: &mut Canonical) {
         write_name(field.name, &mut out.json);
         match node {
             _ if field.name == "metadata" => canonical_metadata(structure.structure(FieldId(i as u16)), false, out),
-            Some(node) => write(node, &mut out.json),
+            Some(node) if is_empty(node) => out.json.extend_from_slice(b"null"),
+            Some(node) => write_as::<true>(node, &mut out.json),
             None => write_zero(field, &mut out.json),
         }
     }
@@ -141,6 +142,18 @@ fn write_name(name: &str, out: &mut Vec<u8>) {
 /// Like [`write`], the keys of structs sorted too.
 pub fn write_sorted(node: Node<'_>, out: &mut Vec<u8>) {
     match node.value() {
+        Value::Map(map) => {
+            out.push(b'{');
+            for (i, (key, value)) in map.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_string(out, key);
+                out.push(b':');
+                write_sorted(value, out);
+            }
+            out.push(b'}');
+        }
         Value::List(list) => {
             out.push(b'[');
             for (i, item) in list.iter().enumerate() {
@@ -186,6 +199,12 @@ pub fn to_string(node: Node<'_>) -> String {
 }
 
 pub fn write(node: Node<'_>, out: &mut Vec<u8>) {
+    write_as::<false>(node, out);
+}
+
+/// What is kept (`KEPT`) has been through protobuf on other servers, which knows no empty lists and maps: a field that
+/// holds one reads null.
+fn write_as<const KEPT: bool>(node: Node<'_>, out: &mut Vec<u8>) {
     match node.value() {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -200,7 +219,7 @@ pub fn write(node: Node<'_>, out: &mut Vec<u8>) {
                 if i > 0 {
                     out.push(b',');
                 }
-                write(item, out);
+                write_as::<KEPT>(item, out);
             }
             out.push(b']');
         }
@@ -212,15 +231,15 @@ pub fn write(node: Node<'_>, out: &mut Vec<u8>) {
                 }
                 write_string(out, key);
                 out.push(b':');
-                write(value, out);
+                write_as::<KEPT>(value, out);
             }
             out.push(b'}');
         }
-        Value::Struct(structure) => write_struct(structure.ty(), structure, out),
+        Value::Struct(structure) => write_struct::<KEPT>(structure.ty(), structure, out),
     }
 }
 
-fn write_struct(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
+fn write_struct<const KEPT: bool>(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
     let Some(ty) = ty else {
         out.extend_from_slice(b"{}");
         return;
@@ -238,11 +257,20 @@ fn write_struct(ty: Option<TypeId>, structure: Struct<'_>, out: &mut Vec<u8>) {
         }
         write_name(field.name, out);
         match node {
-            Some(node) => write(node, out),
+            Some(node) if KEPT && is_empty(node) => out.extend_from_slice(b"null"),
+            Some(node) => write_as::<KEPT>(node, out),
             None => write_zero(field, out),
         }
     }
     out.push(b'}');
+}
+
+fn is_empty(node: Node<'_>) -> bool {
+    match node.value() {
+        Value::List(list) => list.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        _ => false,
+    }
 }
 
 pub(crate) fn is_written(field: &Field, node: Option<Node<'_>>) -> bool {
@@ -261,7 +289,7 @@ pub(crate) fn is_written(field: &Field, node: Option<Node<'_>>) -> bool {
 fn write_zero(field: &Field, out: &mut Vec<u8>) {
     let zero: &[u8] = match field.shape {
         _ if field.pointer => b"null",
-        Shape::Struct(ty) => return write_struct(Some(ty), Struct::ABSENT, out),
+        Shape::Struct(ty) => return write_struct::<false>(Some(ty), Struct::ABSENT, out),
         Shape::Bool => b"false",
         Shape::Int32 | Shape::Int64 | Shape::Float64 | Shape::IntOrString => b"0",
         Shape::String => b"\"\"",
@@ -282,6 +310,12 @@ fn write_zero(field: &Field, out: &mut Vec<u8>) {
 /// Writes JSON text without white space, `<`, `>`, `&` and the two line separators escaped, as Go writes what a
 /// marshaller gave it.
 pub fn write_compact(json: &[u8], out: &mut Vec<u8>) {
+    // Most is as it must be already, managedFields above all; looking at all bytes at once is what a processor is good at.
+    let suspect =
+        |found: bool, &byte: &u8| found | matches!(byte, b'\t' | b'\n' | b'\r' | b' ' | b'<' | b'>' | b'&' | 0xe2);
+    if !json.iter().fold(false, suspect) {
+        return out.extend_from_slice(json);
+    }
     let mut in_string = false;
     let mut i = 0;
     while i < json.len() {

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::element::Element;
 use super::set::{ADDED, MODIFIED, REMOVED, Set};
+use crate::json::is_written;
 use crate::tree::Struct;
 use crate::typing::{Atom, Fields, Form, List, Map, Relation, TypeRef, Val, field_value, parse_raw};
 
@@ -267,8 +268,13 @@ fn fields(
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
 ) -> Result<(), String> {
+    let present = Fieldset::of(old) | Fieldset::of(new);
     for &index in ty.get().by_name {
         let id = FieldId(index);
+        // Of its many fields an object has few; most are passed over without a look into it.
+        if !present.has(id) && !is_written(ty.field(id), None) {
+            continue;
+        }
         let before = old.and_then(|structure| field_value(ty, structure, id));
         let after = new.and_then(|structure| field_value(ty, structure, id));
         match (before, after) {
@@ -282,6 +288,33 @@ fn fields(
         child(&element, typing, before, after, filter, sink).map_err(|error| format!("{element}{error}"))?;
     }
     Ok(())
+}
+
+/// Which fields are there: a bit each, the last one shared by all behind it, so that some may seem to be there.
+#[derive(Clone, Copy)]
+struct Fieldset(u64);
+
+impl Fieldset {
+    fn of(structure: Option<Struct<'_>>) -> Fieldset {
+        let fields = structure.into_iter().flat_map(Struct::fields);
+        Fieldset(fields.fold(0, |set, (id, _)| set | Fieldset::bit(id)))
+    }
+
+    fn bit(id: FieldId) -> u64 {
+        1 << id.0.min(63)
+    }
+
+    fn has(self, id: FieldId) -> bool {
+        self.0 & Fieldset::bit(id) != 0
+    }
+}
+
+impl std::ops::BitOr for Fieldset {
+    type Output = Fieldset;
+
+    fn bitor(self, other: Fieldset) -> Fieldset {
+        Fieldset(self.0 | other.0)
+    }
 }
 
 fn child(

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::element::{Element, Scalar, scalar_of_json};
+use crate::DEPTH_MAX;
 use crate::json::{self, Form};
 use crate::typing::Val;
 
@@ -27,9 +28,6 @@ pub const MEMBER: u8 = 1;
 pub const ADDED: u8 = 1;
 pub const MODIFIED: u8 = 2;
 pub const REMOVED: u8 = 4;
-
-/// Deeper than any object may be.
-const DEPTH_MAX: usize = 1000;
 
 impl Set {
     pub fn new() -> Set {
@@ -260,7 +258,7 @@ impl<'t> Parser<'t> {
         let mut set = Set::new();
         let mut member = false;
         if depth > DEPTH_MAX {
-            return Err("a set of fields is too deep".into());
+            return Err("exceeded max depth".into());
         }
         if self.peek() == Some(b'n') && self.text[self.pos..].starts_with(b"null") {
             self.pos += 4;

@@ -221,6 +221,12 @@ fn changes_in(
         Some(live) => Some(versions.convert(live, api_version)?.ok()?),
         None => None,
     };
+    // A version may not know what another one does; then nothing can be said of it.
+    let fits =
+        |tree: &Tree| !typing.is_custom() || super::validate::validate(typing, Val::of(tree.root()), true).is_ok();
+    if !fits(&new) || !live.as_ref().is_none_or(fits) {
+        return None;
+    }
     let nothing = nothing(typing, &new);
     let old = live.as_ref().map_or(nothing.value(), |live| Val::of(live.root()));
     let mut changes = Changes::default();

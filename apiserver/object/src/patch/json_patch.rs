@@ -6,6 +6,7 @@ use corten_api::status::Status;
 
 use super::lazy::{Lazy, Slot, checked, go_kind, string};
 use super::rejected;
+use crate::DEPTH_MAX;
 use crate::json::{self, Form};
 
 const OPERATIONS_MAX: usize = 10_000;
@@ -260,6 +261,10 @@ fn find<'d>(root: &'d mut Lazy, path: &str) -> Option<(Container<'d>, String)> {
     let (_, steps) = path.split_once('/')?;
     let steps: Vec<&str> = steps.split('/').collect();
     let (last, steps) = steps.split_last()?;
+    // A document that is deeper is refused when it is read again; until then a patch could go on making it deeper.
+    if steps.len() > DEPTH_MAX {
+        return None;
+    }
     let mut here = root;
     for step in steps {
         let step = decode(step);

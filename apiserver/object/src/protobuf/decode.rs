@@ -5,17 +5,15 @@ use std::ops::Range;
 use corten_schema::{FieldId, Proto, ProtoItem, SchemaOr, Shape, TypeId};
 
 use super::wire::{FIXED64, LEN, Reader, VARINT};
+use crate::DEPTH_MAX;
 use crate::scalar;
-use crate::tree::{Id, Link, Slot, Text, Tree, zero_is_absent};
+use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct DecodeError(pub String);
 
 type Result<T> = std::result::Result<T, DecodeError>;
-
-/// How deep messages may nest: as deep as Go's JSON, so that what one form takes the other takes too.
-const DEPTH_MAX: usize = 10_000;
 
 /// Decodes an enveloped object of a type; its kind and apiVersion come from the envelope.
 pub fn decode(bytes: Vec<u8>, ty: TypeId) -> Result<Tree> {
@@ -101,7 +99,7 @@ impl Decoder<'_> {
             entries.push((field, id));
         }
         let tree = &self.tree;
-        entries.retain(|&(field, id)| !(zero_is_absent(ty.field(field)) && tree.node(id).is_zero()));
+        entries.retain(|&(field, id)| !(is_like_absent(ty.field(field), tree.node(id))));
         entries.sort_by_key(|&(field, _)| field);
         let links =
             entries.into_iter().map(|(field, value)| Link { key: Text { start: u32::from(field.0), len: 0 }, value });

@@ -16,6 +16,38 @@ pub fn encode(root: Node<'_>) -> Vec<u8> {
     envelope(word("apiVersion"), word("kind"), &encode_message(structure))
 }
 
+/// An object as it is kept: as [`encode`], but what only an answer says of it (its resourceVersion and selfLink) left
+/// out.
+pub fn encode_kept(root: Node<'_>) -> Vec<u8> {
+    let structure = root.as_struct();
+    let word = |name: &str| root.get(name).map_or("", Node::as_str);
+    let mut out = Writer::with_capacity(2048);
+    for item in structure.ty().map_or(&[][..], |ty| ty.get().proto).iter().rev() {
+        match (structure.ty(), &item.item) {
+            (Some(ty), ProtoItem::Field(id)) if ty.field(*id).name == "metadata" => {
+                let end = out.len();
+                write_kept_metadata(structure.structure(*id), &mut out);
+                out.head_since(item.number, end);
+            }
+            (Some(ty), _) => write_items(ty, std::slice::from_ref(item), structure, &mut out),
+            (None, _) => {}
+        }
+    }
+    envelope(word("apiVersion"), word("kind"), &out.into_vec())
+}
+
+fn write_kept_metadata(metadata: Struct<'_>, out: &mut Writer) {
+    let ty = corten_schema::ids::meta_v1::OBJECT_META;
+    for item in ty.get().proto.iter().rev() {
+        match &item.item {
+            ProtoItem::Field(id) if matches!(ty.field(*id).name, "resourceVersion" | "selfLink") => {
+                write_zero(item.number, &Shape::String, out);
+            }
+            _ => write_items(ty, std::slice::from_ref(item), metadata, out),
+        }
+    }
+}
+
 /// A struct's message, without an envelope.
 pub fn encode_message(structure: Struct<'_>) -> Vec<u8> {
     let mut out = Writer::with_capacity(2048);

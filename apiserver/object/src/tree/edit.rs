@@ -122,7 +122,13 @@ impl<'t> Edit<'t> {
     pub fn set<'s>(&mut self, field: FieldId, value: impl Into<Scalar<'s>>) {
         let value = value.into();
         let ty = self.tree.type_of(self.id).expect("set is for structs");
-        if value.is_zero() && zero_is_absent(ty.field(field)) && !matches!(ty.field(field).shape, Shape::Quantity) {
+        let shape = ty.field(field).shape;
+        let has_zero = match shape {
+            Shape::Quantity => false,
+            Shape::IntOrString => !matches!(value, Scalar::Str(_)),
+            _ => true,
+        };
+        if has_zero && value.is_zero() && zero_is_absent(ty.field(field)) {
             self.remove(field);
         } else {
             let id = self.tree.scalar(value);

@@ -1,6 +1,7 @@
 //! Reading: copyable handles into a tree. A handle to what is absent reads as zero, as Go's zero values do.
 
 use corten_api::field::BadValue;
+use corten_api::quantity::Quantity;
 use corten_schema::{FieldId, Shape, TypeId};
 
 use super::{Id, Link, Slot, Span, Tree, zero_is_absent};
@@ -142,18 +143,28 @@ impl<'t> Node<'t> {
 
     /// Go's semantic deep equality: an empty list, an empty map and an absent one are the same.
     pub fn equals(self, other: Node<'_>) -> bool {
+        self.same::<false>(other, false)
+    }
+
+    /// Compares by text, or quantities (with `quantity`, what is here is one or holds them) by value.
+    fn same<const BY_VALUE: bool>(self, other: Node<'_>, quantity: bool) -> bool {
         match (self.value(), other.value()) {
             (Value::Null, Value::Null) => true,
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Int(a), Value::Int(b)) => a == b,
             (Value::Float(a), Value::Float(b)) => a == b,
             (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => a as f64 == b,
-            (Value::Str(a), Value::Str(b)) | (Value::Raw(a), Value::Raw(b)) => a == b,
-            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.equals(b)),
-            (Value::Map(a), Value::Map(b)) => {
-                a.len() == b.len() && a.iter().zip(b.iter()).all(|((k, a), (l, b))| k == l && a.equals(b))
+            (Value::Str(a), Value::Str(b)) => a == b || BY_VALUE && quantity && same_amount(a, b),
+            (Value::Raw(a), Value::Raw(b)) => a == b,
+            (Value::List(a), Value::List(b)) => {
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.same::<BY_VALUE>(b, quantity))
             }
-            (Value::Struct(a), Value::Struct(b)) => a.equals(b),
+            (Value::Map(a), Value::Map(b)) => {
+                let same =
+                    |((k, a), (l, b)): ((&str, Node<'_>), (&str, Node<'_>))| k == l && a.same::<BY_VALUE>(b, quantity);
+                a.len() == b.len() && a.iter().zip(b.iter()).all(same)
+            }
+            (Value::Struct(a), Value::Struct(b)) => a.same::<BY_VALUE>(b),
             _ => false,
         }
     }
@@ -279,12 +290,32 @@ impl<'t> Struct<'t> {
     }
 
     pub fn equals(self, other: Struct<'_>) -> bool {
+        self.same::<false>(other)
+    }
+
+    /// The same, but that quantities are compared by value: `1Gi` means `1024Mi`.
+    pub fn means(self, other: Struct<'_>) -> bool {
+        self.same::<true>(other)
+    }
+
+    /// Whether a field that is present in both means the same.
+    pub fn field_means(self, other: Struct<'_>, field: FieldId) -> bool {
+        match (self.node(field), other.node(field)) {
+            (Some(a), Some(b)) => {
+                a.same::<true>(b, self.ty().is_some_and(|ty| holds_quantities(&ty.field(field).shape)))
+            }
+            (a, b) => a.is_none() && b.is_none(),
+        }
+    }
+
+    fn same<const BY_VALUE: bool>(self, other: Struct<'_>) -> bool {
         let (mut a, mut b) = (self.fields().peekable(), other.fields().peekable());
         loop {
             match (a.peek(), b.peek()) {
                 (None, None) => return true,
                 (Some(&(i, x)), Some(&(j, y))) if i == j => {
-                    if !x.equals(y) {
+                    let quantity = BY_VALUE && self.ty().is_some_and(|ty| holds_quantities(&ty.field(i).shape));
+                    if !x.same::<BY_VALUE>(y, quantity) {
                         return false;
                     }
                     a.next();
@@ -308,13 +339,22 @@ impl<'t> Struct<'t> {
     }
 }
 
+fn holds_quantities(shape: &Shape) -> bool {
+    matches!(shape, Shape::Quantity | Shape::Map(Shape::Quantity) | Shape::List(Shape::Quantity))
+}
+
+fn same_amount(a: &str, b: &str) -> bool {
+    matches!((Quantity::parse(a), Quantity::parse(b)), (Ok(a), Ok(b)) if a == b)
+}
+
 fn same_as_absent(structure: Struct<'_>, id: FieldId, node: Node<'_>) -> bool {
     let Some(ty) = structure.ty() else { return false };
     let field = ty.field(id);
     let list = matches!(node.value(), Value::List(_) | Value::Map(_));
     // Zero as a quantity has a text; one that is absent is written like it.
     let zero = node.is_zero() || matches!((field.shape, node.value()), (Shape::Quantity, Value::Str("0")));
-    (list || zero_is_absent(field)) && !(field.pointer && !list) && zero
+    let text = matches!((field.shape, node.value()), (Shape::IntOrString, Value::Str(_)));
+    (list || zero_is_absent(field)) && !(field.pointer && !list) && zero && !text
 }
 
 fn empty_tree() -> &'static Tree {

@@ -9,6 +9,7 @@ use corten_api::json::{write_f64, write_string};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::resolve::{self, Scalar};
+use crate::DEPTH_MAX;
 
 #[derive(Debug)]
 pub struct Converted {
@@ -74,9 +75,6 @@ fn check_version(text: &str) -> Result<(), Error> {
 fn is_control(c: char) -> bool {
     !matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
 }
-
-/// Deeper nesting than anybody writes, and no more than a thread's stack can take.
-const DEPTH_MAX: usize = 1000;
 
 struct Document {
     nodes: Vec<Node>,
@@ -159,12 +157,18 @@ impl Document {
             if container {
                 open.push(id);
                 if open.len() > DEPTH_MAX {
-                    return Err(Error(format!("yaml: exceeded max depth of {DEPTH_MAX}")));
+                    return Err(too_deep(span.start.line()));
                 }
             }
         }
         Ok(document)
     }
+}
+
+/// As libyaml says it, which leaves the first line out.
+fn too_deep(line: usize) -> Error {
+    let place = if line > 1 { format!("line {line}: ") } else { String::new() };
+    Error(format!("yaml: {place}exceeded max depth of {DEPTH_MAX}"))
 }
 
 fn is_at_end(text: &str, span: Span) -> bool {
@@ -174,7 +178,6 @@ fn is_at_end(text: &str, span: Span) -> bool {
 fn tag_name(tag: Option<&Tag>) -> String {
     match tag {
         None => String::new(),
-        Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => String::new(),
         Some(tag) if tag.is_yaml_core_schema() => format!("!!{}", tag.suffix),
         Some(tag) => format!("{}{}", tag.handle, tag.suffix),
     }
@@ -207,6 +210,8 @@ fn describe(error: &ScanError, text: &str) -> Error {
         "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
         "unexpected eof" => "found unexpected end of stream",
         "invalid indentation" => "did not find expected key",
+        // The parser's own limit, of what stands in brackets and braces.
+        "recursion limit exceeded" => "exceeded max depth of 255",
         _ if problem.starts_with("unexpected character") || problem.starts_with("tab") || problem.contains("a tab") => {
             "found character that cannot start any token"
         }
@@ -293,7 +298,7 @@ impl<'d> Writer<'d> {
     fn node(&mut self, id: usize, depth: usize) -> Result<(), Error> {
         self.count()?;
         if depth > DEPTH_MAX {
-            return Err(Error(format!("yaml: exceeded max depth of {DEPTH_MAX}")));
+            return Err(too_deep(self.document.nodes[id].line));
         }
         let document = self.document;
         match &document.nodes[id].kind {
@@ -365,7 +370,9 @@ impl<'d> Writer<'d> {
 
     fn is_merge(&self, id: usize) -> bool {
         match &self.document.nodes[id].kind {
-            Kind::Scalar { text, plain, tag } => text == "<<" && ((*plain && tag.is_empty()) || tag == "!!merge"),
+            Kind::Scalar { text, plain, tag } => {
+                text == "<<" && ((*plain && tag.is_empty()) || matches!(tag.as_str(), "!" | "!!merge"))
+            }
             _ => false,
         }
     }

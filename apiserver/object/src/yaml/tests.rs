@@ -84,6 +84,16 @@ fn json_is_written_as_upstream_does() {
 }
 
 #[test]
+fn an_exclamation_mark_makes_a_text() {
+    check("! <<: {a: 1}", r#"{"a":1}"#);
+    check("a: ! 05", r#"{"a":"05"}"#);
+    check("a: ! ~", r#"{"a":"~"}"#);
+    check("! a: 1", r#"{"a":1}"#);
+    check("a: !\n  b: 1", r#"{"a":{"b":1}}"#);
+    check("a: !foo 1", r#"{"a":"1"}"#);
+}
+
+#[test]
 fn errors_are_worded_and_counted_as_libyaml_does() {
     for (yaml, error) in [
         ("a:\n  b: 1\n c: 2", "yaml: line 2: did not find expected key"),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use redb::{
     Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition,
+    TableDefinition, WriteTransaction,
 };
 
 use super::history::Version;
@@ -310,18 +310,25 @@ fn write(database: &Database, work: &Work) -> Result<(), redb::Error> {
             log.remove(revision)?;
             values.remove(revision)?;
         }
-        let mut meta = transaction.open_table(META)?;
-        let mut gaps = transaction.open_table(GAPS)?;
-        if let Some(marks) = &work.marks {
-            meta.insert("reserved", marks.reserved)?;
-            meta.insert("compacted", marks.compacted)?;
-            gaps.retain(|_, _| false)?;
-            for (from, to) in &marks.gaps {
-                gaps.insert(from, to)?;
-            }
-        }
+    }
+    // A table is made by being opened; one that does not change is best left closed.
+    if work.marks.is_some() || work.is_empty() {
+        write_marks(&transaction, work.marks.as_ref())?;
     }
     transaction.commit()?;
+    Ok(())
+}
+
+fn write_marks(transaction: &WriteTransaction, marks: Option<&Marks>) -> Result<(), redb::Error> {
+    let mut meta = transaction.open_table(META)?;
+    let mut gaps = transaction.open_table(GAPS)?;
+    let Some(marks) = marks else { return Ok(()) };
+    meta.insert("reserved", marks.reserved)?;
+    meta.insert("compacted", marks.compacted)?;
+    gaps.retain(|_, _| false)?;
+    for (from, to) in &marks.gaps {
+        gaps.insert(from, to)?;
+    }
     Ok(())
 }
 

@@ -44,7 +44,8 @@ pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
     })?;
     let Some(text) = changed else { return Ok(false) };
     let owner = fs::metadata(&path).ok();
-    let mode = owner.as_ref().map_or(SECRET, |owner| owner.permissions().mode() & 0o777);
+    // A key is in it now, whoever could read it before.
+    let mode = owner.as_ref().map_or(SECRET, |owner| owner.permissions().mode() & 0o700);
     files::write_atomically(&path, text.as_bytes(), mode)?;
     if let Some(owner) = owner {
         // Root may write the file of another user, who wants to read it afterwards.

@@ -16,7 +16,10 @@ pub struct Process {
     max_files: Gauge,
     resident: Gauge,
     virtual_memory: Gauge,
+    virtual_memory_max: Gauge,
     start_time: Gauge,
+    received: Counter,
+    sent: Counter,
 }
 
 /// The numbers of /proc/self/stat that matter here.
@@ -31,9 +34,21 @@ struct Stat {
 impl Process {
     pub fn new() -> Process {
         let gauge = |name: &str, help: &str| Gauge::new(name, help).expect("the name is a valid one");
-        let cpu = Counter::new("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
+        let counter = |name: &str, help: &str| Counter::new(name, help).expect("the name is a valid one");
         Process {
-            cpu_seconds: cpu.expect("the name is a valid one"),
+            cpu_seconds: counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds."),
+            received: counter(
+                "process_network_receive_bytes_total",
+                "Number of bytes received by the process over the network.",
+            ),
+            sent: counter(
+                "process_network_transmit_bytes_total",
+                "Number of bytes sent by the process over the network.",
+            ),
+            virtual_memory_max: gauge(
+                "process_virtual_memory_max_bytes",
+                "Maximum amount of virtual memory available in bytes.",
+            ),
             open_files: gauge("process_open_fds", "Number of open file descriptors."),
             max_files: gauge("process_max_fds", "Maximum number of open file descriptors."),
             resident: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
@@ -60,10 +75,28 @@ impl Process {
         }
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         self.max_files.set(limit.map_or(f64::INFINITY, |limit| limit as f64));
+        let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+        self.virtual_memory_max.set(limit.map_or(u64::MAX as f64, |limit| limit as f64));
+        if let Some((received, sent)) =
+            fs::read_to_string("/proc/self/net/netstat").ok().as_deref().and_then(parse_netstat)
+        {
+            self.received.inc_by((received - self.received.get()).max(0.0));
+            self.sent.inc_by((sent - self.sent.get()).max(0.0));
+        }
     }
 
-    fn parts(&self) -> [&dyn Collector; 6] {
-        [&self.cpu_seconds, &self.open_files, &self.max_files, &self.resident, &self.virtual_memory, &self.start_time]
+    fn parts(&self) -> [&dyn Collector; 9] {
+        [
+            &self.cpu_seconds,
+            &self.open_files,
+            &self.max_files,
+            &self.resident,
+            &self.virtual_memory,
+            &self.virtual_memory_max,
+            &self.start_time,
+            &self.received,
+            &self.sent,
+        ]
     }
 }
 
@@ -96,6 +129,17 @@ fn parse_boot_time(text: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
+/// What the network of this process has received and sent: a line of names, and below it one of numbers.
+fn parse_netstat(text: &str) -> Option<(f64, f64)> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let value = |wanted: &str| {
+        let place = names.split_whitespace().position(|name| name == wanted)?;
+        values.split_whitespace().nth(place)?.parse().ok()
+    };
+    Some((value("InOctets")?, value("OutOctets")?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +151,11 @@ mod tests {
         assert_eq!(parse_stat(line), Some(expected));
         assert_eq!(parse_stat("7 (a) S 1 7"), None);
         assert_eq!(parse_stat(""), None);
+        assert_eq!(
+            parse_netstat("TcpExt: A\nTcpExt: 1\nIpExt: X InOctets OutOctets\nIpExt: 1 20 30\n"),
+            Some((20.0, 30.0))
+        );
+        assert_eq!(parse_netstat("IpExt: X\n"), None);
         assert_eq!(parse_boot_time("cpu 1 2\nbtime 1700000000\n"), Some(1.7e9));
     }
 }

@@ -163,6 +163,9 @@ async fn threads_and_blocking_work_are_members() {
     assert_eq!(kind.blocking(|| 6 * 7).await, Some(42));
     assert_eq!(kind.blocking(|| -> () { panic!("boo") }).await, None);
     kind.spawn(async { panic!("boo") });
+    assert_eq!(kind.run(async { 6 * 7 }).await, Some(42));
+    assert_eq!(kind.run(async { panic!("boo") }).await, None::<()>);
+    drop(kind.run(std::future::pending::<()>()));
     root.left().await;
     assert_eq!(kind.count(), 0);
     assert_eq!(root.kind("hash").count(), 0);

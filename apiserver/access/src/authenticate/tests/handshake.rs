@@ -65,7 +65,7 @@ fn any_certificate_gets_through_and_is_judged_afterwards() {
     let trust = Arc::new(TrustBundle::from_pem(ours.pem().as_bytes()).unwrap());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let server = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let server = server.with_client_cert_verifier(AnyClientCertificate::new([&*trust]));
+    let server = server.with_client_cert_verifier(corten_pki::any_client(trust.subjects()));
     let (chain, key) = leaf("server", &ours);
     let server = Arc::new(server.with_single_cert(chain, key).unwrap());
     let mut roots = RootCertStore::empty();

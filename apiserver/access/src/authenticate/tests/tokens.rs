@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::authenticate::cache::TokenCache;
 use crate::service_account::fixture::Objects;
+use crate::tokens::tests::key;
 use crate::tokens::{PublicKey, SigningKey, sign};
 
-const KEY: &[u8] = include_bytes!("../../tokens/testdata/p256.pkcs8.pem");
-const OTHER_KEY: &[u8] = include_bytes!("../../tokens/testdata/rsa.pkcs8.pem");
+const KEY: &[u8] = key!("p256.pkcs8.pem");
+const OTHER_KEY: &[u8] = key!("rsa.pkcs8.pem");
 
 fn service_accounts(objects: Objects) -> ServiceAccountTokens {
     ServiceAccountTokens {

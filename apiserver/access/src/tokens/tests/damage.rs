@@ -24,11 +24,11 @@ fn damaged_keys() {
     let random = Random::seeded(1);
     let pems: [&[u8]; 6] = [
         P256,
-        include_bytes!("../testdata/p256.sec1.pem"),
-        include_bytes!("../testdata/p384.public.pem"),
-        include_bytes!("../testdata/rsa.public.pem"),
-        include_bytes!("../testdata/rsa.public.pkcs1.pem"),
-        include_bytes!("../testdata/rsa.certificate.pem"),
+        key!("p256.sec1.pem"),
+        key!("p384.public.pem"),
+        key!("rsa.public.pem"),
+        key!("rsa.public.pkcs1.pem"),
+        key!("rsa.certificate.pem"),
     ];
     for pem in pems {
         let block = x509_parser::pem::Pem::iter_from_buffer(pem).filter_map(Result::ok).last().unwrap();

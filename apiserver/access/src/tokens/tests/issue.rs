@@ -12,7 +12,7 @@ const NOW: i64 = 1_700_000_000;
 fn issuer() -> Issuer {
     let (clock, _) = Clock::manual(Wall { seconds: NOW, nanos: 5 });
     Issuer {
-        key: SigningKey::from_pem(P256).unwrap(),
+        key: SigningKey::from_pem(P256).unwrap().into(),
         issuer: "https://issuer".into(),
         api_audiences: vec!["https://issuer".into(), "api".into()],
         expiration_seconds_max: 0,

@@ -17,7 +17,7 @@ pub enum Zero {
 
 use Zero::{Json, Struct};
 
-const fn field(go: &'static str, name: &'static str, zero: Zero) -> Field {
+pub const fn field(go: &'static str, name: &'static str, zero: Zero) -> Field {
     Field { go, name, zero }
 }
 

@@ -1,17 +1,21 @@
 //! The keys that sign and verify tokens: ECDSA on P-256 and P-384, and RSA, from PEM in any of the forms that upstream
 //! reads. A key is named by the hash of its public half, so that the name gives away nothing that verifies.
 
-use std::fmt;
+mod der;
 
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64};
 use ring::rand::SystemRandom;
 use ring::rsa::KeyPair as RsaKeyPair;
 use ring::signature::{self, EcdsaKeyPair, UnparsedPublicKey, VerificationAlgorithm};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::der::{self, Reader};
+use self::der::Reader;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -66,11 +70,18 @@ impl SigningKey {
         Err(KeyError::NoPrivateKey)
     }
 
+    /// As `--service-account-signing-key-file` names it.
+    pub fn from_file(path: &Path) -> anyhow::Result<SigningKey> {
+        let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+        SigningKey::from_pem(&pem).with_context(|| format!("use the private key of {}", path.display()))
+    }
+
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    pub(super) fn sign(&self, input: &[u8]) -> Option<Vec<u8>> {
+    /// Nothing if the key refuses to sign.
+    pub fn sign(&self, input: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
         match &self.key {
             Key::Ec(pair) => pair.sign(&random, input).ok().map(|signature| signature.as_ref().to_vec()),
@@ -87,6 +98,21 @@ impl PublicKey {
     pub fn all_from_pem(pem: &[u8]) -> Result<Vec<PublicKey>, KeyError> {
         let keys: Vec<PublicKey> = blocks(pem).filter_map(|block| from_block(&block)).collect();
         if keys.is_empty() { Err(KeyError::NoPublicKey) } else { Ok(keys) }
+    }
+
+    /// As `--service-account-key-file` names it.
+    pub fn all_from_file(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
+        let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+        PublicKey::all_from_pem(&pem).with_context(|| format!("use the public keys of {}", path.display()))
+    }
+
+    pub fn to_pem(&self) -> String {
+        let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+        for line in STANDARD.encode(info(self.kind, &self.bytes)).as_bytes().chunks(64) {
+            pem.extend(line.iter().map(|byte| char::from(*byte)));
+            pem.push('\n');
+        }
+        pem + "-----END PUBLIC KEY-----\n"
     }
 
     /// The hash of the key, by which tokens say what they were signed with.
@@ -121,7 +147,7 @@ impl PublicKey {
     }
 
     /// The fields of a JSON web key that are the key itself, in upstream's order around `alg`.
-    pub(super) fn web_key(&self) -> String {
+    pub fn web_key(&self) -> String {
         let encode = |bytes: &[u8]| BASE64.encode(bytes);
         let (id, algorithm) = (&self.id, self.algorithm());
         match self.kind {
@@ -146,28 +172,18 @@ impl PublicKey {
     }
 
     fn ec(kind: Kind, point: &[u8]) -> Option<PublicKey> {
-        let (curve, length) = match kind {
-            Kind::P256 => (der::OID_P256, 65),
-            Kind::P384 => (der::OID_P384, 97),
+        let length = match kind {
+            Kind::P256 => 65,
+            Kind::P384 => 97,
             Kind::Rsa => return None,
         };
-        if point.len() != length || point[0] != 4 {
-            return None;
-        }
-        let algorithm = der::element(
-            der::SEQUENCE,
-            &[&der::element(der::OBJECT_IDENTIFIER, &[der::OID_EC]), &der::element(der::OBJECT_IDENTIFIER, &[curve])],
-        );
-        Some(PublicKey { id: key_id(&algorithm, point), kind, bytes: point.to_vec() })
+        let plain = point.len() == length && point[0] == 4;
+        plain.then(|| PublicKey { id: key_id(kind, point), kind, bytes: point.to_vec() })
     }
 
     fn rsa(public_key: &[u8]) -> Option<PublicKey> {
         rsa_numbers(public_key)?;
-        let algorithm = der::element(
-            der::SEQUENCE,
-            &[&der::element(der::OBJECT_IDENTIFIER, &[der::OID_RSA]), &der::element(der::NULL, &[])],
-        );
-        Some(PublicKey { id: key_id(&algorithm, public_key), kind: Kind::Rsa, bytes: public_key.to_vec() })
+        Some(PublicKey { id: key_id(Kind::Rsa, public_key), kind: Kind::Rsa, bytes: public_key.to_vec() })
     }
 
     /// From a SubjectPublicKeyInfo.
@@ -199,9 +215,19 @@ fn blocks(pem: &[u8]) -> impl Iterator<Item = Pem> {
     Pem::iter_from_buffer(pem).filter_map(Result::ok)
 }
 
-fn key_id(algorithm: &[u8], key: &[u8]) -> String {
-    let spki = der::element(der::SEQUENCE, &[algorithm, &der::element(der::BIT_STRING, &[&[0], key])]);
-    BASE64.encode(ring::digest::digest(&ring::digest::SHA256, &spki))
+fn key_id(kind: Kind, key: &[u8]) -> String {
+    BASE64.encode(ring::digest::digest(&ring::digest::SHA256, &info(kind, key)))
+}
+
+/// SubjectPublicKeyInfo in DER.
+fn info(kind: Kind, key: &[u8]) -> Vec<u8> {
+    let (algorithm, parameters) = match kind {
+        Kind::P256 => (der::OID_EC, der::element(der::OBJECT_IDENTIFIER, &[der::OID_P256])),
+        Kind::P384 => (der::OID_EC, der::element(der::OBJECT_IDENTIFIER, &[der::OID_P384])),
+        Kind::Rsa => (der::OID_RSA, der::element(der::NULL, &[])),
+    };
+    let algorithm = der::element(der::SEQUENCE, &[&der::element(der::OBJECT_IDENTIFIER, &[algorithm]), &parameters]);
+    der::element(der::SEQUENCE, &[&algorithm, &der::element(der::BIT_STRING, &[&[0], key])])
 }
 
 fn from_block(block: &Pem) -> Option<PublicKey> {
@@ -290,3 +316,6 @@ fn rsa_numbers(public_key: &[u8]) -> Option<(&[u8], &[u8])> {
     };
     Some((number()?, number()?))
 }
+
+#[cfg(test)]
+mod tests;
