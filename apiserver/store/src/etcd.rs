@@ -34,8 +34,8 @@ use self::watching::Watching;
 use crate::error::{Applied, Conflict, Error, OpenError, WriteError};
 use crate::span::Span;
 use crate::store::{
-    Deleted, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read, Revision, Status, Store, Want,
-    WatchFrom,
+    Degraded, Deleted, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read, Revision, Status, Store,
+    Want, WatchFrom,
 };
 use crate::watch::Watch;
 use corten_runtime::{CancellationToken, Clock, OnFailure, Scope};
@@ -315,7 +315,8 @@ impl Shared {
         let revision = self.current_revision().await?;
         let send = || async { self.clients.maintenance.clone().status().await };
         let answer = self.request(Effect::Read, send).await?;
-        let degraded = (!answer.errors().is_empty()).then(|| answer.errors().join("; "));
+        let degraded = (!answer.errors().is_empty())
+            .then(|| Degraded { reason: answer.errors().join("; "), restart_helps: false });
         Ok(Status { revision, size: u64::try_from(answer.db_size()).unwrap_or(0), degraded })
     }
 }

@@ -235,7 +235,14 @@ pub struct Status {
     /// Bytes on disk.
     pub size: u64,
     /// What is wrong, where the engine still answers reads but refuses writes.
-    pub degraded: Option<String>,
+    pub degraded: Option<Degraded>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Degraded {
+    pub reason: String,
+    /// Otherwise it mends by itself, when there is room again, say.
+    pub restart_helps: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

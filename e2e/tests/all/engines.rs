@@ -89,11 +89,24 @@ async fn servers_on_one_etcd_are_one_cluster() -> anyhow::Result<()> {
 async fn a_lost_etcd_is_said_and_its_return_noticed() -> anyhow::Result<()> {
     let mut etcd = Etcd::start().await?;
     let fixture = Fixture::on(Server::with(on(Engine::Etcd(etcd.url()))).await?).await?;
-    fixture.configmap("before").await?;
-    etcd.crash().await?;
+    let before = fixture.configmap("before").await?;
     let api = fixture.configmaps();
+    let mut watch = pin!(api.watch(&WatchParams::default(), &revision(&before)?.to_string()).await?);
+    let ready = async || {
+        let answer = fixture.client.request_text(http::Request::get("/readyz").body(Vec::new())?).await;
+        anyhow::Ok(answer.is_ok())
+    };
+    etcd.kill()?;
     let object: ConfigMap = parse(json!({"metadata": {"name": "after"}}))?;
-    // Until the connection is there again, a write fails or, if its answer was lost, was done.
+    let (code, reason) = refusal(api.create(&PostParams::default(), &object).await)?;
+    assert!(code >= 500 && ["ServerTimeout", "Timeout"].contains(&reason.as_str()), "{code} {reason}");
+    let Err(kube::Error::Api(said)) = api.get("before").await else { anyhow::bail!("it was read without etcd") };
+    assert!(said.code >= 500 && said.message.contains("the store is not available"), "{said:?}");
+    assert!(!ready().await?);
+
+    etcd.relaunch().await?;
+    eventually("the server to be ready again", async || Ok(ready().await?.then_some(()))).await?;
+    // A write that was refused may have been done, if its answer was lost.
     eventually("a write after etcd's return", async || match api.create(&PostParams::default(), &object).await {
         Ok(_) => Ok(Some(())),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(Some(())),
@@ -101,5 +114,10 @@ async fn a_lost_etcd_is_said_and_its_return_noticed() -> anyhow::Result<()> {
     })
     .await?;
     assert_eq!(names(&fixture.client, &fixture.namespace).await?, ["after", "before"]);
+    // The watch has outlived it.
+    match tokio::time::timeout(corten_e2e::DEADLINE, watch.next()).await? {
+        Some(Ok(WatchEvent::Added(object))) => assert_eq!(object.name_any(), "after"),
+        event => anyhow::bail!("{event:?}"),
+    }
     Ok(())
 }

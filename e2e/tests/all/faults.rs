@@ -1,16 +1,22 @@
 //! What goes wrong around the process, and how it says so.
 
-use crate::support::{Fixture, refusal, refused};
-use corten_e2e::{Options, Server};
+use crate::support::{Fixture, parse, refusal, refused};
+use corten_e2e::{Engine, Etcd, Options, Server, SmallDisk};
 use http::Request;
+use kube::ResourceExt;
+use kube::api::{ListParams, PostParams};
+use kube::core::Status;
 use serde_json::json;
 use std::net::TcpListener;
 use std::time::Duration;
 
 /// Starts a server that must end by itself, and gives what it printed.
 async fn fails(flags: &[&str]) -> anyhow::Result<String> {
-    let flags = flags.iter().map(|flag| flag.to_string()).collect();
-    match Server::with(Options { flags, ..Options::default() }).await {
+    fails_with(Options { flags: flags.iter().map(|flag| flag.to_string()).collect(), ..Options::default() }).await
+}
+
+async fn fails_with(options: Options) -> anyhow::Result<String> {
+    match Server::with(options).await {
         Ok(_) => anyhow::bail!("the server started"),
         Err(error) => Ok(format!("{error:#}")),
     }
@@ -44,12 +50,38 @@ async fn a_taken_port_is_named() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_data_folder_serves_one_server_at_a_time() -> anyhow::Result<()> {
-    let first = Server::with(Options::default()).await?;
-    let data = first.data()?.display().to_string();
-    let said = fails(&["--data-dir", &data]).await?;
-    assert!(said.contains(&data), "{said}");
-    first.client().await?.apiserver_version().await?;
+    let etcd = Etcd::start().await?;
+    for engine in [Engine::Embedded, Engine::Etcd(etcd.url())] {
+        let mut first = Server::with(Options { engine: engine.clone(), ..Options::default() }).await?;
+        let (data, process) = (first.data()?.display().to_string(), first.process()?.id());
+        let flags = vec!["--data-dir".to_owned(), data.clone()];
+        let said = fails_with(Options { engine, flags, ..Options::default() }).await?;
+        let expected = format!("data folder {data} is in use by process {process}; stop that first, or choose another");
+        assert!(said.contains(&expected), "{said}");
+        first.client().await?.apiserver_version().await?;
+    }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_and_left_alone() -> anyhow::Result<()> {
+    let mut server = Server::with(Options::default()).await?;
+    server.process()?.stop()?;
+    let data = server.data()?;
+    let shown = data.display().to_string();
+    // Of the folder, and of the store in it.
+    for (file, newer) in [("format", "2\n"), ("store/format", "corten-store 2 complete\n")] {
+        let (file, database) = (data.join(file), data.join("store/store.redb"));
+        let (format, objects) = (std::fs::read(&file)?, std::fs::read(&database)?);
+        std::fs::write(&file, newer)?;
+        let said = fails(&["--data-dir", &shown]).await?;
+        assert!(said.contains("has format 2, and this version of Corten knows formats up to 1"), "{said}");
+        assert!(said.contains("use the version that wrote it, or a newer one"), "{said}");
+        assert_eq!(std::fs::read(&file)?, newer.as_bytes());
+        assert!(std::fs::read(&database)? == objects, "the store was changed");
+        std::fs::write(&file, format)?;
+    }
+    server.relaunch().await
 }
 
 #[tokio::test]
@@ -61,6 +93,75 @@ async fn a_foreign_data_folder_is_refused_and_left_alone() -> anyhow::Result<()>
     assert!(said.contains(&path), "{said}");
     let left: Vec<_> = std::fs::read_dir(folder.path())?.flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["letters.txt"]);
+    Ok(())
+}
+
+/// Writes large objects until one is refused, and gives their names and the refusal.
+async fn fill(fixture: &Fixture) -> anyhow::Result<(Vec<String>, Box<Status>)> {
+    let mut kept = Vec::new();
+    for number in 0..1000 {
+        let name = format!("large-{number:03}");
+        let object = parse(json!({"metadata": {"name": name}, "data": {"text": "x".repeat(500_000)}}))?;
+        match fixture.configmaps().create(&PostParams::default(), &object).await {
+            Ok(_) => kept.push(name),
+            Err(kube::Error::Api(refusal)) => return Ok((kept, refusal)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    anyhow::bail!("the disk takes everything")
+}
+
+async fn health(fixture: &Fixture, path: &str) -> anyhow::Result<(u16, String)> {
+    match fixture.client.request_text(Request::get(path).body(Vec::new())?).await {
+        Ok(text) => Ok((200, text)),
+        Err(kube::Error::Api(status)) => Ok((status.code, status.message)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_loses_nothing_and_is_outlived() -> anyhow::Result<()> {
+    let disk = SmallDisk::mount(24 << 20).await?;
+    let data = disk.path().join("data").display().to_string();
+    let options = Options { flags: vec!["--data-dir".to_owned(), data], starter: disk.enter(), ..Options::default() };
+    let ballast = disk.from_outside().join("ballast");
+    std::fs::write(&ballast, vec![0; 8 << 20])?;
+    let mut fixture = Fixture::on(Server::with(options.clone()).await?).await?;
+
+    let (mut kept, refusal) = fill(&fixture).await?;
+    assert_eq!((refusal.code, refusal.reason.as_str()), (503, "ServiceUnavailable"), "{refusal:?}");
+    assert!(refusal.message.contains("no space left"), "{refusal:?}");
+    assert!(refusal.message.contains("make room on the disk of the data folder"), "{refusal:?}");
+    assert!(!kept.is_empty());
+    let names = async |fixture: &Fixture| -> anyhow::Result<Vec<String>> {
+        let list = fixture.configmaps().list(&ListParams::default()).await?;
+        Ok(list.iter().map(|object| object.name_any()).collect())
+    };
+    assert_eq!(names(&fixture).await?, kept);
+    let (code, said) = health(&fixture, "/readyz").await?;
+    assert!(code == 500 && said.contains("[-]etcd-readiness failed"), "{said}");
+    // A restart would not make room.
+    assert_eq!(health(&fixture, "/livez").await?, (200, "ok".to_owned()));
+
+    std::fs::remove_file(&ballast)?;
+    fixture.configmap("there-is-room").await?;
+    kept.push("there-is-room".to_owned());
+    assert_eq!(health(&fixture, "/readyz").await?, (200, "ok".to_owned()));
+    fixture.server.crash().await?;
+    fixture.client = fixture.server.client().await?;
+    assert_eq!(names(&fixture).await?, kept);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_on_a_full_disk_is_refused() -> anyhow::Result<()> {
+    let disk = SmallDisk::mount(1 << 20).await?;
+    let data = disk.path().join("data").display().to_string();
+    // It ends with an error, when there is no room for any more.
+    let _ = std::fs::write(disk.from_outside().join("ballast"), vec![0; 2 << 20]);
+    let flags = vec!["--data-dir".to_owned(), data.clone()];
+    let said = fails_with(Options { flags, starter: disk.enter(), ..Options::default() }).await?;
+    assert!(said.contains(&data) && said.contains("No space left on device"), "{said}");
     Ok(())
 }
 

@@ -138,10 +138,10 @@ impl Disk {
                 // Reads are what it is opened anew for now; if even that finds no room, the next one tries again.
                 match self.reopen_gated(generation).and_then(|()| self.holds(work)) {
                     Ok(true) => Ok(()),
-                    Ok(false) => Err(Error::NoSpace(text)),
+                    Ok(false) => Err(no_space(&text)),
                     Err(error) => {
                         tracing::warn!(?error, "could not open the store again after the disk ran full");
-                        Err(Error::NoSpace(text))
+                        Err(no_space(&text))
                     }
                 }
             }
@@ -344,7 +344,7 @@ fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, A
     match guarded(open)? {
         Ok(database) => Ok((database, faults)),
         Err(error) => Err(match (faults.found(), error) {
-            (Some(Fault::Full(text)), _) => Error::NoSpace(text),
+            (Some(Fault::Full(text)), _) => no_space(&text),
             (Some(Fault::Lost(text)), _) => unavailable(text),
             (None, DatabaseError::Storage(StorageError::Io(error))) => Error::Corrupt(error.to_string()),
             (None, error) => Error::Corrupt(error.to_string()),
@@ -366,6 +366,10 @@ fn read_error(generation: u64, error: redb::Error) -> ReadError {
 
 fn unreadable(revision: Revision) -> Error {
     Error::Corrupt(format!("the row of revision {revision} cannot be read"))
+}
+
+fn no_space(text: &str) -> Error {
+    Error::NoSpace(format!("{text}; make room on the disk of the data folder"))
 }
 
 fn unavailable(reason: String) -> Error {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,48 +22,77 @@ impl Medium for FileMedium {
     fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.0)?;
-        Ok(Box::new(FileStorage(file)))
+        let metadata = file.metadata()?;
+        let has_holes = AtomicBool::new(metadata.blocks() * BLOCK < metadata.len());
+        Ok(Box::new(FileStorage { file, has_holes }))
     }
 }
 
+/// In which the system counts what a file takes.
+const BLOCK: u64 = 512;
+
 /// A plain file. The folder's lock stands for its own.
+///
+/// Blocks are taken before anything is written into them, so that a full disk shows where nothing is lost, and not in a
+/// sync, after which nobody knows what the disk holds. The database grows by doubling; where there is no room for that
+/// much at once, the file has holes for a while, and each write takes its own blocks.
 #[derive(Debug)]
-struct FileStorage(File);
+struct FileStorage {
+    file: File,
+    has_holes: AtomicBool,
+}
+
+impl FileStorage {
+    /// True if the file system can do it.
+    fn take(&self, flags: FallocateFlags, offset: u64, length: u64) -> io::Result<bool> {
+        match fallocate(&self.file, flags, offset, length) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 impl StorageBackend for FileStorage {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
+        self.file.read_exact_at(out, offset)
     }
 
-    /// Growing takes the blocks at once, so that a full disk shows here, where nothing is lost, and not in a sync,
-    /// after which nobody knows what the disk holds.
     fn set_len(&self, len: u64) -> io::Result<()> {
         let present = self.len()?;
         if len > present {
-            match fallocate(&self.0, FallocateFlags::empty(), present, len - present) {
-                Ok(()) => return Ok(()),
-                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
-                Err(error) => {
+            match self.take(FallocateFlags::empty(), present, len - present) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if is_full(error.kind()) => {
                     // What was taken before the room ran out is given back.
-                    let _ = self.0.set_len(present);
-                    return Err(error.into());
+                    self.file.set_len(present)?;
+                    self.has_holes.store(true, Ordering::Release);
                 }
+                Err(error) => return Err(error),
             }
         }
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
+        if self.has_holes.load(Ordering::Acquire) && !data.is_empty() {
+            self.take(FallocateFlags::KEEP_SIZE, offset, data.len() as u64)?;
+        }
+        self.file.write_all_at(data, offset)
     }
+}
+
+fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What went wrong below the database, which itself only says that something did.
@@ -84,8 +113,7 @@ pub(super) enum Fault {
 impl Faults {
     pub(super) fn found(&self) -> Option<Fault> {
         let (kind, text) = self.first.lock().clone()?;
-        let full = matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        Some(if full && !self.sync.load(Ordering::Acquire) { Fault::Full(text) } else { Fault::Lost(text) })
+        Some(if is_full(kind) && !self.sync.load(Ordering::Acquire) { Fault::Full(text) } else { Fault::Lost(text) })
     }
 
     fn note<T>(&self, action: &str, result: io::Result<T>) -> io::Result<T> {

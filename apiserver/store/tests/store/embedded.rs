@@ -353,7 +353,7 @@ async fn after_a_failed_sync_nothing_is_written_any_more() {
     assert!(matches!(&refused, Err(corten_store::WriteError::Failed(Error::Broken(_)))), "{refused:?}");
     let refused = within("put", fixture.store.put(Put::new("/registry/b", "x", Expect::Any).lazy())).await;
     assert!(matches!(&refused, Err(corten_store::WriteError::Failed(Error::Broken(_)))), "{refused:?}");
-    assert!(fixture.store.status().await.unwrap().degraded.is_some());
+    assert!(fixture.store.status().await.unwrap().degraded.is_some_and(|degraded| degraded.restart_helps));
     fixture.disk.cut_hard();
     fixture.reopen();
     assert_eq!(get(&*fixture.store, "/registry/a").await.unwrap().value, "kept");

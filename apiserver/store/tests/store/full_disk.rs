@@ -38,7 +38,8 @@ async fn writes_fail_reads_go_on_and_room_mends_it() {
         kept = fill(&*store, kept).await;
         let refused = within("put", store.put(Put::new("/registry/x", vec![7; 600_000], Expect::Any).lazy())).await;
         assert!(matches!(refused, Err(WriteError::Failed(Error::NoSpace(_)))), "round {round}: {refused:?}");
-        assert!(store.status().await.unwrap().degraded.is_some());
+        let degraded = store.status().await.unwrap().degraded.unwrap();
+        assert!(!degraded.restart_helps, "{degraded:?}");
         let listing = within("range", store.range(Read::of(Span::prefix("/registry/0")))).await.unwrap();
         assert_eq!(listing.count, kept);
         assert_eq!(get(&*store, "/registry/lazy").await.unwrap().value, "lazy");

@@ -1,0 +1,63 @@
+//! A file system of a few megabytes, to run full.
+
+use crate::poll::eventually;
+use crate::process::Process;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A tmpfs in a mount namespace of its own, which a process holds open and which goes with it. Nothing is mounted where
+/// others could see it; who is not root gets a user namespace as well.
+pub struct SmallDisk {
+    holder: Process,
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    pub async fn mount(bytes: u64) -> anyhow::Result<SmallDisk> {
+        let folder = tempfile::Builder::new().prefix("corten-disk-").tempdir()?;
+        let disk = folder.path().join("disk");
+        std::fs::create_dir(&disk)?;
+        let script = "mount -t tmpfs -o \"size=$1\" corten \"$2\" && touch \"$2/mounted\" && exec sleep infinity";
+        let mut args: Vec<String> = namespaces().iter().map(ToString::to_string).collect();
+        args.extend(["--", "sh", "-c", script, "sh"].map(Into::into));
+        args.extend([bytes.to_string(), disk.display().to_string()]);
+        let mut holder = Process::start("disk", Path::new("unshare"), &args, folder.path())?;
+        let mounted = within(&holder, &disk).join("mounted");
+        eventually("the small disk", async || {
+            anyhow::ensure!(holder.ended()?.is_none(), "no disk of its own for this test:\n{}", holder.log_tail());
+            Ok(mounted.exists().then_some(()))
+        })
+        .await?;
+        std::fs::remove_file(mounted)?;
+        Ok(SmallDisk { holder, folder })
+    }
+
+    /// Where the disk lies for a program that is started by [`enter`](Self::enter).
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("disk")
+    }
+
+    /// The same place for this program.
+    pub fn from_outside(&self) -> PathBuf {
+        within(&self.holder, &self.path())
+    }
+
+    /// What a command has to begin with, to see the disk.
+    pub fn enter(&self) -> Vec<String> {
+        let target = self.holder.id().to_string();
+        let mut command = vec!["nsenter".to_owned(), "--target".to_owned(), target, "--mount".to_owned()];
+        if namespaces().len() > 1 {
+            command.extend(["--user", "--preserve-credentials"].map(Into::into));
+        }
+        command.push("--".to_owned());
+        command
+    }
+}
+
+fn within(process: &Process, path: &Path) -> PathBuf {
+    Path::new("/proc").join(process.id().to_string()).join("root").join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn namespaces() -> &'static [&'static str] {
+    if rustix::process::geteuid().is_root() { &["--mount"] } else { &["--mount", "--user", "--map-root-user"] }
+}
