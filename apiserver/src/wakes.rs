@@ -27,7 +27,7 @@ pub fn together<T>(change: impl FnOnce() -> T) -> T {
         held.get_or_insert_default();
         outermost
     });
-    let _release = outermost.then_some(Release);
+    let _release = outermost.then(|| Release);
     change()
 }
 
@@ -224,7 +224,7 @@ mod tests {
             context.waker().wake_by_ref();
             if polls == 3 { Poll::Ready(()) } else { Poll::Pending }
         })));
-        for expected in [(1, 1), (2, 2), (3, 3)] {
+        for expected in [(2, 1), (3, 2), (4, 3)] {
             case.poll();
             assert_eq!(case.seen(), expected);
         }

@@ -3,7 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::nom;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::pem;
@@ -37,9 +36,21 @@ fn with_request<R>(base64: &str, look: impl FnOnce(&X509CertificationRequest<'_>
     match X509CertificationRequest::from_der(&block.bytes) {
         Ok(([], request)) => Ok(look(&request)),
         Ok(_) => Err("asn1: syntax error: trailing data".to_owned()),
-        Err(nom::Err::Incomplete(_)) => Err("asn1: syntax error: data truncated".to_owned()),
+        Err(_) if is_cut_off(&block.bytes) => Err("asn1: syntax error: data truncated".to_owned()),
         Err(_) => Err("asn1: structure error: malformed certificate request".to_owned()),
     }
+}
+
+/// Whether the value says that it is longer than what there is.
+fn is_cut_off(der: &[u8]) -> bool {
+    let [_tag, length, rest @ ..] = der else { return true };
+    if *length < 0x80 {
+        return rest.len() < usize::from(*length);
+    }
+    let digits = usize::from(*length & 0x7f);
+    let Some((digits, rest)) = rest.split_at_checked(digits) else { return true };
+    let length = digits.iter().fold(0usize, |length, digit| length.saturating_mul(256).saturating_add((*digit).into()));
+    rest.len() < length
 }
 
 fn decoded(base64: &str) -> String {
