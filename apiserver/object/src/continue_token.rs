@@ -190,6 +190,8 @@ mod tests {
         );
         check(r#"{"v":1}"#, Err("json: cannot unmarshal number into Go struct field continueToken.v of type string"));
         check("{", Err("unexpected end of JSON input"));
+        let no_text = Error::Invalid("invalid character '\\u008e' looking for beginning of value".into());
+        assert_eq!(Continue::decode("junk"), Err(no_text));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use corten_schema::{Field, FieldId, RawKind, SchemaOr, Shape, TypeId};
 
-use super::scan::{Scanner, SyntaxError, unescape};
+use super::scan::{self, Scanner, SyntaxError, unescape};
 use crate::DEPTH_MAX;
 use crate::scalar;
 use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent, zero_is_absent};
@@ -46,10 +46,13 @@ impl From<SyntaxError> for ParseError {
 
 /// Parses a text, which becomes the tree's own.
 pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
-    // Go replaces what is no UTF-8; nearly every text is.
+    // Go replaces what is no UTF-8, once it has found the text to be JSON; nearly every text is both.
     let text = match String::from_utf8(text) {
         Ok(text) => text.into_bytes(),
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned().into_bytes(),
+        Err(error) => {
+            scan::check(error.as_bytes())?;
+            String::from_utf8_lossy(error.as_bytes()).into_owned().into_bytes()
+        }
     };
     let end = text.len();
     let mut parser = Parser {
