@@ -68,16 +68,19 @@ pub fn encode_base64(bytes: &[u8]) -> String {
 
 /// Seconds and nanoseconds of a time's text.
 pub fn time_parts(text: &str) -> Option<(i64, u32)> {
-    let time = Timestamp::parse(text).ok()?;
+    let time = Timestamp::parse_written(text)?;
     if time.is_zero() { None } else { Some((time.seconds, time.nanos)) }
 }
 
-pub fn format_time(seconds: i64) -> String {
-    Timestamp::from_seconds(seconds).format()
+/// The text of a time in protobuf; None for Go's zero time.
+pub fn format_time(seconds: i64) -> Option<String> {
+    let time = Timestamp::from_seconds(seconds);
+    (!time.is_zero()).then(|| time.format())
 }
 
-pub fn format_micro_time(seconds: i64, nanos: u32) -> String {
-    Timestamp { seconds, nanos: nanos.min(999_999_999) }.format_micro()
+pub fn format_micro_time(seconds: i64, nanos: i32) -> Option<String> {
+    let time = Timestamp::from_unix(seconds, i64::from(nanos / 1000 * 1000));
+    (!time.is_zero()).then(|| time.format_micro())
 }
 
 pub fn duration_nanos(text: &str) -> i64 {

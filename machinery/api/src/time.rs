@@ -55,6 +55,12 @@ impl Timestamp {
         parse::by_layout(text, parse::MICROS)
     }
 
+    /// As `write` and `write_micro` write it, whatever the year: protobuf holds years that have more than four digits,
+    /// or a sign, which nobody may send as text.
+    pub fn parse_written(text: &str) -> Option<Self> {
+        parse::canonical(text).or_else(|| parse::any_year(text))
+    }
+
     /// `2006-01-02T15:04:05Z`.
     pub fn write(self, out: &mut Vec<u8>) {
         self.write_date_time(out);

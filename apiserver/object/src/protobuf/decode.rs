@@ -241,6 +241,14 @@ impl Decoder<'_> {
         }
     }
 
+    /// Go's zero time is null.
+    fn time(&mut self, text: Option<String>) -> Id {
+        match text {
+            Some(text) => self.tree.string(&text),
+            None => self.tree.null(),
+        }
+    }
+
     /// What is a message though JSON writes a scalar (or any JSON).
     fn scalar_message(&mut self, shape: &Shape, mut reader: Reader<'_>) -> Result<Id> {
         let (mut ints, mut bytes) = ([0i64; 4], None);
@@ -261,8 +269,8 @@ impl Decoder<'_> {
         let text = bytes.map(|range| String::from_utf8_lossy(&self.bytes[range]));
         Ok(match shape {
             Shape::Time | Shape::MicroTime if !any => self.tree.null(),
-            Shape::Time => self.tree.string(&scalar::format_time(ints[1])),
-            Shape::MicroTime => self.tree.string(&scalar::format_micro_time(ints[1], ints[2] as u32)),
+            Shape::Time => self.time(scalar::format_time(ints[1])),
+            Shape::MicroTime => self.time(scalar::format_micro_time(ints[1], ints[2] as i32)),
             Shape::Duration => self.tree.string(&scalar::format_duration(ints[1])),
             Shape::Quantity => {
                 let text = text.unwrap_or_default();

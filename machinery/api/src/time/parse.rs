@@ -30,6 +30,18 @@ pub(super) fn canonical(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(days * 86_400 + i64::from(hour * 3600 + minute * 60 + second)))
 }
 
+/// The forms that the API itself writes, with a year of any length. The calendar repeats itself every 400 years, so the
+/// rest is read in a year of four digits.
+pub(super) fn any_year(text: &str) -> Option<Timestamp> {
+    let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (digits, rest) = unsigned.split_once('-')?;
+    let year = digits.parse::<i64>().ok()?.checked_mul(sign)?;
+    let near = year.rem_euclid(400) + 2000;
+    let time = by_layout(&format!("{near}-{rest}"), SECONDS).ok()?;
+    let far = i128::from((year - near) / 400) * 146_097 * 86_400;
+    Some(Timestamp { seconds: (i128::from(time.seconds) + far).try_into().ok()?, ..time })
+}
+
 /// Why an element of the layout did not match.
 enum Wrong {
     /// It is not there.

@@ -127,6 +127,31 @@ fn micro_times() {
 }
 
 /// Every day of eight centuries, there and back.
+/// What is written of any year is read again, and only so.
+#[test]
+fn written_years() {
+    for (seconds, text) in [
+        (0, "1970-01-01T00:00:00.000001Z"),
+        (253_402_300_799, "9999-12-31T23:59:59.000001Z"),
+        (253_402_300_800, "10000-01-01T00:00:00.000001Z"),
+        (-62_167_219_200, "0000-01-01T00:00:00.000001Z"),
+        (-62_167_219_201, "-0001-12-31T23:59:59.000001Z"),
+        (-377_705_116_801, "-10000-12-31T23:59:59.000001Z"),
+        (i64::MAX, "292277026596-12-04T15:30:07.000001Z"),
+        (i64::MIN, "-292277022657-01-27T08:29:52.000001Z"),
+    ] {
+        let time = Timestamp { seconds, nanos: 1000 };
+        assert_eq!(time.format_micro(), text);
+        assert_eq!(Timestamp::parse_written(text), Some(time), "{text}");
+        let whole = time.truncate_to_seconds();
+        assert_eq!(Timestamp::parse_written(&whole.format()), Some(whole), "{whole}");
+    }
+    for text in ["", "-", "--01-01T00:00:00Z", "10000-13-01T00:00:00Z", "292277026596-12-04T15:30:08Z"] {
+        assert_eq!(Timestamp::parse_written(text), None, "{text}");
+    }
+    assert!(Timestamp::parse("10000-01-01T00:00:00Z").is_err());
+}
+
 #[test]
 fn days() {
     let mut days = days_from_civil(1600, 1, 1);
