@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use corten_store::{Durability, Error, Expect, Key, Put, Read, Revision, Span, Store, WriteError};
+use corten_store::{
+    Durability, Error, Event, Expect, Key, Listing, Put, Read, Revision, Span, Store, Watch, WatchFrom, WriteError,
+};
 use parking_lot::Mutex;
 
 use crate::embedded::OnSim;
+use crate::history::History;
 use crate::support::{Dice, revision, within};
 
 pub const WRITERS: u64 = 64;
@@ -75,7 +78,9 @@ pub async fn write_until_it_fails(store: Arc<dyn Store>, ledger: Arc<Mutex<Ledge
     for turn in 0.. {
         let key = Key::from(format!("/registry/w{writer:02}/{}", dice.roll(4)));
         let lazy = dice.roll(4) == 0;
-        let value = (dice.roll(5) != 0).then(|| format!("{seed:x} {turn} {}", "x".repeat(dice.roll(3000) as usize)));
+        let promise = if lazy { LAZY } else { "durable" };
+        let value =
+            (dice.roll(5) != 0).then(|| format!("{promise} {seed:x} {turn} {}", "x".repeat(dice.roll(3000) as usize)));
         ledger.lock().attempt(&key, value.clone());
         let result = match &value {
             Some(value) => {
@@ -97,6 +102,83 @@ pub async fn write_until_it_fails(store: Arc<dyn Store>, ledger: Arc<Mutex<Ledge
     unreachable!()
 }
 
+async fn list(store: &dyn Store) -> Listing {
+    within("range", store.range(Read::of(Span::prefix("/registry/w")))).await.unwrap()
+}
+
+/// With what the values of lazy writes begin.
+const LAZY: &str = "lazy";
+
+fn is_lazy(event: &Event) -> bool {
+    event.value.as_ref().is_some_and(|value| value.starts_with(LAZY.as_bytes()))
+}
+
+/// Watches through all cuts, and goes on after each where the last watch ended.
+struct Watcher {
+    base: Listing,
+    /// What it saw since `base`.
+    history: History,
+    resumed: u64,
+    listed_anew: u64,
+}
+
+impl Watcher {
+    fn new() -> Watcher {
+        let base = Listing::default();
+        Watcher { history: History::listed(&base), base, resumed: 0, listed_anew: 0 }
+    }
+
+    /// At rest after a cut: what it had seen and what its watch goes on with is what is there, or it is told so, and then
+    /// nothing that it saw is lost but what may be.
+    async fn resume(&mut self, store: &dyn Store, seed: u64) -> Watch {
+        let (after, last) = (self.history.revision(), revision(store).await);
+        match within("watch", store.watch(Span::prefix("/registry/w"), WatchFrom::after(after))).await {
+            Ok(mut watch) => {
+                watch.request_progress(last);
+                while self.history.revision() < last {
+                    self.history.take(within("event", watch.next()).await.unwrap());
+                }
+                self.history.check_equals(store, "/registry/w").await;
+                self.resumed += 1;
+                watch
+            }
+            Err(Error::Compacted { .. }) => {
+                let listing = list(store).await;
+                self.check_loss(&listing, seed);
+                self.history = History::listed(&listing);
+                self.base = listing;
+                self.listed_anew += 1;
+                let after = WatchFrom::after(self.base.revision);
+                within("watch", store.watch(Span::prefix("/registry/w"), after)).await.unwrap()
+            }
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+    }
+
+    /// Of each key that is there, what it saw after what is there may be lost: lazy, and after all that is kept.
+    fn check_loss(&self, listing: &Listing, seed: u64) {
+        let seen = self.history.revision();
+        let (mut kept, mut lost): (Revision, Option<&Event>) = (0, None);
+        for kv in &listing.kvs {
+            kept = kept.max(kv.mod_revision);
+            let later = self.history.events.iter().filter(|event| event.key == kv.key);
+            for event in later.filter(|event| event.mod_revision > kv.mod_revision) {
+                assert!(is_lazy(event), "seed {seed}: {event:?} was seen up to {seen} and is lost, {kv:?} is there");
+                lost = lost.filter(|first| first.mod_revision < event.mod_revision).or(Some(event));
+            }
+        }
+        if let Some(lost) = lost {
+            assert!(lost.mod_revision > kept, "seed {seed}: {lost:?} is lost, though {kept} is kept");
+        }
+    }
+
+    async fn follow(&mut self, mut watch: Watch) {
+        while let Ok(batch) = watch.next().await {
+            self.history.take(batch);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_cuts_lose_nothing_that_was_promised() {
     let seed = Dice::seed();
@@ -104,6 +186,8 @@ async fn power_cuts_lose_nothing_that_was_promised() {
     let mut dice = Dice::new(seed);
     let mut fixture = OnSim::new();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let mut watcher = Watcher::new();
+    let mut watching = watcher.resume(&*fixture.store, seed).await;
     for round in 0..rounds(10) {
         let store: Arc<dyn Store> = fixture.store.clone();
         let start = revision(&*store).await;
@@ -122,13 +206,22 @@ async fn power_cuts_lose_nothing_that_was_promised() {
             }
             fixture.disk.cut(&mut dice);
         };
-        within("writers", futures::future::join(futures::future::join_all(writers), cut)).await;
-        // It cannot say anything but that the disk is gone.
-        let _ = within("close", store.close()).await;
+        let work = async {
+            futures::future::join(futures::future::join_all(writers), cut).await;
+            // It cannot say anything but that the disk is gone.
+            let _ = store.close().await;
+        };
+        within("writers", futures::future::join(work, watcher.follow(watching))).await;
         drop(store);
         fixture.reopen();
         let mut taken = std::mem::take(&mut *ledger.lock());
         taken.check(&*fixture.store, seed).await;
+        watching = watcher.resume(&*fixture.store, seed).await;
         *ledger.lock() = taken;
     }
+    println!(
+        "the watch was resumed {} times, and told {} times that it cannot be",
+        watcher.resumed, watcher.listed_anew
+    );
+    assert!(watcher.resumed > 1, "seed {seed}: no watch was resumed");
 }

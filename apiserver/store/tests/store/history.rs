@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use corten_store::{Batch, Event, Key, Read, Revision, Span, Store};
+use corten_store::{Batch, Event, Key, Listing, Read, Revision, Span, Store};
 
 use crate::support::within;
 
@@ -17,6 +17,22 @@ pub struct History {
 impl History {
     pub fn after(revision: Revision) -> History {
         History { revision, ..History::default() }
+    }
+
+    /// Of a watch behind what was listed.
+    pub fn listed(listing: &Listing) -> History {
+        let events = listing.kvs.iter().map(|kv| {
+            let event = Event {
+                key: kv.key.clone(),
+                value: Some(kv.value.clone()),
+                mod_revision: kv.mod_revision,
+                create_revision: kv.create_revision,
+                previous: None,
+                companion: None,
+            };
+            (kv.key.clone(), event)
+        });
+        History { state: events.collect(), ..History::after(listing.revision) }
     }
 
     pub fn revision(&self) -> Revision {
