@@ -24,10 +24,10 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
     let path = call.info.path.as_str();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let registry = call.api.registry.load();
-    if call.method != Method::GET && is_routed(&registry, &parts, path) {
-        return Err(method_not_allowed());
-    }
     if is_routed(&registry, &parts, path) {
+        if call.method != Method::GET {
+            return Err(method_not_allowed());
+        }
         check_accepts(call, &parts)?;
     }
     match parts.as_slice() {
@@ -197,7 +197,7 @@ async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
 }
 
 fn version() -> ApiResponse {
-    let body = crate::show::indent(crate::version::json().as_bytes());
+    let body = crate::show::indent(crate::build_info::json().as_bytes());
     json_answer(&body, crate::negotiate::Encoding::Json, StatusCode::OK)
 }
 

@@ -24,8 +24,8 @@ use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::WriteOptions;
+use crate::owned_versions::VersionsOf;
 use crate::resource::Resource;
-use crate::versions::VersionsOf;
 use crate::write::{Change, Existing, ensure_request_namespace};
 use crate::{show, write};
 

@@ -23,7 +23,7 @@ use corten_runtime::clock::Clock;
 use corten_runtime::health::Health;
 use corten_runtime::random::Random;
 use corten_runtime::tasks::{CancellationToken, OnFailure, Scope};
-use corten_store::{Store, embedded, etcd};
+use corten_store::{Store, Watch, embedded, etcd};
 
 use crate::admission;
 use crate::api::Api;
@@ -115,15 +115,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     let authorizers = Arc::new(Chain::standard(node, Arc::clone(&rbac)));
     let discovery = Discovery::default();
     discovery.update(&registry);
-    let watch = {
-        let mut storages: HashMap<Arc<str>, _> = HashMap::new();
-        for resource in registry.all() {
-            if let Some(storage) = &resource.storage {
-                storages.insert(Arc::clone(&storage.prefix), Arc::clone(storage));
-            }
-        }
-        feed.start(storages.into_values()).await.map_err(|error| anyhow!("read the store: {error}"))?
-    };
+    let watch = read_store(&feed, &registry).await?;
     readiness.reached(Step::Read);
     let node_ports = Arc::new(NodePorts::new(PortRange::default()));
     let families = config.service_ranges.iter().map(|range| if range.addr().is_ipv4() { "IPv4" } else { "IPv6" });
@@ -155,25 +147,8 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     });
     metrics::register(&api, config.feature_gates);
     accounts.belong_to(&api);
-    // Who answers, and who asks, need the caches until they have left.
     let (http, controllers) = (scope.child("http"), scope.child("control"));
-    let readers = [http.clone(), controllers.clone()];
-    scope.spawn("feed", OnFailure::FailScope, move |token| async move {
-        let stop = CancellationToken::new();
-        let mut run = std::pin::pin!(feed.run(watch, stop.clone()));
-        tokio::select! {
-            ended = &mut run => return ended,
-            () = token.cancelled() => {}
-        }
-        let left = async {
-            for readers in &readers {
-                readers.left().await;
-            }
-            stop.cancel();
-        };
-        tokio::join!(run, left).0
-    });
-
+    follow_store(&feed, watch, [http.clone(), controllers.clone()], scope);
     let (tls, serving) = tls(config, &pki, address)?;
     let endpoint = Arc::clone(&api) as Arc<dyn crate::http::Endpoint>;
     let failed_handshakes = api.metrics.failed_handshakes.clone();
@@ -255,6 +230,35 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
             Ok(Arc::new(opened.context("no etcd answers; is it running, and is --datastore right?")?))
         }
     }
+}
+
+/// Fills the cache of each storage, which several resources may share.
+async fn read_store(feed: &Feed, registry: &Registry) -> Result<Watch> {
+    let mut storages: HashMap<Arc<str>, _> = HashMap::new();
+    for storage in registry.all().iter().filter_map(|resource| resource.storage.as_ref()) {
+        storages.insert(Arc::clone(&storage.prefix), Arc::clone(storage));
+    }
+    feed.start(storages.into_values()).await.map_err(|error| anyhow!("read the store: {error}"))
+}
+
+/// Keeps the caches up with the store until those who need them, who answer and who ask, have left.
+fn follow_store(feed: &Arc<Feed>, watch: Watch, readers: [Scope; 2], scope: &Scope) {
+    let feed = Arc::clone(feed);
+    scope.spawn("feed", OnFailure::FailScope, move |token| async move {
+        let stop = CancellationToken::new();
+        let mut run = std::pin::pin!(feed.run(watch, stop.clone()));
+        tokio::select! {
+            ended = &mut run => return ended,
+            () = token.cancelled() => {}
+        }
+        let left = async {
+            for readers in &readers {
+                readers.left().await;
+            }
+            stop.cancel();
+        };
+        tokio::join!(run, left).0
+    });
 }
 
 /// The rules of every built-in kind.

@@ -1,6 +1,6 @@
 //! A version's schemas as OpenAPI v3 publishes them.
 
-use corten_api::json::{write_f64, write_string, write_strings};
+use corten_api::json::{Members, write_f64, write_string, write_strings};
 use corten_object::json;
 use corten_object::tree::{Node, Value, View};
 use corten_views::apiextensions_v1::{CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps};
@@ -50,31 +50,20 @@ pub fn publish(crd: Node<'_>, version: &str) -> Option<Published> {
     Some(Published { list_name: model_name(group, version, names.list_kind()), name, schema, list_schema })
 }
 
-/// An object whose members are written as they come.
-struct Object<'o> {
-    out: &'o mut Vec<u8>,
-    first: bool,
-}
+/// An object whose members are left out where they say nothing.
+struct Object<'o>(Members<'o>);
 
 impl<'o> Object<'o> {
     fn new(out: &'o mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Object { out, first: true }
+        Object(Members::new(out))
     }
 
     fn name(&mut self, name: &str) -> &mut Vec<u8> {
-        if !std::mem::take(&mut self.first) {
-            self.out.push(b',');
-        }
-        write_string(self.out, name);
-        self.out.push(b':');
-        self.out
+        self.0.name(name)
     }
 
     fn string(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            write_string(self.name(name), value);
-        }
+        self.0.string(name, value);
     }
 
     fn truth(&mut self, name: &str, value: bool) {
@@ -127,7 +116,7 @@ impl<'o> Object<'o> {
     }
 
     fn end(self) {
-        self.out.push(b'}');
+        self.0.end();
     }
 }
 
@@ -151,7 +140,7 @@ fn write_kind(
     write_string(name.name("kind"), kind);
     write_string(name.name("version"), version.name());
     name.end();
-    object.out.push(b']');
+    out.push(b']');
 }
 
 fn write_selectable(version: CustomResourceDefinitionVersion<'_>, object: &mut Object<'_>) {

@@ -39,15 +39,8 @@ impl Patched {
         &self.shown
     }
 
-    /// The error for a result that reads as an object, but whose parts do not fit.
+    /// The error for a result that reads as an object, but is not the one that it should be.
     pub fn malformed(&self, message: &str) -> Status {
-        invalid(&self.shown, message)
-    }
-}
-
-impl Patched {
-    /// The error for a result that is not what it should be.
-    pub fn rejection(&self, message: &str) -> Status {
         invalid(&self.shown, message)
     }
 }

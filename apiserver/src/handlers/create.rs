@@ -18,8 +18,8 @@ use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::WriteOptions;
+use crate::owned_versions::VersionsOf;
 use crate::resource::Resource;
-use crate::versions::VersionsOf;
 use crate::{show, write};
 
 pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {

@@ -18,8 +18,8 @@ use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
 use crate::options::{FieldValidation, WriteOptions};
+use crate::owned_versions::VersionsOf;
 use crate::resource::Resource;
-use crate::versions::VersionsOf;
 use crate::write::{Change, Existing};
 use crate::{show, write};
 
@@ -297,7 +297,7 @@ fn check_kind(kind: PatchType, patched: &mut Patched, expected: Expected<'_>) ->
     if kind != PatchType::Strategic {
         let claim = foreign(metadata::api_version(&patched.tree), metadata::kind(&patched.tree), expected);
         if let Some(Foreign::OtherKind(message)) = claim {
-            return Err(patched.rejection(&message));
+            return Err(patched.malformed(&message));
         }
     }
     metadata::set_kind(&mut patched.tree, &expected.api_version(), expected.kind);

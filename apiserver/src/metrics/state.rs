@@ -29,7 +29,7 @@ pub fn register(api: &Arc<Api>, gates: FeatureGates) {
 }
 
 fn build(registry: &Registry) {
-    let facts = crate::version::LABELS;
+    let facts = crate::build_info::LABELS;
     let names: Vec<&str> = facts.iter().map(|(name, _)| *name).collect();
     registry.computed_gauges(
         "kubernetes_build_info",

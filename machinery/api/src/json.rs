@@ -1,6 +1,9 @@
 //! JSON text exactly as Go's encoding/json writes it, because clients and stored bytes are compared with upstream's.
 
 pub(crate) mod float;
+mod members;
+
+pub use members::Members;
 
 /// Appends `value` as a JSON string. Besides what JSON demands, Go escapes what HTML or JavaScript could misread:
 /// `<`, `>`, `&`, U+2028 and U+2029.

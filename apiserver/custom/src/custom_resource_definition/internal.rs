@@ -2,7 +2,7 @@
 //! of errors show it.
 
 use corten_api::field::BadValue;
-use corten_api::json::{write_f64, write_string, write_strings};
+use corten_api::json::{Members, write_f64, write_string, write_strings};
 use corten_object::json;
 use corten_object::tree::{Items, List, Node, Value, View};
 use corten_views::apiextensions_v1::{
@@ -209,32 +209,19 @@ fn write_list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, write: impl 
 }
 
 /// An object whose members are Go's names for fields, none left out.
-struct Fields<'o> {
-    out: &'o mut Vec<u8>,
-    first: bool,
-}
+struct Fields<'o>(Members<'o>);
 
 impl<'o> Fields<'o> {
     fn new(out: &'o mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Fields { out, first: true }
-    }
-
-    fn name(&mut self, name: &str) {
-        if !std::mem::take(&mut self.first) {
-            self.out.push(b',');
-        }
-        write_string(self.out, name);
-        self.out.push(b':');
+        Fields(Members::new(out))
     }
 
     fn end(self) {
-        self.out.push(b'}');
+        self.0.end();
     }
 
     fn string(&mut self, name: &str, value: &str) {
-        self.name(name);
-        write_string(self.out, value);
+        write_string(self.0.name(name), value);
     }
 
     fn string_opt(&mut self, name: &str, value: Option<&str>) {
@@ -242,13 +229,11 @@ impl<'o> Fields<'o> {
     }
 
     fn bool(&mut self, name: &str, value: bool) {
-        self.name(name);
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        self.0.name(name).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn int(&mut self, name: &str, value: i64) {
-        self.name(name);
-        self.out.extend_from_slice(value.to_string().as_bytes());
+        self.0.name(name).extend_from_slice(value.to_string().as_bytes());
     }
 
     fn int_opt(&mut self, name: &str, value: Option<i64>) {
@@ -270,10 +255,10 @@ impl<'o> Fields<'o> {
     }
 
     fn with<T>(&mut self, name: &str, value: Option<T>, write: impl FnOnce(T, &mut Vec<u8>)) {
-        self.name(name);
+        let out = self.0.name(name);
         match value {
-            Some(value) => write(value, self.out),
-            None => self.out.extend_from_slice(b"null"),
+            Some(value) => write(value, out),
+            None => out.extend_from_slice(b"null"),
         }
     }
 }

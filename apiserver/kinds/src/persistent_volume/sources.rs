@@ -14,8 +14,8 @@ use crate::object_meta::invalid_each;
 use crate::pod::checks::{dns_label, dns_subdomain, no_backsteps, require};
 use crate::pod::internal;
 use crate::pod::volume_plugins::{
-    is_iscsi_name, validate_azure_disk, validate_fc, validate_flex_options, validate_flocker, validate_partition,
-    validate_quobyte,
+    is_iscsi_name, validate_azure_disk, validate_elastic_block_store, validate_fc, validate_flex_options,
+    validate_flocker, validate_persistent_disk, validate_photon, validate_portworx, validate_quobyte, validate_vsphere,
 };
 use crate::pod::volumes::{OneOf, validate_csi_driver, validate_host_path, validate_nfs};
 
@@ -77,62 +77,26 @@ fn is_root(source: HostPathVolumeSource<'_>) -> bool {
 }
 
 fn validate_disks(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(source) = spec.host_path() {
-        let path = path.child("hostPath");
-        if types.first(&path) {
-            validate_host_path(source, &path, types.errors);
-        }
-    }
+    types.check(spec.host_path(), path, "hostPath", validate_host_path);
     if let Some(disk) = spec.gce_persistent_disk()
         && types.first(&path.child("gcePersistentDisk"))
     {
-        let path = path.child("persistentDisk");
-        require(disk.pd_name(), &path, "pdName", types.errors);
-        validate_partition(disk.partition(), &path, types.errors);
+        validate_persistent_disk(disk, &path.child("persistentDisk"), types.errors);
     }
-    if let Some(disk) = spec.aws_elastic_block_store() {
-        let path = path.child("awsElasticBlockStore");
-        if types.first(&path) {
-            require(disk.volume_id(), &path, "volumeID", types.errors);
-            validate_partition(disk.partition(), &path, types.errors);
-        }
-    }
-    if let Some(gluster) = spec.glusterfs() {
-        let path = path.child("glusterfs");
-        if types.first(&path) {
-            validate_gluster(gluster, &path, types.errors);
-        }
-    }
-    if let Some(flocker) = spec.flocker() {
-        let path = path.child("flocker");
-        if types.first(&path) {
-            validate_flocker(flocker, &path, types.errors);
-        }
-    }
+    types.check(spec.aws_elastic_block_store(), path, "awsElasticBlockStore", validate_elastic_block_store);
+    types.check(spec.glusterfs(), path, "glusterfs", validate_gluster);
+    types.check(spec.flocker(), path, "flocker", validate_flocker);
 }
 
 fn validate_networked(spec: PersistentVolumeSpec<'_>, name: &str, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(nfs) = spec.nfs() {
-        let path = path.child("nfs");
-        if types.first(&path) {
-            validate_nfs(nfs, &path, types.errors);
+    types.check(spec.nfs(), path, "nfs", validate_nfs);
+    types.check(spec.rbd(), path, "rbd", |rbd, path, errors| {
+        if rbd.monitors().is_empty() {
+            errors.push(Error::required(&path.child("monitors"), ""));
         }
-    }
-    if let Some(rbd) = spec.rbd() {
-        let path = path.child("rbd");
-        if types.first(&path) {
-            if rbd.monitors().is_empty() {
-                types.errors.push(Error::required(&path.child("monitors"), ""));
-            }
-            require(rbd.image(), &path, "image", types.errors);
-        }
-    }
-    if let Some(quobyte) = spec.quobyte() {
-        let path = path.child("quobyte");
-        if types.first(&path) {
-            validate_quobyte(quobyte, &path, types.errors);
-        }
-    }
+        require(rbd.image(), path, "image", errors);
+    });
+    types.check(spec.quobyte(), path, "quobyte", validate_quobyte);
     // Where one type too many is found, the name is another one than where its fields are.
     if let Some(ceph) = spec.cephfs()
         && types.first(&path.child("cephFS"))
@@ -140,28 +104,17 @@ fn validate_networked(spec: PersistentVolumeSpec<'_>, name: &str, path: &Path<'_
     {
         types.errors.push(Error::required(&path.child("cephfs.monitors"), ""));
     }
-    if let Some(iscsi) = spec.iscsi() {
-        let path = path.child("iscsi");
-        if types.first(&path) {
-            validate_iscsi(iscsi, name, &path, types.errors);
+    types.check(spec.iscsi(), path, "iscsi", |iscsi, path, errors| {
+        validate_iscsi(iscsi, name, path, errors);
+    });
+    types.check(spec.cinder(), path, "cinder", |cinder, path, errors| {
+        require(cinder.volume_id(), path, "volumeID", errors);
+        if let Some(secret) = cinder.secret_ref() {
+            require(secret.name(), path, "secretRef.name", errors);
+            require(secret.namespace(), path, "secretRef.namespace", errors);
         }
-    }
-    if let Some(cinder) = spec.cinder() {
-        let path = path.child("cinder");
-        if types.first(&path) {
-            require(cinder.volume_id(), &path, "volumeID", types.errors);
-            if let Some(secret) = cinder.secret_ref() {
-                require(secret.name(), &path, "secretRef.name", types.errors);
-                require(secret.namespace(), &path, "secretRef.namespace", types.errors);
-            }
-        }
-    }
-    if let Some(fc) = spec.fc() {
-        let path = path.child("fc");
-        if types.first(&path) {
-            validate_fc(fc, &path, types.errors);
-        }
-    }
+    });
+    types.check(spec.fc(), path, "fc", validate_fc);
 }
 
 fn validate_clouds(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
@@ -172,51 +125,25 @@ fn validate_clouds(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, types: &mut 
         require(flex.driver(), &path, "driver", types.errors);
         validate_flex_options(flex.options(), &path.child("options"), types.errors);
     }
-    if let Some(azure) = spec.azure_file() {
-        let path = path.child("azureFile");
-        if types.first(&path) {
-            require(azure.secret_name(), &path, "secretName", types.errors);
-            require(azure.share_name(), &path, "shareName", types.errors);
-            if azure.secret_namespace() == Some("") {
-                require("", &path, "secretNamespace", types.errors);
-            }
+    types.check(spec.azure_file(), path, "azureFile", |azure, path, errors| {
+        require(azure.secret_name(), path, "secretName", errors);
+        require(azure.share_name(), path, "shareName", errors);
+        if azure.secret_namespace() == Some("") {
+            require("", path, "secretNamespace", errors);
         }
-    }
-    if let Some(disk) = spec.vsphere_volume() {
-        let path = path.child("vsphereVolume");
-        if types.first(&path) {
-            require(disk.volume_path(), &path, "volumePath", types.errors);
-        }
-    }
-    if let Some(disk) = spec.photon_persistent_disk() {
-        let path = path.child("photonPersistentDisk");
-        if types.first(&path) {
-            require(disk.pd_id(), &path, "pdID", types.errors);
-        }
-    }
-    if let Some(portworx) = spec.portworx_volume() {
-        let path = path.child("portworxVolume");
-        if types.first(&path) {
-            require(portworx.volume_id(), &path, "volumeID", types.errors);
-        }
-    }
-    if let Some(disk) = spec.azure_disk() {
-        let path = path.child("azureDisk");
-        if types.first(&path) {
-            validate_azure_disk(disk, &path, types.errors);
-        }
-    }
+    });
+    types.check(spec.vsphere_volume(), path, "vsphereVolume", validate_vsphere);
+    types.check(spec.photon_persistent_disk(), path, "photonPersistentDisk", validate_photon);
+    types.check(spec.portworx_volume(), path, "portworxVolume", validate_portworx);
+    types.check(spec.azure_disk(), path, "azureDisk", validate_azure_disk);
 }
 
 fn validate_others(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(scale) = spec.scale_io() {
-        let path = path.child("scaleIO");
-        if types.first(&path) {
-            require(scale.gateway(), &path, "gateway", types.errors);
-            require(scale.system(), &path, "system", types.errors);
-            require(scale.volume_name(), &path, "volumeName", types.errors);
-        }
-    }
+    types.check(spec.scale_io(), path, "scaleIO", |scale, path, errors| {
+        require(scale.gateway(), path, "gateway", errors);
+        require(scale.system(), path, "system", errors);
+        require(scale.volume_name(), path, "volumeName", errors);
+    });
     if let Some(local) = spec.local() {
         let own = path.child("local");
         if types.first(&own) {
@@ -228,18 +155,8 @@ fn validate_others(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, types: &mut 
             }
         }
     }
-    if let Some(storage) = spec.storageos() {
-        let path = path.child("storageos");
-        if types.first(&path) {
-            validate_storage_os(storage, &path, types.errors);
-        }
-    }
-    if let Some(csi) = spec.csi() {
-        let path = path.child("csi");
-        if types.first(&path) {
-            validate_csi(csi, &path, types.errors);
-        }
-    }
+    types.check(spec.storageos(), path, "storageos", validate_storage_os);
+    types.check(spec.csi(), path, "csi", validate_csi);
 }
 
 fn validate_gluster(gluster: GlusterfsPersistentVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
@@ -400,7 +317,7 @@ pub fn warn(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, out: &mut Vec<Strin
         (spec.rbd().is_some(), "rbd", "deprecated in v1.28, non-functional in v1.31+"),
     ] {
         if set {
-            out.push(format!("{}: {message}", path.child(field)));
+            out.push(format!("{}: {message}", &path.child(field)));
         }
     }
 }

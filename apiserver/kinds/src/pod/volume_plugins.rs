@@ -4,35 +4,25 @@ use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_object::tree::StringMap;
 use corten_views::core_v1::{
-    AzureDiskVolumeSource, CSIVolumeSource, FCVolumeSource, FlexVolumeSource, FlockerVolumeSource, ISCSIVolumeSource,
-    QuobyteVolumeSource, StorageOSVolumeSource, Volume,
+    AWSElasticBlockStoreVolumeSource, AzureDiskVolumeSource, CSIVolumeSource, FCVolumeSource, FlexVolumeSource,
+    FlockerVolumeSource, GCEPersistentDiskVolumeSource, ISCSIVolumeSource, PhotonPersistentDiskVolumeSource,
+    PortworxVolumeSource, QuobyteVolumeSource, StorageOSVolumeSource, Volume, VsphereVirtualDiskVolumeSource,
 };
 
 use super::checks::{dns_label, local_descending_path, not_supported, require};
 use super::volumes::{OneOf, validate_csi_driver};
 
 pub fn validate_before_secret(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(repo) = volume.git_repo() {
-        let path = path.child("gitRepo");
-        if types.first(&path) {
-            require(repo.repository(), &path, "repository", types.errors);
-            local_descending_path(repo.directory(), &path.child("directory"), types.errors);
-        }
-    }
+    types.check(volume.git_repo(), path, "gitRepo", |repo, path, errors| {
+        require(repo.repository(), path, "repository", errors);
+        local_descending_path(repo.directory(), &path.child("directory"), errors);
+    });
     if let Some(disk) = volume.gce_persistent_disk()
         && types.first(&path.child("gcePersistentDisk"))
     {
-        let path = path.child("persistentDisk");
-        require(disk.pd_name(), &path, "pdName", types.errors);
-        validate_partition(disk.partition(), &path, types.errors);
+        validate_persistent_disk(disk, &path.child("persistentDisk"), types.errors);
     }
-    if let Some(disk) = volume.aws_elastic_block_store() {
-        let path = path.child("awsElasticBlockStore");
-        if types.first(&path) {
-            require(disk.volume_id(), &path, "volumeID", types.errors);
-            validate_partition(disk.partition(), &path, types.errors);
-        }
-    }
+    types.check(volume.aws_elastic_block_store(), path, "awsElasticBlockStore", validate_elastic_block_store);
 }
 
 pub fn validate_before_claim(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
@@ -46,127 +36,84 @@ pub fn validate_before_claim(volume: Volume<'_>, path: &Path<'_>, types: &mut On
             types.errors.push(Error::invalid(&path.child("name"), volume.name(), detail));
         }
     }
-    if let Some(gluster) = volume.glusterfs() {
-        let path = path.child("glusterfs");
-        if types.first(&path) {
-            require(gluster.endpoints(), &path, "endpoints", types.errors);
-            require(gluster.path(), &path, "path", types.errors);
-        }
-    }
-    if let Some(flocker) = volume.flocker() {
-        let path = path.child("flocker");
-        if types.first(&path) {
-            validate_flocker(flocker, &path, types.errors);
-        }
-    }
+    types.check(volume.glusterfs(), path, "glusterfs", |gluster, path, errors| {
+        require(gluster.endpoints(), path, "endpoints", errors);
+        require(gluster.path(), path, "path", errors);
+    });
+    types.check(volume.flocker(), path, "flocker", validate_flocker);
 }
 
 pub fn validate_before_downward_api(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(rbd) = volume.rbd() {
-        let path = path.child("rbd");
-        if types.first(&path) {
-            if rbd.monitors().is_empty() {
-                types.errors.push(Error::required(&path.child("monitors"), ""));
-            }
-            require(rbd.image(), &path, "image", types.errors);
+    types.check(volume.rbd(), path, "rbd", |rbd, path, errors| {
+        if rbd.monitors().is_empty() {
+            errors.push(Error::required(&path.child("monitors"), ""));
         }
-    }
-    if let Some(cinder) = volume.cinder() {
-        let path = path.child("cinder");
-        if types.first(&path) {
-            require(cinder.volume_id(), &path, "volumeID", types.errors);
-            if let Some(secret) = cinder.secret_ref() {
-                require(secret.name(), &path, "secretRef.name", types.errors);
-            }
+        require(rbd.image(), path, "image", errors);
+    });
+    types.check(volume.cinder(), path, "cinder", |cinder, path, errors| {
+        require(cinder.volume_id(), path, "volumeID", errors);
+        if let Some(secret) = cinder.secret_ref() {
+            require(secret.name(), path, "secretRef.name", errors);
         }
-    }
+    });
     if let Some(ceph) = volume.cephfs()
         && types.first(&path.child("cephFS"))
         && ceph.monitors().is_empty()
     {
         types.errors.push(Error::required(&path.child("cephfs.monitors"), ""));
     }
-    if let Some(quobyte) = volume.quobyte() {
-        let path = path.child("quobyte");
-        if types.first(&path) {
-            validate_quobyte(quobyte, &path, types.errors);
-        }
-    }
+    types.check(volume.quobyte(), path, "quobyte", validate_quobyte);
 }
 
 pub fn validate_before_config_map(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(fc) = volume.fc() {
-        let path = path.child("fc");
-        if types.first(&path) {
-            validate_fc(fc, &path, types.errors);
-        }
-    }
-    if let Some(flex) = volume.flex_volume() {
-        let path = path.child("flexVolume");
-        if types.first(&path) {
-            validate_flex(flex, &path, types.errors);
-        }
-    }
+    types.check(volume.fc(), path, "fc", validate_fc);
+    types.check(volume.flex_volume(), path, "flexVolume", validate_flex);
 }
 
 pub fn validate_before_projected(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(azure) = volume.azure_file() {
-        let path = path.child("azureFile");
-        if types.first(&path) {
-            require(azure.secret_name(), &path, "secretName", types.errors);
-            require(azure.share_name(), &path, "shareName", types.errors);
-        }
-    }
-    if let Some(disk) = volume.vsphere_volume() {
-        let path = path.child("vsphereVolume");
-        if types.first(&path) {
-            require(disk.volume_path(), &path, "volumePath", types.errors);
-        }
-    }
-    if let Some(disk) = volume.photon_persistent_disk() {
-        let path = path.child("photonPersistentDisk");
-        if types.first(&path) {
-            require(disk.pd_id(), &path, "pdID", types.errors);
-        }
-    }
-    if let Some(portworx) = volume.portworx_volume() {
-        let path = path.child("portworxVolume");
-        if types.first(&path) {
-            require(portworx.volume_id(), &path, "volumeID", types.errors);
-        }
-    }
-    if let Some(disk) = volume.azure_disk() {
-        let path = path.child("azureDisk");
-        if types.first(&path) {
-            validate_azure_disk(disk, &path, types.errors);
-        }
-    }
-    if let Some(storage) = volume.storageos() {
-        let path = path.child("storageos");
-        if types.first(&path) {
-            validate_storage_os(storage, &path, types.errors);
-        }
-    }
+    types.check(volume.azure_file(), path, "azureFile", |azure, path, errors| {
+        require(azure.secret_name(), path, "secretName", errors);
+        require(azure.share_name(), path, "shareName", errors);
+    });
+    types.check(volume.vsphere_volume(), path, "vsphereVolume", validate_vsphere);
+    types.check(volume.photon_persistent_disk(), path, "photonPersistentDisk", validate_photon);
+    types.check(volume.portworx_volume(), path, "portworxVolume", validate_portworx);
+    types.check(volume.azure_disk(), path, "azureDisk", validate_azure_disk);
+    types.check(volume.storageos(), path, "storageos", validate_storage_os);
 }
 
 pub fn validate_before_ephemeral(volume: Volume<'_>, path: &Path<'_>, types: &mut OneOf<'_>) {
-    if let Some(scale) = volume.scale_io() {
-        let path = path.child("scaleIO");
-        if types.first(&path) {
-            require(scale.gateway(), &path, "gateway", types.errors);
-            require(scale.system(), &path, "system", types.errors);
-            require(scale.volume_name(), &path, "volumeName", types.errors);
-        }
-    }
-    if let Some(csi) = volume.csi() {
-        let path = path.child("csi");
-        if types.first(&path) {
-            validate_csi(csi, &path, types.errors);
-        }
-    }
+    types.check(volume.scale_io(), path, "scaleIO", |scale, path, errors| {
+        require(scale.gateway(), path, "gateway", errors);
+        require(scale.system(), path, "system", errors);
+        require(scale.volume_name(), path, "volumeName", errors);
+    });
+    types.check(volume.csi(), path, "csi", validate_csi);
 }
 
-pub fn validate_partition(partition: i64, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_persistent_disk(disk: GCEPersistentDiskVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(disk.pd_name(), path, "pdName", errors);
+    validate_partition(disk.partition(), path, errors);
+}
+
+pub fn validate_elastic_block_store(disk: AWSElasticBlockStoreVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(disk.volume_id(), path, "volumeID", errors);
+    validate_partition(disk.partition(), path, errors);
+}
+
+pub fn validate_vsphere(disk: VsphereVirtualDiskVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(disk.volume_path(), path, "volumePath", errors);
+}
+
+pub fn validate_photon(disk: PhotonPersistentDiskVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(disk.pd_id(), path, "pdID", errors);
+}
+
+pub fn validate_portworx(volume: PortworxVolumeSource<'_>, path: &Path<'_>, errors: &mut Errors) {
+    require(volume.volume_id(), path, "volumeID", errors);
+}
+
+fn validate_partition(partition: i64, path: &Path<'_>, errors: &mut Errors) {
     if !(0..=255).contains(&partition) {
         let detail = names::inclusive_range_error(1, 255);
         errors.push(Error::invalid(&path.child("partition"), partition, detail));

@@ -92,6 +92,21 @@ impl<'e> OneOf<'e> {
         }
         !std::mem::replace(&mut self.found, true)
     }
+
+    /// Counts a type, if it is there, and looks into it if it is the first.
+    pub fn check<S>(
+        &mut self,
+        source: Option<S>,
+        path: &Path<'_>,
+        field: &'static str,
+        validate: impl FnOnce(S, &Path<'_>, &mut Errors),
+    ) {
+        let Some(source) = source else { return };
+        let path = path.child(field);
+        if self.first(&path) {
+            validate(source, &path, self.errors);
+        }
+    }
 }
 
 /// In upstream's order, because it decides which type counts.
@@ -104,33 +119,17 @@ fn validate_source(volume: Volume<'_>, pod: &str, options: &Options, path: &Path
             types.errors.push(Error::forbidden(&path.child("emptyDir.sizeLimit"), detail));
         }
     }
-    if let Some(host_path) = volume.host_path() {
-        let path = path.child("hostPath");
-        if types.first(&path) {
-            validate_host_path(host_path, &path, types.errors);
-        }
-    }
+    types.check(volume.host_path(), path, "hostPath", validate_host_path);
     volume_plugins::validate_before_secret(volume, path, &mut types);
-    if let Some(secret) = volume.secret() {
-        let path = path.child("secret");
-        if types.first(&path) {
-            require(secret.secret_name(), &path, "secretName", types.errors);
-            validate_files(secret.default_mode(), secret.items(), &path, types.errors);
-        }
-    }
-    if let Some(nfs) = volume.nfs() {
-        let path = path.child("nfs");
-        if types.first(&path) {
-            validate_nfs(nfs, &path, types.errors);
-        }
-    }
+    types.check(volume.secret(), path, "secret", |secret, path, errors| {
+        require(secret.secret_name(), path, "secretName", errors);
+        validate_files(secret.default_mode(), secret.items(), path, errors);
+    });
+    types.check(volume.nfs(), path, "nfs", validate_nfs);
     volume_plugins::validate_before_claim(volume, path, &mut types);
-    if let Some(claim) = volume.persistent_volume_claim() {
-        let path = path.child("persistentVolumeClaim");
-        if types.first(&path) {
-            require(claim.claim_name(), &path, "claimName", types.errors);
-        }
-    }
+    types.check(volume.persistent_volume_claim(), path, "persistentVolumeClaim", |claim, path, errors| {
+        require(claim.claim_name(), path, "claimName", errors);
+    });
     volume_plugins::validate_before_downward_api(volume, path, &mut types);
     if let Some(downward) = volume.downward_api() {
         // The name with a letter missing is upstream's.
@@ -143,20 +142,14 @@ fn validate_source(volume: Volume<'_>, pod: &str, options: &Options, path: &Path
         }
     }
     volume_plugins::validate_before_config_map(volume, path, &mut types);
-    if let Some(config_map) = volume.config_map() {
-        let path = path.child("configMap");
-        if types.first(&path) {
-            require(config_map.name(), &path, "name", types.errors);
-            validate_files(config_map.default_mode(), config_map.items(), &path, types.errors);
-        }
-    }
+    types.check(volume.config_map(), path, "configMap", |config_map, path, errors| {
+        require(config_map.name(), path, "name", errors);
+        validate_files(config_map.default_mode(), config_map.items(), path, errors);
+    });
     volume_plugins::validate_before_projected(volume, path, &mut types);
-    if let Some(source) = volume.projected() {
-        let path = path.child("projected");
-        if types.first(&path) {
-            projected::validate(source, options, &path, types.errors);
-        }
-    }
+    types.check(volume.projected(), path, "projected", |source, path, errors| {
+        projected::validate(source, options, path, errors);
+    });
     volume_plugins::validate_before_ephemeral(volume, path, &mut types);
     if let Some(ephemeral) = volume.ephemeral()
         && types.first(&path.child("ephemeral"))
@@ -168,12 +161,9 @@ fn validate_source(volume: Volume<'_>, pod: &str, options: &Options, path: &Path
         }
         validate_claim_name(pod, volume.name(), &path.child("name"), types.errors);
     }
-    if let Some(image) = volume.image() {
-        let path = path.child("image");
-        if types.first(&path) {
-            validate_image(image, options, &path, types.errors);
-        }
-    }
+    types.check(volume.image(), path, "image", |image, path, errors| {
+        validate_image(image, options, path, errors);
+    });
     if !types.found {
         types.errors.push(Error::required(path, "must specify a volume type"));
     }

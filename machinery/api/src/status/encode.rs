@@ -1,6 +1,6 @@
 //! A Status as JSON, in the order of upstream's struct and with its omitempty.
 
-use crate::json::{write_i64, write_string};
+use crate::json::{Members, write_i64};
 
 use super::{Cause, Details, Status};
 
@@ -14,24 +14,25 @@ impl Status {
 
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let body = &*self.0;
-        out.extend_from_slice(br#"{"kind":"Status","apiVersion":"v1","metadata":"#);
-        let mut metadata = Fields::open(out);
+        let mut fields = Members::new(out);
+        fields.string("kind", "Status");
+        fields.string("apiVersion", "v1");
+        let mut metadata = Members::new(fields.name("metadata"));
         metadata.string("continue", &body.continue_token);
-        metadata.close();
-        out.extend_from_slice(if body.success { br#","status":"Success""# } else { br#","status":"Failure""# });
-        let mut fields = Fields { out, empty: false };
+        metadata.end();
+        fields.string("status", if body.success { "Success" } else { "Failure" });
         fields.string("message", &body.message);
         fields.string("reason", body.reason.as_str());
         if let Some(details) = &body.details {
             write_details(fields.name("details"), details);
         }
-        fields.number("code", i64::from(body.code));
-        fields.close();
+        number(&mut fields, "code", i64::from(body.code));
+        fields.end();
     }
 }
 
 fn write_details(out: &mut Vec<u8>, details: &Details) {
-    let mut fields = Fields::open(out);
+    let mut fields = Members::new(out);
     fields.string("name", &details.name);
     fields.string("group", &details.group);
     fields.string("kind", &details.kind);
@@ -47,52 +48,21 @@ fn write_details(out: &mut Vec<u8>, details: &Details) {
         }
         out.push(b']');
     }
-    fields.number("retryAfterSeconds", i64::from(details.retry_after_seconds));
-    fields.close();
+    number(&mut fields, "retryAfterSeconds", i64::from(details.retry_after_seconds));
+    fields.end();
 }
 
 fn write_cause(out: &mut Vec<u8>, cause: &Cause) {
-    let mut fields = Fields::open(out);
+    let mut fields = Members::new(out);
     fields.string("reason", &cause.reason);
     fields.string("message", &cause.message);
     fields.string("field", &cause.field);
-    fields.close();
+    fields.end();
 }
 
-/// Fields of one object; empty ones are left out.
-struct Fields<'o> {
-    out: &'o mut Vec<u8>,
-    empty: bool,
-}
-
-impl<'o> Fields<'o> {
-    fn open(out: &'o mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Fields { out, empty: true }
-    }
-
-    fn name(&mut self, name: &str) -> &mut Vec<u8> {
-        if !std::mem::take(&mut self.empty) {
-            self.out.push(b',');
-        }
-        write_string(self.out, name);
-        self.out.push(b':');
-        self.out
-    }
-
-    fn string(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            write_string(self.name(name), value);
-        }
-    }
-
-    fn number(&mut self, name: &str, value: i64) {
-        if value != 0 {
-            write_i64(self.name(name), value);
-        }
-    }
-
-    fn close(self) {
-        self.out.push(b'}');
+/// A number, left out if it is zero.
+fn number(members: &mut Members<'_>, name: &str, value: i64) {
+    if value != 0 {
+        write_i64(members.name(name), value);
     }
 }
