@@ -60,6 +60,8 @@ lint: packages
 	scripts/install-deny.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	scripts/install-packages.sh g++
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --all-targets -- --deny warnings
 	$(CARGO) deny --all-features check bans licenses sources
 	$(CARGO) run --quiet --package corten-schema-generate -- --check
 	$(CARGO) test --quiet --package corten-tidy

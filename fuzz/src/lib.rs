@@ -1,5 +1,7 @@
 //! What the targets share: how bytes become a kind and an object.
 
+use std::collections::BTreeMap;
+
 use corten_object::json::{self, Form};
 use corten_object::tree::{Node, Tree};
 use corten_schema::{KINDS, Kind, Shape};
@@ -70,13 +72,14 @@ pub fn definition(text: &[u8]) -> Option<Tree> {
     let kind = corten_schema::kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")?;
     let strategy = corten_custom::custom_resource_definition::ROWS[0].strategy;
     let mut tree = typed(text, kind).filter(|tree| !tree.root().is_null())?;
+    let no_extra = BTreeMap::new();
     let context = corten_kinds::strategy::Context {
         subresource: "",
         group: kind.group,
         version: kind.version,
         namespace: "",
         name: "",
-        user: "fuzz",
+        user: corten_kinds::strategy::Requester { name: "fuzz", uid: "", groups: &[], extra: &no_extra },
         dry_run: false,
         now: (0, 0),
     };
