@@ -1,9 +1,9 @@
 //! The engine in one folder of this machine, for one process.
 //!
-//! `state` has the rules and what is known in memory, `commit` the thread that makes changes durable, `disk` the tables,
-//! `feed` and `source` the two ends of a watch, `timers` what happens by itself, `folder` who may use the folder.
-//! Values are in memory only between a lazy write and its commit, and as long as a watcher has not taken them; keys and
-//! the revisions of their versions always are.
+//! `state` has the rules and what is known in memory, `commit` the thread that makes changes durable, in the `journal`
+//! first and in the tables (`disk`) later, `feed` and `source` the two ends of a watch, `timers` what happens by itself,
+//! `folder` who may use the folder. Values are in memory only until the tables have them, and as long as a watcher has
+//! not taken them; keys and the revisions of their versions always are.
 //!
 //! Locks are taken in the order: `state`, a feed's inbox; the disk's own locks may be taken under `state` for reading.
 //! Nobody holds `state` while it writes.
@@ -13,6 +13,7 @@ mod disk;
 mod feed;
 mod folder;
 mod history;
+mod journal;
 pub mod medium;
 mod record;
 mod source;
@@ -33,6 +34,7 @@ use tokio::sync::{Notify, watch};
 use self::disk::{Disk, ReadError, Reader};
 use self::folder::Folder;
 use self::history::Version;
+use self::journal::Journal;
 use self::medium::{FileMedium, Medium};
 use self::record::Record;
 use self::source::Source;
@@ -98,7 +100,7 @@ impl Embedded {
     pub fn open(folder: impl Into<PathBuf>, options: Options) -> Result<Embedded, OpenError> {
         let path = folder.into();
         let folder = Folder::open(&path)?;
-        let medium = Arc::new(FileMedium(folder.database()));
+        let medium = Arc::new(FileMedium { tables: folder.database(), journal: folder.journal() });
         let damaged = |error: Error| match error {
             Error::Corrupt(reason) => OpenError::Corrupt { folder: path.clone(), reason },
             error => OpenError::Io {
@@ -107,9 +109,9 @@ impl Embedded {
                 source: std::io::Error::other(error.to_string()),
             },
         };
-        let shared = Shared::open(medium, &options).map_err(damaged)?;
+        let opened = Shared::open(medium, &options).map_err(damaged)?;
         folder.complete()?;
-        Embedded::start(shared, Some(folder), &options.tasks).map_err(damaged)
+        Embedded::start(opened, Some(folder), &options.tasks).map_err(damaged)
     }
 
     /// The same on any medium, which has to be nobody else's.
@@ -117,12 +119,12 @@ impl Embedded {
         Embedded::start(Shared::open(medium, &options)?, None, &options.tasks)
     }
 
-    fn start(shared: Shared, folder: Option<Folder>, tasks: &Scope) -> Result<Embedded, Error> {
+    fn start((shared, journal): (Shared, Journal), folder: Option<Folder>, tasks: &Scope) -> Result<Embedded, Error> {
         let shared = Arc::new(shared);
         let (sender, closed) = watch::channel(None);
         let committing = Arc::clone(&shared);
         tasks.spawn_blocking("store-commit", OnFailure::FailScope, move |_| {
-            let outcome = commit::run(&committing);
+            let outcome = commit::run(&committing, journal);
             drop(folder);
             sender.send_replace(Some(outcome));
         });
@@ -216,11 +218,12 @@ impl Embedded {
 }
 
 impl Shared {
-    fn open(medium: Arc<dyn Medium>, options: &Options) -> Result<Shared, Error> {
-        let disk = Disk::open(medium, options.cache_bytes)?;
+    fn open(medium: Arc<dyn Medium>, options: &Options) -> Result<(Shared, Journal), Error> {
+        let disk = Disk::open(Arc::clone(&medium), options.cache_bytes)?;
         let loaded = disk.load()?;
-        let state = State::new(loaded.rows, loaded.marks);
-        Ok(Shared {
+        let (journal, waiting) = Journal::open(&*medium, loaded.last)?;
+        let state = State::new(loaded.rows, loaded.marks, waiting);
+        let shared = Shared {
             visible: AtomicU64::new(state.visible),
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -229,7 +232,9 @@ impl Shared {
             lazy_delay: options.lazy_delay,
             compaction_interval: options.compaction_interval,
             timers: Notify::new(),
-        })
+        };
+        shared.change(|state| shared.arm_flush(state));
+        Ok((shared, journal))
     }
 
     fn visible(&self) -> Revision {

@@ -1,32 +1,34 @@
-//! The thread that writes. While one commit syncs, the next one's writers gather, so that they share a sync.
+//! The thread that writes. While one commit syncs, the next one's writers gather, so that they share a sync. Small
+//! commits go to the journal, others, with all that lies there, to the tables.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Shared;
-use super::state::Batch;
+use super::journal::Journal;
+use super::state::{Batch, Place};
 use crate::error::Error;
 
 /// Until the store is closed; gives back what became of the last commit.
-pub(super) fn run(shared: &Arc<Shared>) -> Result<(), Error> {
+pub(super) fn run(shared: &Arc<Shared>, mut journal: Journal) -> Result<(), Error> {
     let outcome = loop {
-        let (batch, last) = wait_for_work(shared);
+        let (mut batch, last) = wait_for_work(shared, &journal);
         let result = if batch.work.is_empty() {
             Ok(())
         } else {
-            catch_unwind(AssertUnwindSafe(|| shared.disk.commit(&batch.work)))
+            catch_unwind(AssertUnwindSafe(|| write(shared, &mut journal, &mut batch)))
                 .unwrap_or_else(|_| Err(Error::Broken("the database panicked; its message is above".to_owned())))
         };
         if let Err(error) = &result {
             tracing::error!(%error, changes = batch.work.records.len(), "commit to the store");
         }
-        let answers = shared.change(|state| match &result {
-            Ok(()) => state.committed(batch),
-            Err(error) => {
-                let answers = state.failed(batch, error);
-                shared.arm_flush(state);
-                answers
-            }
+        let answers = shared.change(|state| {
+            let answers = match &result {
+                Ok(()) => state.committed(batch),
+                Err(error) => state.failed(batch, error),
+            };
+            shared.arm_flush(state);
+            answers
         });
         answers.send();
         if last {
@@ -41,12 +43,29 @@ pub(super) fn run(shared: &Arc<Shared>) -> Result<(), Error> {
     outcome
 }
 
+fn write(shared: &Shared, journal: &mut Journal, batch: &mut Batch) -> Result<(), Error> {
+    if batch.place == Place::Journal {
+        match journal.append(&batch.work.records) {
+            Err(Error::NoSpace(reason)) => {
+                tracing::warn!(reason, "the journal has no room; writing to the tables");
+                shared.state.lock().widen(batch);
+            }
+            result => return result,
+        }
+    }
+    shared.disk.commit(&batch.work)?;
+    if let Some(last) = batch.work.records.last() {
+        journal.rewind(last.revision());
+    }
+    Ok(())
+}
+
 /// The next batch, and whether it is the last one.
-fn wait_for_work(shared: &Shared) -> (Batch, bool) {
+fn wait_for_work(shared: &Shared, journal: &Journal) -> (Batch, bool) {
     let mut state = shared.state.lock();
     while !state.has_work() {
         shared.work.wait(&mut state);
     }
     let last = state.closing;
-    (state.take_batch(), last)
+    (state.take_batch(journal.room()), last)
 }

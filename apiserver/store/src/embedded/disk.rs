@@ -16,7 +16,7 @@ use redb::{
 };
 
 use super::history::Version;
-use super::medium::{Fault, Faults, Medium, Watched};
+use super::medium::{Fault, Faults, Medium, Part, Watched};
 use super::record::{self, Record};
 use crate::error::{Applied, Error};
 use crate::store::{Key, Revision};
@@ -24,6 +24,7 @@ use crate::store::{Key, Revision};
 const LOG: TableDefinition<Revision, &[u8]> = TableDefinition::new("log");
 const VALUES: TableDefinition<Revision, &[u8]> = TableDefinition::new("values");
 /// `reserved`: every revision that anybody may have seen is smaller, or was committed. `compacted`: as in the contract.
+/// `last`: the last revision that ever had a row here.
 const META: TableDefinition<&str, Revision> = TableDefinition::new("meta");
 /// Blocks of revisions that a crash lost: from the last one that was kept to the first that was given out thereafter.
 const GAPS: TableDefinition<Revision, Revision> = TableDefinition::new("gaps");
@@ -49,6 +50,7 @@ struct Opened {
 pub(super) struct Loaded {
     pub(super) rows: Vec<(Key, Version)>,
     pub(super) marks: Marks,
+    pub(super) last: Revision,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,7 +110,7 @@ impl Disk {
                 let (from, to) = gap?;
                 marks.gaps.push((from.value(), to.value()));
             }
-            let mut rows = Vec::new();
+            let (mut rows, last) = (Vec::new(), mark("last")?);
             for row in transaction.open_table(LOG)?.iter()? {
                 let (revision, row) = row?;
                 let Some((key, version)) = record::decode(revision.value(), row.value()) else {
@@ -116,7 +118,7 @@ impl Disk {
                 };
                 rows.push((Key::from(key), version));
             }
-            Ok(Ok(Loaded { rows, marks }))
+            Ok(Ok(Loaded { rows, marks, last }))
         };
         guarded(load).and_then(|loaded| loaded.map_err(|error| Error::Corrupt(error.to_string()))?)
     }
@@ -190,7 +192,7 @@ impl Disk {
 
     pub(super) fn size(&self) -> Result<u64, Error> {
         let unreadable = |error: std::io::Error| unavailable(error.to_string());
-        self.medium.open().and_then(|storage| storage.len()).map_err(unreadable)
+        self.medium.open(Part::Tables).and_then(|storage| storage.len()).map_err(unreadable)
     }
 
     pub(super) fn close(&self) {
@@ -311,6 +313,9 @@ fn write(database: &Database, work: &Work) -> Result<(), redb::Error> {
             values.remove(revision)?;
         }
     }
+    if let Some(last) = work.records.last() {
+        transaction.open_table(META)?.insert("last", last.revision())?;
+    }
     // A table is made by being opened; one that does not change is best left closed.
     if work.marks.is_some() || work.is_empty() {
         write_marks(&transaction, work.marks.as_ref())?;
@@ -338,7 +343,7 @@ fn appended(error: impl std::fmt::Display) -> redb::Error {
 
 fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, Arc<Faults>), Error> {
     let faults = Arc::new(Faults::default());
-    let storage = medium.open().map_err(|error| unavailable(error.to_string()))?;
+    let storage = medium.open(Part::Tables).map_err(|error| unavailable(error.to_string()))?;
     let storage = Watched { storage, faults: Arc::clone(&faults) };
     let open = || Database::builder().set_cache_size(cache_bytes).create_with_backend(storage);
     match guarded(open)? {

@@ -14,13 +14,16 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::error::OpenError;
 
-const FORMAT: u32 = 1;
+/// Since 2 there may be a journal.
+const FORMAT: u32 = 2;
 const MAGIC: &str = "corten-store";
 
 pub(super) struct Folder {
     path: PathBuf,
     /// Whether the database has yet to be made.
     pub(super) fresh: bool,
+    /// Whether it is of an earlier format, which this one takes over as it is.
+    old: bool,
     lock: File,
 }
 
@@ -37,6 +40,8 @@ enum Format {
     Absent,
     Unfinished,
     Complete,
+    /// Complete, as an earlier version left it.
+    Old,
 }
 
 impl Folder {
@@ -48,17 +53,14 @@ impl Folder {
         }
         let lock = lock(path)?;
         // Read again: it may have been made between the first look and the lock.
-        let fresh = !matches!(read_format(path)?, Format::Complete);
-        let folder = Folder { path: path.into(), fresh, lock };
+        let format = read_format(path)?;
+        let fresh = matches!(format, Format::Absent | Format::Unfinished);
+        let folder = Folder { path: path.into(), fresh, old: matches!(format, Format::Old), lock };
         let database = folder.database();
         if fresh {
             folder.write_format("new")?;
-            match fs::remove_file(&database) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed("remove the unfinished", &database)(error));
-                }
-                _ => {}
-            }
+            remove_unfinished(&database)?;
+            remove_unfinished(&folder.journal())?;
         } else if !database.exists() {
             let reason = format!("{} is missing", database.display());
             return Err(OpenError::Corrupt { folder: path.into(), reason });
@@ -70,9 +72,13 @@ impl Folder {
         self.path.join("store.redb")
     }
 
-    /// To be called once the database is on disk.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    /// To be called once the database is on disk, and before anything is written to it.
     pub(super) fn complete(&self) -> Result<(), OpenError> {
-        if self.fresh { self.write_format("complete") } else { Ok(()) }
+        if self.fresh || self.old { self.write_format("complete") } else { Ok(()) }
     }
 
     fn write_format(&self, state: &str) -> Result<(), OpenError> {
@@ -85,6 +91,13 @@ impl Folder {
             File::open(&self.path)?.sync_all()
         };
         write().map_err(failed("write", &path))
+    }
+}
+
+fn remove_unfinished(file: &Path) -> Result<(), OpenError> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove the unfinished", file)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -125,7 +138,8 @@ fn read_format(folder: &Path) -> Result<Format, OpenError> {
     match (found, words.next()) {
         (found, _) if found > FORMAT => Err(OpenError::Newer { folder: folder.into(), found, known: FORMAT }),
         (FORMAT, Some("complete")) => Ok(Format::Complete),
-        (FORMAT, Some("new")) => Ok(Format::Unfinished),
+        (1, Some("complete")) => Ok(Format::Old),
+        (1 | FORMAT, Some("new")) => Ok(Format::Unfinished),
         _ => Err(foreign()),
     }
 }
@@ -183,14 +197,31 @@ mod tests {
         check(|_| {}, "fresh: true");
         check(put("lock", "12\n"), "fresh: true");
         check(put("format", "corten-store 1 new\n"), "fresh: true");
+        check(put("format", "corten-store 2 new\n"), "fresh: true");
+        check(put("format", "corten-store 0 new\n"), "is not a Corten store");
         check(put("notes.txt", "hello"), "folder DIR is not a Corten store: it holds notes.txt");
         check(put("format", "something else\n"), "its file `format` says \"something else\"");
         check(put("format", "corten-store x\n"), "is not a Corten store");
         check(
-            put("format", "corten-store 2 complete\n"),
-            "DIR has format 2, and this version of Corten knows formats up to 1",
+            put("format", "corten-store 3 complete\n"),
+            "DIR has format 3, and this version of Corten knows formats up to 2",
         );
         check(put("format", "corten-store 1 complete\n"), "DIR/store.redb is missing");
+        check(put("format", "corten-store 2 complete\n"), "DIR/store.redb is missing");
+    }
+
+    #[test]
+    fn an_old_format_becomes_the_present_one_once_it_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        put("format", "corten-store 1 complete\n")(folder.path());
+        put("store.redb", "some database")(folder.path());
+        let opened = Folder::open(folder.path()).unwrap();
+        assert!(!opened.fresh);
+        let format = || fs::read_to_string(folder.path().join("format")).unwrap();
+        assert_eq!(format(), "corten-store 1 complete\n");
+        opened.complete().unwrap();
+        assert_eq!(format(), "corten-store 2 complete\n");
+        assert_eq!(fs::read_to_string(opened.database()).unwrap(), "some database");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the database lies on: a file, or in tests something that loses power or runs full.
+//! What the store lies on: two files, or in tests something that loses power or runs full.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,15 +13,28 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 /// Opens the same bytes again and again: after a failed write the database is opened anew.
 pub trait Medium: Send + Sync + 'static {
-    fn open(&self) -> io::Result<Box<dyn StorageBackend>>;
+    fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>>;
 }
 
-pub(super) struct FileMedium(pub(super) PathBuf);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Tables,
+    Journal,
+}
+
+pub(super) struct FileMedium {
+    pub(super) tables: PathBuf,
+    pub(super) journal: PathBuf,
+}
 
 impl Medium for FileMedium {
-    fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+    fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
+        let path = match part {
+            Part::Tables => &self.tables,
+            Part::Journal => &self.journal,
+        };
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&self.0)?;
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let metadata = file.metadata()?;
         let has_holes = AtomicBool::new(metadata.blocks() * BLOCK < metadata.len());
         Ok(Box::new(FileStorage { file, has_holes }))
@@ -91,7 +104,7 @@ impl StorageBackend for FileStorage {
     }
 }
 
-fn is_full(kind: io::ErrorKind) -> bool {
+pub(super) fn is_full(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

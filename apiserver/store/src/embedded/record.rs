@@ -22,6 +22,9 @@ impl Record {
     }
 }
 
+/// What stands before the key in a row of the log.
+pub(super) const ROW_HEAD: usize = 16;
+
 /// Appends a row of the log, all but its revision, which is the row's key: the revision of creation, the end of the
 /// time to live, both little-endian, then the key.
 pub(super) fn encode(key: &str, version: &Version, row: &mut Vec<u8>) {

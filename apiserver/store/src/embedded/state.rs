@@ -2,8 +2,9 @@
 //!
 //! A change goes through three places. In *flight* it has a revision and the rules for its key hold against it, but
 //! nobody sees it: it waits for the commit that makes it durable. *Visible*, it is in the index and with the watchers.
-//! Lazy changes may become visible before they are on the disk; until they are, they are *unsaved*. Changes become
-//! visible in the order of their revisions, so a lazy one that finds durable ones in flight waits with them.
+//! What is visible and not in the tables yet is *unsaved*: changes that lie in the journal, and behind them lazy ones
+//! that lie nowhere. Changes become visible in the order of their revisions, so a lazy one that finds durable ones in
+//! flight waits with them.
 //!
 //! When a commit fails, everything in flight fails with it and its revisions are given again: nobody has seen them.
 
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 use super::disk::{Marks, Work};
 use super::feed::Feeds;
 use super::history::{Index, Version};
+use super::journal;
 use super::record::Record;
 use crate::error::Error;
 use crate::store::{Companion, Durability, Expect, Key, Revision};
@@ -40,9 +42,11 @@ pub(super) struct State {
     pub(super) marks: Marks,
     /// The same, as they are on the disk.
     saved: Marks,
-    /// Visible but not on the disk yet, oldest first.
+    /// Visible but not in the tables yet, oldest first.
     unsaved: VecDeque<Arc<Record>>,
     unsaved_bytes: usize,
+    /// How many of them, from the oldest on, are in the journal.
+    journaled: usize,
     queue: Vec<Flight>,
     /// The newest change in flight of each key that has one.
     overlay: HashMap<Key, Arc<Record>>,
@@ -107,16 +111,27 @@ pub(super) enum Offer {
     Nothing,
 }
 
+/// Where a commit writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Tables,
+    Journal,
+}
+
 /// A commit's work and whom to tell.
 pub(super) struct Batch {
     pub(super) work: Work,
+    pub(super) place: Place,
+    /// How many changes were unsaved when it began.
     unsaved: usize,
     fresh: Vec<Flight>,
     barriers: Vec<oneshot::Sender<Result<(), Error>>>,
 }
 
 impl State {
-    pub(super) fn new(rows: Vec<(Key, Version)>, saved: Marks) -> State {
+    /// Of what the tables hold and what the journal holds beyond them.
+    pub(super) fn new(mut rows: Vec<(Key, Version)>, saved: Marks, journal: Vec<Arc<Record>>) -> State {
+        rows.extend(journal.iter().map(|record| (record.key.clone(), record.version)));
         let mut index = Index::default();
         let mut expiries = BTreeMap::new();
         let kept = rows.last().map_or(0, |(_, version)| version.revision).max(saved.compacted).max(1);
@@ -141,8 +156,9 @@ impl State {
             assigned: visible,
             marks,
             saved,
-            unsaved: VecDeque::new(),
-            unsaved_bytes: 0,
+            unsaved_bytes: journal.iter().map(|record| bytes(record)).sum(),
+            journaled: journal.len(),
+            unsaved: journal.into(),
             queue: Vec::new(),
             overlay: HashMap::new(),
             parked: Vec::new(),
@@ -234,8 +250,7 @@ impl State {
             && revision < self.saved.reserved
             && self.unsaved_bytes < UNSAVED_BYTES_MAX;
         if lazy {
-            self.unsaved_bytes += record.value.as_ref().map_or(0, Bytes::len);
-            self.unsaved.push_back(Arc::clone(&record));
+            self.keep_unsaved(Arc::clone(&record));
             self.show(&record);
             return Offer::Done(record);
         }
@@ -243,6 +258,11 @@ impl State {
         self.overlay.insert(record.key.clone(), Arc::clone(&record));
         self.queue.push(Flight { record: Arc::clone(&record), answer: Some(sender) });
         Offer::InFlight(record, receiver)
+    }
+
+    fn keep_unsaved(&mut self, record: Arc<Record>) {
+        self.unsaved_bytes += bytes(&record);
+        self.unsaved.push_back(record);
     }
 
     /// Makes a change visible to readers and watchers.
@@ -291,31 +311,54 @@ impl State {
         !self.queue.is_empty() || self.flush || self.closing || (willing && !self.forgotten.is_empty())
     }
 
-    /// What the next commit has to write; it belongs to the committer until `committed` or `failed`.
-    pub(super) fn take_batch(&mut self) -> Batch {
-        self.flush = false;
+    /// What the next commit has to write; it belongs to the committer until `committed` or `failed`. `room` is what
+    /// the journal takes.
+    pub(super) fn take_batch(&mut self, room: usize) -> Batch {
         let fresh = std::mem::take(&mut self.queue);
+        let flush = std::mem::take(&mut self.flush);
         let last = fresh.last().map_or(self.visible, |flight| flight.record.revision());
         if self.closing {
             self.marks.reserved = last;
         } else if last + BLOCK / 2 > self.saved.reserved && !(fresh.is_empty() && self.unsaved.is_empty()) {
             self.marks.reserved = last + BLOCK;
         }
-        let mut records = Vec::with_capacity(self.unsaved.len() + fresh.len());
-        records.extend(self.unsaved.iter().cloned());
-        records.extend(fresh.iter().map(|flight| Arc::clone(&flight.record)));
-        let rows = self.forgotten.len().min(FORGOTTEN_MAX);
-        let work = Work {
-            records,
-            forgotten: self.forgotten.iter().take(rows).copied().collect(),
-            marks: (self.marks != self.saved).then(|| self.marks.clone()),
+        let marks = (self.marks != self.saved).then(|| self.marks.clone());
+        let changes_only = !fresh.is_empty() && !flush && marks.is_none() && self.forgotten.is_empty();
+        let mut batch = Batch {
+            work: Work { records: Vec::new(), forgotten: Vec::new(), marks },
+            place: Place::Journal,
+            unsaved: self.unsaved.len(),
+            fresh,
+            barriers: std::mem::take(&mut self.barriers),
         };
-        Batch { work, unsaved: self.unsaved.len(), fresh, barriers: std::mem::take(&mut self.barriers) }
+        batch.work.records = self.records(&batch, self.journaled);
+        let size: usize = batch.work.records.iter().map(|record| journal::size(record)).sum();
+        if !changes_only || size > room || self.closing || !matches!(self.mode, Mode::Writing) {
+            self.widen(&mut batch);
+        }
+        batch
+    }
+
+    /// Has a commit write to the tables, with everything that they lack.
+    pub(super) fn widen(&self, batch: &mut Batch) {
+        batch.place = Place::Tables;
+        batch.work.records = self.records(batch, 0);
+        let rows = self.forgotten.len().min(FORGOTTEN_MAX);
+        batch.work.forgotten = self.forgotten.iter().take(rows).copied().collect();
+    }
+
+    /// The changes of a commit, without the oldest unsaved ones.
+    fn records(&self, batch: &Batch, without: usize) -> Vec<Arc<Record>> {
+        let unsaved = self.unsaved.range(without..batch.unsaved);
+        unsaved.chain(batch.fresh.iter().map(|flight| &flight.record)).cloned().collect()
     }
 
     pub(super) fn committed(&mut self, batch: Batch) -> Answers {
-        for record in self.unsaved.drain(..batch.unsaved) {
-            self.unsaved_bytes -= record.value.as_ref().map_or(0, Bytes::len);
+        if batch.place == Place::Tables {
+            for record in self.unsaved.drain(..batch.unsaved) {
+                self.unsaved_bytes -= bytes(&record);
+            }
+            self.journaled = 0;
         }
         self.forgotten.drain(..batch.work.forgotten.len());
         if let Some(marks) = batch.work.marks {
@@ -328,6 +371,11 @@ impl State {
             self.show(&flight.record);
             if self.overlay.get(&flight.record.key).is_some_and(|newest| newest.revision() == revision) {
                 self.overlay.remove(&flight.record.key);
+            }
+            if batch.place == Place::Journal {
+                // Nothing lazy has come between: it would have waited with these.
+                self.keep_unsaved(flight.record);
+                self.journaled = self.unsaved.len();
             }
             answers.senders.extend(flight.answer);
         }
@@ -351,6 +399,11 @@ impl State {
         self.parked.clear();
         answers
     }
+}
+
+/// What a change holds in memory.
+fn bytes(record: &Record) -> usize {
+    record.value.as_ref().map_or(0, Bytes::len)
 }
 
 /// Writers to be answered once the lock is given back.

@@ -72,15 +72,21 @@ impl Ledger {
     }
 }
 
-/// Writes to its own keys until the store fails.
-pub async fn write_until_it_fails(store: Arc<dyn Store>, ledger: Arc<Mutex<Ledger>>, writer: u64, seed: u64) -> Error {
+/// Writes to its own keys, less than `size` bytes each time, until the store fails.
+async fn write_until_it_fails(
+    store: Arc<dyn Store>,
+    ledger: Arc<Mutex<Ledger>>,
+    size: u64,
+    writer: u64,
+    seed: u64,
+) -> Error {
     let mut dice = Dice::new(seed.wrapping_add(writer).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     for turn in 0.. {
         let key = Key::from(format!("/registry/w{writer:02}/{}", dice.roll(4)));
         let lazy = dice.roll(4) == 0;
         let promise = if lazy { LAZY } else { "durable" };
         let value =
-            (dice.roll(5) != 0).then(|| format!("{promise} {seed:x} {turn} {}", "x".repeat(dice.roll(3000) as usize)));
+            (dice.roll(5) != 0).then(|| format!("{promise} {seed:x} {turn} {}", "x".repeat(dice.roll(size) as usize)));
         ledger.lock().attempt(&key, value.clone());
         let result = match &value {
             Some(value) => {
@@ -191,8 +197,10 @@ async fn power_cuts_lose_nothing_that_was_promised() {
     for round in 0..rounds(10) {
         let store: Arc<dyn Store> = fixture.store.clone();
         let start = revision(&*store).await;
+        // Small ones go to the journal, large ones to the tables.
+        let size = [50, 500, 3000][dice.roll(3) as usize];
         let writers = (0..WRITERS)
-            .map(|writer| write_until_it_fails(Arc::clone(&store), Arc::clone(&ledger), writer, seed + round));
+            .map(|writer| write_until_it_fails(Arc::clone(&store), Arc::clone(&ledger), size, writer, seed + round));
         let cut = async {
             let target = fixture.disk.syncs() + 1 + dice.roll(30);
             while fixture.disk.syncs() < target {
@@ -223,5 +231,8 @@ async fn power_cuts_lose_nothing_that_was_promised() {
         "the watch was resumed {} times, and told {} times that it cannot be",
         watcher.resumed, watcher.listed_anew
     );
+    let (journal, all) = (fixture.disk.journal_syncs(), fixture.disk.syncs());
+    println!("{journal} syncs of the journal, {} of the tables", all - journal);
+    assert!(journal > 0 && journal < all, "seed {seed}: one of them was never written");
     assert!(watcher.resumed > 1, "seed {seed}: no watch was resumed");
 }

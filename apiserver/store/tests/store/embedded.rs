@@ -230,6 +230,72 @@ async fn lazy_writes_cost_no_sync_and_are_saved_in_time() {
     assert_eq!(get(&*fixture.store, "/registry/a").await.unwrap().value, "three");
 }
 
+/// The tables get them in time.
+#[tokio::test]
+async fn small_writes_cost_one_sync_of_the_journal() {
+    let mut fixture = OnSim::new();
+    let store = Arc::clone(&fixture.store);
+    let first = create(&*store, "/registry/a", "one").await;
+    let syncs = |fixture: &OnSim| (fixture.disk.journal_syncs(), fixture.disk.syncs() - fixture.disk.journal_syncs());
+    let (journal, tables) = syncs(&fixture);
+    let lazy = put_lazily(&*store, "/registry/a", "lazy").await;
+    let mut watch = watch(&*store, "/registry/", WatchFrom::after(lazy).with_previous()).await;
+    put(&*store, "/registry/a", "two", Expect::Any).await;
+    create(&*store, "/registry/b", "three").await;
+    delete(&*store, "/registry/b").await;
+    assert_eq!(syncs(&fixture), (journal + 3, tables));
+    let seen = events(&mut watch, 3).await;
+    assert_eq!(short(&seen), ["/registry/a=two", "+/registry/b=three", "-/registry/b"]);
+    assert_eq!(seen[0].previous.as_ref().unwrap().value, "lazy");
+    for round in 0..3 {
+        let store = Arc::clone(&fixture.store);
+        for (at, value) in [(first, "one"), (lazy, "lazy"), (lazy + 2, "two")] {
+            let kv = within("get", store.get("/registry/a", Some(at))).await.unwrap().kv.unwrap();
+            assert_eq!(kv.value, value, "round {round}");
+        }
+        assert_eq!(get(&*store, "/registry/b").await, None);
+        assert!(within("get", store.get("/registry/b", Some(lazy + 2))).await.unwrap().kv.is_some());
+        let mut again = crate::support::watch(&*store, "/registry/", WatchFrom::after(first)).await;
+        let expected = ["/registry/a=lazy", "/registry/a=two", "+/registry/b=three", "-/registry/b"];
+        assert_eq!(short(&events(&mut again, 4).await), expected, "round {round}");
+        if round == 1 {
+            let (journal, tables) = syncs(&fixture);
+            within("timer", fixture.hand.wait_for_sleepers(1)).await;
+            fixture.hand.advance(Duration::from_secs(2));
+            within("sync", async {
+                while syncs(&fixture) != (journal, tables + 1) {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }
+        fixture.disk.cut_hard();
+        fixture.reopen();
+    }
+}
+
+#[tokio::test]
+async fn what_the_journal_holds_is_there_though_the_tables_have_no_room() {
+    let mut fixture = OnSim::new();
+    create(&*fixture.store, "/registry/a", "one").await;
+    fixture.disk.set_room(Some(0));
+    for turn in 0..50 {
+        create(&*fixture.store, &format!("/registry/{turn:02}"), &"x".repeat(10_000)).await;
+    }
+    for _ in 0..2 {
+        fixture.disk.cut_hard();
+        fixture.reopen();
+        let listing = within("range", fixture.store.range(Read::of(Span::prefix("/registry/")))).await.unwrap();
+        assert_eq!(listing.count, 51);
+        assert!(listing.kvs[..50].iter().all(|kv| kv.value.len() == 10_000));
+    }
+    fixture.disk.set_room(None);
+    within("close", fixture.store.close()).await.unwrap();
+    fixture.reopen();
+    let listing = within("range", fixture.store.range(Read::of(Span::prefix("/registry/")))).await.unwrap();
+    assert_eq!(listing.count, 51);
+}
+
 #[tokio::test]
 async fn a_lost_block_is_never_given_again() {
     let mut fixture = OnSim::new();

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use corten_store::embedded::medium::Medium;
+use corten_store::embedded::medium::{Medium, Part};
 use parking_lot::Mutex;
 use redb::StorageBackend;
 
@@ -11,9 +11,12 @@ use crate::support::Dice;
 
 const SECTOR: usize = 512;
 
-/// Shared by everyone who has it open.
+/// Shared by everyone who has it open. One supply of power for both of its files.
 #[derive(Clone, Debug, Default)]
-pub struct SimDisk(Arc<Mutex<Platter>>);
+pub struct SimDisk {
+    tables: Arc<Mutex<Platter>>,
+    journal: Arc<Mutex<Platter>>,
+}
 
 #[derive(Debug, Default)]
 struct Platter {
@@ -39,10 +42,44 @@ enum Change {
 impl SimDisk {
     /// Power is lost: of what was not synced, any part may have reached the disk, in any order, down to sectors.
     pub fn cut(&self, dice: &mut Dice) {
-        let mut platter = self.0.lock();
-        let mut image = std::mem::take(&mut platter.durable);
+        // Both are held, so that nobody writes to one after the other has lost its power.
+        let (mut tables, mut journal) = (self.tables.lock(), self.journal.lock());
+        tables.cut(dice);
+        journal.cut(dice);
+    }
+
+    /// Nothing that is not synced survives: the hardest cut.
+    pub fn cut_hard(&self) {
+        let (mut tables, mut journal) = (self.tables.lock(), self.journal.lock());
+        tables.cut_hard();
+        journal.cut_hard();
+    }
+
+    /// Leaves so many bytes for the tables to grow by; None is plenty. The journal has its room from the beginning.
+    pub fn set_room(&self, bytes: Option<usize>) {
+        let mut platter = self.tables.lock();
+        platter.room = bytes.map(|bytes| platter.current.len() + bytes);
+    }
+
+    pub fn fail_syncs(&self) {
+        self.tables.lock().sync_fails = true;
+        self.journal.lock().sync_fails = true;
+    }
+
+    pub fn syncs(&self) -> u64 {
+        self.tables.lock().syncs + self.journal_syncs()
+    }
+
+    pub fn journal_syncs(&self) -> u64 {
+        self.journal.lock().syncs
+    }
+}
+
+impl Platter {
+    fn cut(&mut self, dice: &mut Dice) {
+        let mut image = std::mem::take(&mut self.durable);
         let kept_of_ten = dice.roll(11);
-        for change in std::mem::take(&mut platter.unsynced) {
+        for change in std::mem::take(&mut self.unsynced) {
             if dice.roll(10) >= kept_of_ten {
                 continue;
             }
@@ -57,32 +94,16 @@ impl SimDisk {
                 change => apply(&mut image, &change),
             }
         }
-        platter.current = image.clone();
-        platter.durable = image;
-        platter.life += 1;
+        self.current = image.clone();
+        self.durable = image;
+        self.life += 1;
     }
 
-    /// Nothing that is not synced survives: the hardest cut.
-    pub fn cut_hard(&self) {
-        let mut platter = self.0.lock();
-        platter.unsynced.clear();
-        platter.sync_fails = false;
-        platter.current = platter.durable.clone();
-        platter.life += 1;
-    }
-
-    /// Leaves so many bytes to grow by; None is plenty.
-    pub fn set_room(&self, bytes: Option<usize>) {
-        let mut platter = self.0.lock();
-        platter.room = bytes.map(|bytes| platter.current.len() + bytes);
-    }
-
-    pub fn fail_syncs(&self) {
-        self.0.lock().sync_fails = true;
-    }
-
-    pub fn syncs(&self) -> u64 {
-        self.0.lock().syncs
+    fn cut_hard(&mut self) {
+        self.unsynced.clear();
+        self.sync_fails = false;
+        self.current = self.durable.clone();
+        self.life += 1;
     }
 }
 
@@ -100,21 +121,25 @@ fn apply(image: &mut Vec<u8>, change: &Change) {
 }
 
 impl Medium for SimDisk {
-    fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
-        let life = self.0.lock().life;
-        Ok(Box::new(Head { disk: self.clone(), life }))
+    fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
+        let platter = match part {
+            Part::Tables => &self.tables,
+            Part::Journal => &self.journal,
+        };
+        let life = platter.lock().life;
+        Ok(Box::new(Head { platter: Arc::clone(platter), life }))
     }
 }
 
 #[derive(Debug)]
 struct Head {
-    disk: SimDisk,
+    platter: Arc<Mutex<Platter>>,
     life: u64,
 }
 
 impl Head {
     fn with<T>(&self, access: impl FnOnce(&mut Platter) -> io::Result<T>) -> io::Result<T> {
-        let mut platter = self.disk.0.lock();
+        let mut platter = self.platter.lock();
         if platter.life != self.life {
             return Err(io::Error::other("the power is off"));
         }
