@@ -99,6 +99,25 @@ fn a_rewound_journal_has_nothing_of_the_round_before() {
     check(&paper, 0, &[]);
 }
 
+/// Somebody's value may look like a frame; it must not become one when what is before it is written over.
+#[test]
+fn a_frame_within_a_value_is_not_read() {
+    let paper = Paper::default();
+    let new = record(1, Some("new"));
+    // The value begins that much before the next frame will.
+    let mut bytes = vec![b'x'; size(&new) - size(&record(9, Some("")))];
+    let mut forged = Vec::new();
+    write(0, &[record(50, Some("forged"))], &mut forged);
+    bytes.append(&mut forged);
+    let torn = Record { value: Some(bytes.into()), ..Arc::into_inner(record(9, None)).unwrap() };
+    let mut journal = check(&paper, 0, &[]);
+    journal.append(&[Arc::new(torn)]).unwrap();
+    paper.0.lock().0[0] ^= 1;
+    let mut journal = check(&paper, 0, &[]);
+    journal.append(std::slice::from_ref(&new)).unwrap();
+    check(&paper, 0, &[new]);
+}
+
 #[test]
 fn it_is_full_before_its_end() {
     let paper = Paper::default();
