@@ -176,10 +176,15 @@ impl Decoder<'_> {
         }
         let value = match (value, item) {
             (Some(value), _) => value,
-            (None, Shape::Quantity) => self.tree.string("0"),
+            // What Go begins with.
             (None, Shape::Struct(ty)) => self.tree.structure(*ty),
             (None, Shape::String | Shape::Bytes) => self.tree.string(""),
-            (None, _) => self.tree.list(&[]),
+            (None, Shape::Quantity) => self.tree.string("0"),
+            (None, Shape::Duration) => self.tree.string("0s"),
+            (None, Shape::Bool) => self.tree.bool(false),
+            (None, Shape::Int32 | Shape::Int64 | Shape::IntOrString) => self.tree.int(0),
+            (None, Shape::Float64) => self.tree.float(0.0),
+            (None, _) => self.tree.null(),
         };
         Ok(Link { key, value })
     }
@@ -231,7 +236,7 @@ impl Decoder<'_> {
                         _ => nested.skip(wire_type)?,
                     }
                 }
-                Ok(self.tree.list(&items))
+                Ok(if items.is_empty() { self.tree.null() } else { self.tree.list(&items) })
             }
             Shape::List(_) | Shape::Map(_) => Err(DecodeError(format!("{name}: lists of lists have no protobuf form"))),
             _ => {
