@@ -29,6 +29,7 @@ use crate::control::changes::Changes;
 use crate::object::Object;
 use crate::openapi;
 use crate::resource::{Hub, Kept, Lifetime, Registry, Resource, Rules, Storage, Subresource};
+use crate::watch::LastFrame;
 
 const GROUP: &str = "apiextensions.k8s.io";
 const PLURAL: &str = "customresourcedefinitions";
@@ -363,6 +364,7 @@ fn resource_of(definition: &Definition, version: &Arc<Version>, storage: &Arc<St
         defaults: corten_object::defaults::Plan::none(),
         storage: Some(Arc::clone(storage)),
         custom: Some(Arc::clone(version)),
+        last_frame: LastFrame::default(),
     }
 }
 

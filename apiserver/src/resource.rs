@@ -15,6 +15,7 @@ use corten_object::json;
 use corten_schema::{self as schema, TypeId};
 
 use crate::cache::Cache;
+use crate::watch::LastFrame;
 
 /// One version of a resource.
 pub struct Resource {
@@ -36,6 +37,8 @@ pub struct Resource {
     /// None for what is only asked, never kept (reviews, bindings).
     pub storage: Option<Arc<Storage>>,
     pub custom: Option<Arc<corten_custom::Version>>,
+    /// What watches have in common.
+    pub last_frame: LastFrame,
 }
 
 #[derive(Debug, Clone)]
@@ -317,6 +320,7 @@ pub fn built_in(rows: &[&'static [Row]], cache: &dyn Fn(Option<usize>) -> Arc<Ca
             defaults: defaults_of(facts.group, facts.version, facts.kind, kind.ty),
             storage,
             custom: None,
+            last_frame: LastFrame::default(),
         }));
     }
     resources

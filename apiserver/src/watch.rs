@@ -1,5 +1,7 @@
 //! Watches: frames of events from a cursor into a resource's window, with what a selector makes of them.
 
+mod encoder;
+
 use std::io;
 use std::ops::Bound;
 use std::pin::Pin;
@@ -9,23 +11,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use corten_api::status::{Result, Status};
-use corten_object::protobuf::{self, wire::Writer};
-use corten_object::tree::{Tree, View};
 use corten_runtime::clock::Instant;
-use corten_views::meta_v1::ObjectMeta;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+pub use self::encoder::LastFrame;
+use self::encoder::{Encoder, write_error};
 use crate::cache::{Event, EventKind, Objects, Scope, TooOld, Watcher};
 use crate::call::Call;
 use crate::http::websocket::{self, Framing};
 use crate::http::{ApiResponse, ResponseBody};
 use crate::list::ListOptions;
-use crate::metadata;
-use crate::metrics::{self, WatchMetrics};
+use crate::metrics;
 use crate::negotiate::{self, Encoding, Form, Projection};
 use crate::object::Object;
 use crate::resource::Resource;
@@ -81,14 +81,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
     // The alarm and the end of the server have yet to hear of it.
     reminder.wake_by_ref();
     let frames = Frames {
-        encoder: Encoder {
-            call: Arc::clone(call),
-            resource: Arc::clone(resource),
-            metrics: call.api.metrics.watch(resource),
-            form,
-            include,
-            columns_sent: false,
-        },
+        encoder: Encoder::new(call, resource, form, include),
         watcher,
         more: true,
         selection,
@@ -226,7 +219,12 @@ impl Stream for Frames {
             }
             frames.write_initial(&mut out);
             if out.len() < PIECE && frames.initial.len() == 0 && frames.more {
-                frames.write_events(&mut out);
+                let events = frames.take_events(&mut out);
+                if let ([event], true) = (&events[..], out.is_empty()) {
+                    let Some((kind, object)) = frames.shown(event) else { continue };
+                    return Poll::Ready(Some(Ok(frames.encoder.event_alone(kind, &object))));
+                }
+                frames.write_events(&events, &mut out);
             } else if out.is_empty() {
                 ready!(frames.poll_wait(context, &mut out));
             }
@@ -259,7 +257,7 @@ impl Frames {
         }
         if self.bookmarks && now >= self.next_bookmark {
             self.next_bookmark = now + BOOKMARK_EVERY;
-            self.write_events(out);
+            self.write_new_events(out);
             self.encoder.bookmark(self.revision, false, out);
         }
         self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
@@ -271,7 +269,7 @@ impl Frames {
     fn write_last(&mut self, out: &mut Vec<u8>) {
         self.done = true;
         if self.bookmarks {
-            self.write_events(out);
+            self.write_new_events(out);
             self.encoder.bookmark(self.revision, false, out);
         }
     }
@@ -289,184 +287,52 @@ impl Frames {
         }
     }
 
-    fn write_events(&mut self, out: &mut Vec<u8>) {
+    /// What has come, or in `out` that the watch cannot go on.
+    fn take_events(&mut self, out: &mut Vec<u8>) -> Vec<Arc<Event>> {
         match self.watcher.take(EVENTS_AT_ONCE) {
-            Ok((events, revision)) => {
+            Ok((mut events, revision)) => {
                 self.more = events.len() == EVENTS_AT_ONCE;
-                for event in &events {
-                    if event.revision > self.revision {
-                        self.write_event(event, out);
-                    }
-                }
+                events.retain(|event| event.revision > self.revision);
                 self.revision = self.revision.max(revision);
+                events
             }
             Err(error) => {
                 write_error(self.encoder.form, &too_old(TooOld { requested: self.revision, ..error }), out);
                 self.done = true;
+                Vec::new()
             }
         }
     }
 
+    fn write_events(&mut self, events: &[Arc<Event>], out: &mut Vec<u8>) {
+        for event in events {
+            if let Some((kind, object)) = self.shown(event) {
+                self.encoder.event(kind, &object, out);
+            }
+        }
+    }
+
+    fn write_new_events(&mut self, out: &mut Vec<u8>) {
+        let events = self.take_events(out);
+        self.write_events(&events, out);
+    }
+
     /// An object that comes into a selection is added to it, one that leaves it is deleted, in its former shape.
-    fn write_event(&mut self, event: &Event, out: &mut Vec<u8>) {
+    fn shown(&self, event: &Event) -> Option<(&'static str, Arc<Object>)> {
         let (call, resource) = (&self.encoder.call, &self.encoder.resource);
         let sees = |object: &Object| covers(call, resource, &self.selection, object);
         let before = event.previous.as_deref().is_some_and(sees);
         let after = event.kind != EventKind::Deleted && sees(&event.object);
+        let present = || Arc::clone(&event.object);
         match (before, after) {
-            (false, true) => self.encoder.event("ADDED", &event.object, out),
-            (true, true) => self.encoder.event("MODIFIED", &event.object, out),
-            (true, false) if event.kind == EventKind::Deleted => self.encoder.event("DELETED", &event.object, out),
+            (false, true) => Some(("ADDED", present())),
+            (true, true) => Some(("MODIFIED", present())),
+            (true, false) if event.kind == EventKind::Deleted => Some(("DELETED", present())),
             (true, false) => {
-                if let Some(previous) = &event.previous {
-                    let last = Arc::new(previous.at_revision(event.revision));
-                    self.encoder.event("DELETED", &last, out);
-                }
+                let previous = event.previous.as_ref()?;
+                Some(("DELETED", Arc::new(previous.at_revision(event.revision))))
             }
-            (false, false) => {}
+            (false, false) => None,
         }
     }
-}
-
-struct Encoder {
-    call: Arc<Call>,
-    resource: Arc<Resource>,
-    metrics: WatchMetrics,
-    form: Form,
-    include: Include,
-    /// Tables tell their columns once.
-    columns_sent: bool,
-}
-
-impl Encoder {
-    fn event(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
-        let before = out.len();
-        self.write(kind, object, out);
-        self.metrics.sent(out.len() - before);
-    }
-
-    fn write(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
-        let resource = &self.resource;
-        match (self.form.encoding, self.form.projection) {
-            (Encoding::Protobuf, Projection::Object) => {
-                write_frame(kind, &show::object_protobuf(resource, object), out)
-            }
-            (Encoding::Protobuf, _) => {
-                let message = show::metadata_message(object);
-                write_frame(
-                    kind,
-                    &protobuf::envelope(self.form.meta_version(), "PartialObjectMetadata", &message),
-                    out,
-                );
-            }
-            (_, projection) => {
-                out.reserve(object.json.len() + 64);
-                begin(kind, out);
-                match projection {
-                    Projection::Object => out.extend_from_slice(&show::object_json(resource, object)),
-                    Projection::Metadata | Projection::MetadataList => {
-                        show::metadata_json(object, self.form.meta_version(), out)
-                    }
-                    Projection::Table => self.table_event(object, out),
-                }
-                out.extend_from_slice(b"}\n");
-            }
-        }
-    }
-
-    fn table_event(&mut self, object: &Arc<Object>, out: &mut Vec<u8>) {
-        let meta = format!("{{\"resourceVersion\":\"{}\"}}", object.revision);
-        let columns = !std::mem::replace(&mut self.columns_sent, true);
-        show::write_table_head(&self.resource, &meta, self.form, columns, out);
-        show::write_table_row(&self.call, &self.resource, object, self.include, self.form, out);
-        out.extend_from_slice(b"]}");
-    }
-
-    fn bookmark(&mut self, revision: u64, end_of_initial: bool, out: &mut Vec<u8>) {
-        let tree = self.bookmark_object(revision, end_of_initial);
-        match (self.form.encoding, self.form.projection) {
-            (Encoding::Protobuf, _) => write_frame("BOOKMARK", &protobuf::encode(tree.root()), out),
-            (_, Projection::Table) => {
-                begin("BOOKMARK", out);
-                let mut meta = format!("{{\"resourceVersion\":\"{revision}\"");
-                meta.push('}');
-                let columns = !std::mem::replace(&mut self.columns_sent, true);
-                show::write_table_head(&self.resource, &meta, self.form, columns, out);
-                if end_of_initial {
-                    out.extend_from_slice(b"{\"cells\":[],\"object\":");
-                    corten_object::json::write(tree.root(), out);
-                    out.push(b'}');
-                }
-                out.extend_from_slice(b"]}}\n");
-            }
-            _ => {
-                begin("BOOKMARK", out);
-                show::write_tree(&self.resource, &tree, out);
-                out.extend_from_slice(b"}\n");
-            }
-        }
-    }
-
-    /// An object with nothing in it but how far the watch has come.
-    fn bookmark_object(&self, revision: u64, end_of_initial: bool) -> Tree {
-        use corten_views::meta_v1::PartialObjectMetadata;
-        let (mut tree, version, kind) = match (self.form.projection, self.resource.type_id()) {
-            (Projection::Object, Some(ty)) => {
-                (Tree::of(ty), self.resource.api_version(), self.resource.kind.to_string())
-            }
-            (Projection::Object, None) => {
-                let mut tree = Tree::new();
-                let root = tree.map();
-                tree.set_root(root);
-                (tree, self.resource.api_version(), self.resource.kind.to_string())
-            }
-            _ => (
-                Tree::of(PartialObjectMetadata::TYPE),
-                self.form.meta_version().to_owned(),
-                "PartialObjectMetadata".to_owned(),
-            ),
-        };
-        metadata::set_kind(&mut tree, &version, &kind);
-        if let (Projection::Object, Some(storage)) = (self.form.projection, &self.resource.storage) {
-            storage.strategy().show_empty(&mut tree.edit());
-        }
-        let mut meta = metadata::edit(&mut tree);
-        meta.set(ObjectMeta::RESOURCE_VERSION, revision.to_string().as_str());
-        if end_of_initial {
-            meta.ensure(ObjectMeta::ANNOTATIONS).set_key("k8s.io/initial-events-end", "true");
-        }
-        tree
-    }
-}
-
-fn begin(kind: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"type\":\"");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"object\":");
-}
-
-/// A protobuf frame: its length in four bytes, then a WatchEvent around the object in its own envelope.
-fn write_frame(kind: &str, object: &[u8], out: &mut Vec<u8>) {
-    let mut writer = Writer::with_capacity(object.len() + 32);
-    let end = writer.len();
-    writer.string(1, object);
-    writer.head_since(2, end);
-    writer.string(1, kind.as_bytes());
-    let message = writer.into_vec();
-    out.extend_from_slice(&(message.len() as u32).to_be_bytes());
-    out.extend_from_slice(&message);
-}
-
-fn write_error(form: Form, status: &Status, out: &mut Vec<u8>) {
-    let json = status.to_json();
-    if form.encoding == Encoding::Protobuf {
-        let ty = corten_views::meta_v1::Status::TYPE;
-        if let Ok(parsed) = corten_object::json::parse(json, corten_object::json::Form::Typed(ty)) {
-            write_frame("ERROR", &protobuf::encode(parsed.tree.root()), out);
-        }
-        return;
-    }
-    begin("ERROR", out);
-    out.extend_from_slice(&json);
-    out.extend_from_slice(b"}\n");
 }
