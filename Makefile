@@ -25,11 +25,11 @@ build: packages
 
 # The server is built first, so that the tests which start it do not each wait for it.
 test: packages test-packages
-	$(CARGO) build --bin corten
+	$(CARGO) build --workspace --bin corten
 	$(CARGO) test --workspace
 
 e2e: packages test-packages
-	$(CARGO) build --bin corten
+	$(CARGO) build --workspace --bin corten
 	$(CARGO) test --package corten-e2e
 
 # The store's own rounds cut the power of its simulated disk; those end to end kill real servers and a real etcd.

@@ -188,7 +188,7 @@ fn build() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.ancestors().nth(2).context("where cargo puts its output")?;
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "corten", "--bin", "corten", "--target-dir"]);
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "corten", "--target-dir"]);
     cargo.arg(profile.parent().context("the target folder")?).current_dir(crate::workspace());
     if profile.ends_with("release") {
         cargo.arg("--release");

@@ -12,6 +12,7 @@ mod encode;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use decode::{Converted, Error, to_json};
 pub(crate) use encode::format_g;

@@ -70,12 +70,15 @@ async fn a_newer_format_is_refused_and_left_alone() -> anyhow::Result<()> {
     let data = server.data()?;
     let shown = data.display().to_string();
     // Of the folder, and of the store in it.
-    for (file, newer) in [("format", "2\n"), ("store/format", "corten-store 2 complete\n")] {
+    for (file, newer, told) in [
+        ("format", "2\n", "has format 2, and this version of Corten knows formats up to 1"),
+        ("store/format", "corten-store 3 complete\n", "has format 3, and this version of Corten knows formats up to 2"),
+    ] {
         let (file, database) = (data.join(file), data.join("store/store.redb"));
         let (format, objects) = (std::fs::read(&file)?, std::fs::read(&database)?);
         std::fs::write(&file, newer)?;
         let said = fails(&["--data-dir", &shown]).await?;
-        assert!(said.contains("has format 2, and this version of Corten knows formats up to 1"), "{said}");
+        assert!(said.contains(told), "{said}");
         assert!(said.contains("use the version that wrote it, or a newer one"), "{said}");
         assert_eq!(std::fs::read(&file)?, newer.as_bytes());
         assert!(std::fs::read(&database)? == objects, "the store was changed");

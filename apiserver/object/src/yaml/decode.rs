@@ -9,6 +9,7 @@ use corten_api::json::{write_f64, write_string};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::resolve::{self, Scalar};
+use super::text::Text;
 use crate::DEPTH_MAX;
 
 #[derive(Debug)]
@@ -106,7 +107,7 @@ enum Kind {
 
 impl Document {
     fn parse(text: &str) -> Result<Document, Error> {
-        let mut parser = Parser::new_from_str(text);
+        let mut parser = Parser::new(Text::new(text));
         let mut document = Document { nodes: Vec::new(), root: None };
         let mut anchors: HashMap<usize, usize> = HashMap::new();
         let mut open: Vec<usize> = Vec::new();

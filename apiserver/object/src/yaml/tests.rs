@@ -55,6 +55,16 @@ fn maps_merge_and_anchors_are_followed() {
 }
 
 #[test]
+fn documents_end_where_a_line_begins() {
+    check("a: x\n  ... y\n  --- z", r#"{"a":"x ... y --- z"}"#);
+    check("a: x\n  ...", r#"{"a":"x ..."}"#);
+    check("a: x\n...\nb: 2", r#"{"a":"x"}"#);
+    check("a: x\n--- \nb: 2", r#"{"a":"x"}"#);
+    check("a: x\n  y\n... \nb: 2", r#"{"a":"x y"}"#);
+    check("---\na: |\n  ...\n  ---\nb: ----", r#"{"a":"...\n---\n","b":"----"}"#);
+}
+
+#[test]
 fn repetition_and_depth_are_bounded() {
     let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for i in 1..9 {
