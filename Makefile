@@ -34,7 +34,7 @@ e2e: packages test-packages
 
 # The store's own rounds cut the power of its simulated disk; those end to end kill real servers and a real etcd.
 torture: packages test-packages
-	$(CARGO) build --release --bin corten
+	$(CARGO) build --release --workspace --bin corten
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
