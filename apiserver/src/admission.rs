@@ -86,7 +86,7 @@ pub trait Plugin: Send + Sync {
     /// Upstream's name.
     fn name(&self) -> &'static str;
 
-    /// The phases in which it has something to say, for the metrics.
+    /// The phases in which it has something to say; it is asked in no other.
     fn phases(&self) -> &'static [Phase];
 
     /// May change the object; it is of the hub version.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use corten_api::json::write_string;
+use corten_schema::GROUPS;
 use ring::digest::{SHA512, digest};
 
 use crate::resource::{Registry, Resource, Subresource, api_version};
@@ -32,30 +33,6 @@ pub struct Tagged {
     pub body: Bytes,
     pub etag: String,
 }
-
-/// The order of groups, as upstream's priorities give it; groups of custom resources come behind, by name.
-const GROUP_ORDER: [&str; 20] = [
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-];
 
 /// A group with its versions, the preferred one first.
 struct Group<'r> {
@@ -130,7 +107,8 @@ fn groups(registry: &Registry) -> Vec<Group<'_>> {
             resources.sort_by(|a, b| a.plural.cmp(&b.plural));
         }
     }
-    let rank = |name: &str| GROUP_ORDER.iter().position(|known| *known == name).unwrap_or(GROUP_ORDER.len());
+    // Groups of custom resources come last, by name.
+    let rank = |name: &str| GROUPS.iter().position(|known| known.name == name).unwrap_or(GROUPS.len());
     groups.sort_by(|a, b| rank(a.name).cmp(&rank(b.name)).then(a.name.cmp(b.name)));
     groups
 }

@@ -415,7 +415,7 @@ impl Writer {
         }
         match self.form.projection {
             Projection::Table => {
-                show::write_table_row(&self.call, &self.resource, object, self.include, self.form, out);
+                show::write_table_row(self.call.now.seconds, &self.resource, object, self.include, self.form, out);
             }
             Projection::Metadata | Projection::MetadataList => {
                 show::metadata_json(object, self.form.meta_version(), out)

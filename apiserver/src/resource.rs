@@ -72,25 +72,6 @@ pub struct Storage {
     pub returns_deleted: bool,
 }
 
-/// The groups and resources of which upstream's answer to a delete shows the object.
-const RETURN_DELETED: [(&str, &[&str]); 3] = [
-    (
-        "",
-        &[
-            "namespaces",
-            "persistentvolumeclaims",
-            "persistentvolumes",
-            "pods",
-            "podtemplates",
-            "resourcequotas",
-            "serviceaccounts",
-            "services",
-        ],
-    ),
-    ("storage.k8s.io", &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"]),
-    ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
-];
-
 /// Group, kind, and the warning, of the served kinds that upstream has deprecated.
 const DEPRECATED: [(&str, &str, &str); 2] = [
     ("", "ComponentStatus", "v1 ComponentStatus is deprecated in v1.19+"),
@@ -377,9 +358,7 @@ fn storage_of(
             "/registry/leases/" => Lifetime::Lease,
             _ => Lifetime::Durable,
         },
-        returns_deleted: RETURN_DELETED
-            .iter()
-            .any(|(group, plurals)| *group == facts.storage_group && plurals.contains(&facts.plural)),
+        returns_deleted: facts.kind == "Namespace" || schema::is_shown_when_deleted(facts.storage_group, facts.plural),
     }
 }
 

@@ -83,9 +83,9 @@ pub fn include(call: &Call) -> Result<Include> {
     }
 }
 
-/// The rows of a Table of these objects, without brackets.
+/// The row of an object in a Table; ages are up to `now`, in seconds since 1970.
 pub fn write_table_row(
-    call: &Call,
+    now: i64,
     resource: &Resource,
     object: &Arc<Object>,
     include: Include,
@@ -93,7 +93,7 @@ pub fn write_table_row(
     out: &mut Vec<u8>,
 ) {
     let row = object.row(|| resource.table_row(object));
-    write_row(&row, call.now.seconds, out);
+    write_row(&row, now, out);
     match include {
         Include::None => out.extend_from_slice(b"null"),
         Include::Metadata => metadata_json(object, form.meta_version(), out),
@@ -172,7 +172,7 @@ pub fn object(
             let mut out = Vec::with_capacity(2048);
             let meta = format!("{{\"resourceVersion\":\"{}\"}}", object.revision);
             write_table_head(resource, &meta, form, true, &mut out);
-            write_table_row(call, resource, object, include(call)?, form, &mut out);
+            write_table_row(call.now.seconds, resource, object, include(call)?, form, &mut out);
             out.extend_from_slice(b"]}");
             return Ok(json_answer(&out, encoding, code));
         }

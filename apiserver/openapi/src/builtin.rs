@@ -17,24 +17,6 @@ const PATCHES: &[&str] = &[
     "application/strategic-merge-patch+json",
 ];
 
-/// Resources whose delete answers with the object instead of a Status.
-const DELETE_RETURNS_OBJECT: &[(&str, &[&str])] = &[
-    (
-        "",
-        &[
-            "persistentvolumeclaims",
-            "persistentvolumes",
-            "pods",
-            "podtemplates",
-            "resourcequotas",
-            "serviceaccounts",
-            "services",
-        ],
-    ),
-    ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
-    ("storage.k8s.io", &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"]),
-];
-
 /// One path of a resource: the collection, an item, or a subresource.
 struct Site<'r> {
     resource: &'r Resource,
@@ -175,9 +157,7 @@ impl Site<'_> {
                 ("post", self.id("create", "", ""), self.with_article("create"), responses)
             }
             "delete" => {
-                let whole = DELETE_RETURNS_OBJECT
-                    .iter()
-                    .any(|(group, plurals)| *group == resource.group && plurals.contains(&resource.plural));
+                let whole = corten_schema::is_shown_when_deleted(resource.group, resource.plural);
                 let answer = || if whole { object() } else { status() };
                 let responses = vec![(200, answer()), (202, answer())];
                 ("delete", self.id("delete", "", ""), self.with_article("delete"), responses)

@@ -9,6 +9,7 @@ use corten_api::json::string as quoted;
 use corten_object::json;
 use corten_object::tree::{Tree, View};
 use corten_runtime::tasks::CancellationToken;
+use corten_schema::{GROUPS, REGISTRATION};
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use corten_views::apiregistration_v1::{APIService, APIServiceSpec};
 
@@ -19,37 +20,11 @@ use crate::api::Api;
 use crate::cache::Scope;
 use crate::resource::Registry;
 
-const GROUP: &str = "apiregistration.k8s.io";
 const COLLECTION: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
 const ON_START: &str = "onstart";
 const ALWAYS: &str = "true";
 
-/// Group, how it ranks among the groups, and how its versions rank among each other.
-type Priority = (&'static str, i64, &'static [(&'static str, i64)]);
-
-const PRIORITIES: [Priority; 20] = [
-    ("", 18000, &[("v1", 1)]),
-    ("apps", 17800, &[("v1", 15)]),
-    ("events.k8s.io", 17750, &[("v1", 15)]),
-    ("authentication.k8s.io", 17700, &[("v1", 15)]),
-    ("authorization.k8s.io", 17600, &[("v1", 15)]),
-    ("autoscaling", 17500, &[("v1", 15), ("v2", 30)]),
-    ("batch", 17400, &[("v1", 15)]),
-    ("certificates.k8s.io", 17300, &[("v1", 15)]),
-    ("networking.k8s.io", 17200, &[("v1", 15)]),
-    ("policy", 17100, &[("v1", 15)]),
-    ("rbac.authorization.k8s.io", 17000, &[("v1", 15)]),
-    ("storage.k8s.io", 16800, &[("v1", 15)]),
-    ("admissionregistration.k8s.io", 16700, &[("v1", 15)]),
-    ("apiextensions.k8s.io", 16700, &[("v1", 15)]),
-    ("scheduling.k8s.io", 16600, &[("v1", 15)]),
-    ("coordination.k8s.io", 16500, &[("v1", 15)]),
-    ("node.k8s.io", 16300, &[("v1", 15)]),
-    ("discovery.k8s.io", 16200, &[("v1", 15)]),
-    ("resource.k8s.io", 16200, &[("v1", 21)]),
-    ("flowcontrol.apiserver.k8s.io", 16100, &[("v1", 21)]),
-];
 const CUSTOM_PRIORITY: (i64, i64) = (1000, 100);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +57,7 @@ pub struct ApiServices {
 
 impl ApiServices {
     pub fn new(api: &Arc<Api>) -> Result<ApiServices> {
-        let services = Changes::of(api, GROUP, "apiservices", Scope::All)?;
+        let services = Changes::of(api, REGISTRATION, "apiservices", Scope::All)?;
         let at_start = services.storage.cache.snapshot().objects.keys().map(|key| key.to_string()).collect();
         Ok(ApiServices {
             api: Arc::clone(api),
@@ -149,7 +124,7 @@ impl ApiServices {
     }
 
     async fn see_to(&self, name: &str, desired: Option<&Desired>) -> (String, Result<()>) {
-        let kept = self.api.lookup_tree(GROUP, "apiservices", name);
+        let kept = self.api.lookup_tree(REGISTRATION, "apiservices", name);
         let managed = kept.as_ref().and_then(|tree| crate::metadata::read(tree).labels().get(LABEL));
         let as_desired = match (&kept, desired) {
             (Some(kept), Some(desired)) => desired.is(kept),
@@ -196,17 +171,15 @@ fn next(kept: bool, managed: Option<&str>, desired: Option<&Desired>, known: (bo
 fn local(registry: &Registry) -> BTreeMap<String, Desired> {
     let mut found = BTreeMap::new();
     for resource in registry.all().iter().filter(|resource| !resource.is_custom()) {
-        let Some((_, group_priority, versions)) = PRIORITIES.iter().find(|(group, ..)| *group == &*resource.group)
-        else {
-            continue;
-        };
+        let Some(group) = GROUPS.iter().find(|group| group.name == &*resource.group) else { continue };
+        let versions = group.versions;
         let Some((_, version_priority)) = versions.iter().find(|(version, _)| *version == &*resource.version) else {
             continue;
         };
         found.entry(format!("{}.{}", resource.version, resource.group)).or_insert_with(|| Desired {
             group: resource.group.to_string(),
             version: resource.version.to_string(),
-            group_priority: *group_priority,
+            group_priority: group.priority,
             version_priority: *version_priority,
             managed: ON_START,
         });
@@ -256,9 +229,9 @@ impl Desired {
 /// Proves at start that every group that is served ranks somewhere.
 pub fn check_priorities(registry: &Registry) -> Result<()> {
     let ranked = local(registry);
-    for resource in registry.all().iter().filter(|resource| !resource.is_custom() && &*resource.group != GROUP) {
+    for resource in registry.all().iter().filter(|resource| !resource.is_custom() && &*resource.group != REGISTRATION) {
         if !ranked.contains_key(&format!("{}.{}", resource.version, resource.group)) {
-            bail!("{} has no priority among the groups", resource.api_version());
+            bail!("{} has no row in machinery/schema/src/groups.rs", resource.api_version());
         }
     }
     Ok(())

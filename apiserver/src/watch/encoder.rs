@@ -102,7 +102,8 @@ impl Encoder {
         let meta = format!("{{\"resourceVersion\":\"{}\"}}", object.revision);
         let columns = !std::mem::replace(&mut self.columns_sent, true);
         show::write_table_head(&self.resource, &meta, self.form, columns, out);
-        show::write_table_row(&self.call, &self.resource, object, self.include, self.form, out);
+        let now = self.call.api.clock.now().seconds;
+        show::write_table_row(now, &self.resource, object, self.include, self.form, out);
         out.extend_from_slice(b"]}");
     }
 

@@ -5,7 +5,8 @@ use corten_e2e::{Kubectl, Server, VERSIONS, scenario};
 async fn check(version: &str) -> anyhow::Result<()> {
     let server = Server::start().await?;
     let mut report = String::new();
-    for scenario in scenario::all()? {
+    let only = std::env::var("CORTEN_SCENARIO").unwrap_or_default();
+    for scenario in scenario::all()?.into_iter().filter(|scenario| scenario.name.contains(&only)) {
         let expected = std::fs::read_to_string(scenario::record_file(&scenario.name, version))?;
         // A scenario that cannot go on does not hide what the others find.
         let difference = match scenario.run(&Kubectl::new(version, server.kubeconfig())?) {

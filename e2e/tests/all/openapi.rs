@@ -1,7 +1,7 @@
 //! The types that OpenAPI v3 describes mean what upstream's mean: properties, formats, required fields, defaults, enums and
 //! the markers of lists and patches.
 
-use crate::support::Fixture;
+use crate::support::{Fixture, differences, flatten};
 use corten_e2e::facts;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,26 +23,6 @@ fn schemas(lines: &str) -> anyhow::Result<BTreeMap<String, BTreeMap<String, Valu
         }
     }
     Ok(types)
-}
-
-fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(fields) if !fields.is_empty() => {
-            for (key, value) in fields {
-                flatten(&format!("{path}.{key}"), value, flat);
-            }
-        }
-        other => drop(flat.insert(path.to_owned(), other.clone())),
-    }
-}
-
-fn differences(expected: &BTreeMap<String, Value>, got: &BTreeMap<String, Value>) -> Vec<String> {
-    let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
-    let mut keys: Vec<_> = expected.keys().chain(got.keys()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let differs = keys.into_iter().filter(|key| expected.get(*key) != got.get(*key));
-    differs.map(|key| format!("{key}: {} instead of {}", show(got.get(key)), show(expected.get(key)))).collect()
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The forms of an answer, as a client asks for them.
 
-use crate::support::{Fixture, create_configmap};
+use crate::support::{Fixture, create_configmap, differences, flatten};
 use http::{Request, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -121,10 +121,15 @@ async fn discovery_equals_its_record() -> anyhow::Result<()> {
     let record = std::fs::read_to_string(corten_e2e::workspace().join("e2e/facts/discovery.jsonl"))?;
     // Only groups that a test adds may differ; other tests use servers of their own unless one cluster is given for all.
     let got = corten_e2e::facts::discovery(&fixture.client).await?;
+    let mut report: Vec<String> = Vec::new();
     for (expected, got) in record.lines().zip(got.lines()) {
         let (expected, got): (Value, Value) = (serde_json::from_str(expected)?, serde_json::from_str(got)?);
-        assert_eq!(expected, got, "{}", expected["path"]);
+        let (mut recorded, mut found) = Default::default();
+        flatten("", &expected, &mut recorded);
+        flatten("", &got, &mut found);
+        report.extend(differences(&recorded, &found).iter().map(|line| format!("{}: {line}", expected["path"])));
     }
+    anyhow::ensure!(report.is_empty(), "{} differences\n{}", report.len(), report[..report.len().min(40)].join("\n"));
     assert_eq!(record.lines().count(), got.lines().count());
     Ok(())
 }

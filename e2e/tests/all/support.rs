@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ServiceAccount};
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A server, a client with the administrator's identity, and a namespace.
 pub struct Fixture {
@@ -76,4 +77,31 @@ pub fn refused(code: u16, reason: &str) -> (u16, String) {
 /// The revision of an object, as a number.
 pub fn revision(object: &impl kube::Resource) -> anyhow::Result<u64> {
     Ok(object.meta().resource_version.as_deref().unwrap_or_default().parse()?)
+}
+
+/// A document as `path -> value`.
+pub fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (key, value) in fields {
+                flatten(&format!("{path}.{key}"), value, flat);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (i, value) in items.iter().enumerate() {
+                flatten(&format!("{path}[{i}]"), value, flat);
+            }
+        }
+        other => drop(flat.insert(path.to_owned(), other.clone())),
+    }
+}
+
+/// A line for each path at which two documents differ.
+pub fn differences(expected: &BTreeMap<String, Value>, got: &BTreeMap<String, Value>) -> Vec<String> {
+    let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+    let mut keys: Vec<_> = expected.keys().chain(got.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let differs = keys.into_iter().filter(|key| expected.get(*key) != got.get(*key));
+    differs.map(|key| format!("{key}: {} instead of {}", show(got.get(key)), show(expected.get(key)))).collect()
 }

@@ -2,8 +2,8 @@
 
 use crate::support::{Fixture, create_configmap, refusal, revision};
 use anyhow::Context;
-use corten_e2e::DEADLINE;
-use futures::{Stream, StreamExt, TryStreamExt};
+use corten_e2e::{DEADLINE, eventually};
+use futures::{AsyncBufReadExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
@@ -146,6 +146,35 @@ async fn a_watch_that_times_out_says_how_far_it_came() -> anyhow::Result<()> {
     assert!(mark.metadata.resource_version.parse::<u64>()? >= revision(&elsewhere)?);
     other.delete(&elsewhere.name_any(), &DeleteParams::default()).await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn ages_in_a_watched_table_are_those_of_the_moment() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let api = fixture.configmaps();
+    let path = format!("/api/v1/namespaces/{}/configmaps?watch=1", fixture.namespace);
+    let request = http::Request::get(path).header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    let stream = fixture.client.request_stream(request.body(Vec::new())?).await?;
+    let mut lines = pin!(stream.lines());
+    let mut number = 0;
+    let mut created = async || -> anyhow::Result<String> {
+        number += 1;
+        let name = format!("c{number}");
+        create_configmap(&api, &name, json!({})).await?;
+        let line = tokio::time::timeout(DEADLINE, lines.next()).await?.context("the watch ended")??;
+        let cells = &serde_json::from_str::<Value>(&line)?["object"]["rows"][0]["cells"];
+        anyhow::ensure!(cells[0] == json!(name), "{line}");
+        Ok(cells[2].as_str().context("an age")?.to_owned())
+    };
+    assert_eq!(created().await?, "0s");
+    let start = std::time::Instant::now();
+    // Long enough after the watch began, a new object would seem to come from the future.
+    eventually("three seconds", async || {
+        let age = created().await?;
+        anyhow::ensure!(["0s", "1s"].contains(&age.as_str()), "{age}");
+        Ok((start.elapsed().as_secs() >= 3).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test]

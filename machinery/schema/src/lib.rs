@@ -5,11 +5,13 @@
 //! table serves the JSON, YAML and protobuf codecs, unknown and duplicate field checks, strategic merge, apply and
 //! managedFields, defaults and OpenAPI.
 
+mod groups;
 #[rustfmt::skip]
 mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use groups::{GROUPS, Group, REGISTRATION, is_shown_when_deleted};
 pub use tables::{DEFAULTS, KINDS, RESOURCES, TYPES, ids};
 
 /// The place of a type in [`TYPES`].
