@@ -39,6 +39,8 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
         // kubectl's own log: day, time and process.
         rule(r"(?m)^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "$1<time> "),
+        // Whether it was asking when its time was up.
+        rule(r"(?m)^[EW]<time> reflector\.go:\d+\] .*context deadline exceeded.*\n?", ""),
         rule(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         rule(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| [+-]\d{4})", "<time>"),
         rule(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<time>"),
@@ -100,6 +102,9 @@ mod tests {
         check("\"/tmp/kubectl-edit-749304948.yaml\"", "\"/tmp/kubectl-edit-<n>.yaml\"");
         check("80:31234/TCP", "80:<port>/TCP");
         check("W1121 15:20:16.349995   30773 diff.go:711] Object", "W<time> diff.go:711] Object");
+        let late =
+            "E1121 15:20:16.349995   30773 reflector.go:227] \"Failed to watch\" err=\"context deadline exceeded\"\n";
+        check(&format!("{late}error: timed out\n"), "error: timed out\n");
         check("kube-api-access-x7vbz", "kube-api-access-<suffix>");
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A tmpfs in a mount namespace of its own, which a process holds open and which goes with it. Nothing is mounted where
-/// others could see it; who is not root gets a user namespace as well.
+/// others could see it, but in a chroot, whose root cannot be made private; who is not root gets a user namespace as well.
 pub struct SmallDisk {
     holder: Process,
     folder: TempDir,
@@ -17,7 +17,7 @@ impl SmallDisk {
         let folder = tempfile::Builder::new().prefix("corten-disk-").tempdir()?;
         let disk = folder.path().join("disk");
         std::fs::create_dir(&disk)?;
-        let script = "mount -t tmpfs -o \"size=$1\" corten \"$2\" && touch \"$2/mounted\" && exec sleep infinity";
+        let script = "mount --make-rprivate / || true; mount -t tmpfs -o \"size=$1\" corten \"$2\" && touch \"$2/mounted\" && exec sleep infinity";
         let mut args: Vec<String> = namespaces().iter().map(ToString::to_string).collect();
         args.extend(["--", "sh", "-c", script, "sh"].map(Into::into));
         args.extend([bytes.to_string(), disk.display().to_string()]);
@@ -46,11 +46,20 @@ impl SmallDisk {
     pub fn enter(&self) -> Vec<String> {
         let target = self.holder.id().to_string();
         let mut command = vec!["nsenter".to_owned(), "--target".to_owned(), target, "--mount".to_owned()];
-        if namespaces().len() > 1 {
+        if namespaces().contains(&"--user") {
             command.extend(["--user", "--preserve-credentials"].map(Into::into));
         }
         command.push("--".to_owned());
         command
+    }
+}
+
+impl Drop for SmallDisk {
+    /// Whoever could see it after all is rid of it as well.
+    fn drop(&mut self) {
+        let enter = self.enter();
+        let mut umount = std::process::Command::new(&enter[0]);
+        let _ = umount.args(&enter[1..]).args(["umount", "--lazy"]).arg(self.path()).status();
     }
 }
 
@@ -59,5 +68,6 @@ fn within(process: &Process, path: &Path) -> PathBuf {
 }
 
 fn namespaces() -> &'static [&'static str] {
-    if rustix::process::geteuid().is_root() { &["--mount"] } else { &["--mount", "--user", "--map-root-user"] }
+    let own: &[&str] = &["--mount", "--propagation", "unchanged", "--user", "--map-root-user"];
+    if rustix::process::geteuid().is_root() { &own[..3] } else { own }
 }
