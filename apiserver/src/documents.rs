@@ -101,14 +101,12 @@ fn text(code: StatusCode, body: &'static [u8]) -> ApiResponse {
 fn plain(call: &Call, body: &Bytes) -> Result<ApiResponse> {
     let form = call.form(crate::negotiate::Offers { protobuf: true, projections: false, tables: false })?;
     if form.encoding == crate::negotiate::Encoding::Protobuf {
-        let kind = if call.info.path.matches('/').count() >= 3 || call.info.path == "/api/v1" {
-            "APIResourceList"
-        } else if call.info.path == "/api" {
-            "APIVersions"
-        } else if call.info.path == "/apis" {
-            "APIGroupList"
-        } else {
-            "APIGroup"
+        let parts: Vec<&str> = call.info.path.trim_matches('/').split('/').collect();
+        let kind = match parts.as_slice() {
+            ["api"] => "APIVersions",
+            ["apis"] => "APIGroupList",
+            ["apis", _] => "APIGroup",
+            _ => "APIResourceList",
         };
         if let Some(ty) = corten_schema::type_named(&format!("meta.v1.{kind}"))
             && let Ok(parsed) = corten_object::json::parse(body.to_vec(), corten_object::json::Form::Typed(ty))

@@ -40,6 +40,28 @@ async fn the_accept_header_chooses() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn discovery_in_protobuf_says_what_it_is() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    for (path, kind) in [
+        ("/api", "APIVersions"),
+        ("/apis", "APIGroupList"),
+        ("/apis/apps", "APIGroup"),
+        ("/api/v1", "APIResourceList"),
+        ("/apis/apps/v1", "APIResourceList"),
+    ] {
+        for path in [path.to_owned(), format!("{path}/")] {
+            let answer = fixture.ask(&path, "application/vnd.kubernetes.protobuf").await?;
+            let bytes = answer.into_body().collect_bytes().await?;
+            // The envelope begins with the version and the kind, each behind its tag and length.
+            let head =
+                [&b"k8s\0\x0a"[..], &[kind.len() as u8 + 6], b"\x0a\x02v1\x12", &[kind.len() as u8], kind.as_bytes()];
+            assert!(bytes.starts_with(&head.concat()), "{path}: {:?}", &bytes[..40]);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn protobuf_goes_out_and_comes_back() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     fixture.configmap("a").await?;
