@@ -12,7 +12,7 @@ use std::time::Duration;
 use corten_api::status::{Result, Status};
 use corten_runtime::clock::Clock;
 use corten_runtime::tasks::CancellationToken;
-use corten_store::{Batch, Error, Event, Read, Span, Store, Watch, WatchFrom};
+use corten_store::{Batch, Error, Event, Expect, Progress, Put, Read, Span, Store, Watch, WatchFrom};
 use tokio::sync::{Mutex, Notify, watch};
 use tracing::{error, info, warn};
 
@@ -23,6 +23,10 @@ use crate::wakes;
 
 /// Where everything is kept.
 pub const ROOT: &str = "/registry/";
+/// Written only so that the watch of everything sees something new. No group of resources is named so, without a dot.
+const NUDGE: &str = "/registry/corten/progress";
+/// How long an event may be on its way before it is helped.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 pub struct Feed {
     store: Arc<dyn Store>,
@@ -173,12 +177,24 @@ impl Feed {
         }
         self.target.fetch_max(revision, Ordering::AcqRel);
         self.wanted.notify_one();
-        let mut progress = self.progress.subscribe();
-        let waited = self.clock.timeout(Duration::from_secs(3), progress.wait_for(|known| *known >= revision)).await;
-        match waited {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(Status::resource_version_too_large(revision, self.progress(), 1)),
+        if self.store.progress() == Progress::ByRangeOnly
+            && !self.comes_to(revision, PATIENCE).await
+            && self.store.current_revision().await.is_ok_and(|current| current >= revision)
+        {
+            // Its last change may lie outside of what is watched, and it cannot be asked how far the watch has come.
+            let put = Put::new(NUDGE, Vec::new(), Expect::Any);
+            self.store.put(put).await.map_err(|error| Status::internal(format!("{error:?}")))?;
         }
+        match self.comes_to(revision, Duration::from_secs(3)).await {
+            true => Ok(()),
+            false => Err(Status::resource_version_too_large(revision, self.progress(), 1)),
+        }
+    }
+
+    async fn comes_to(&self, revision: u64, within: Duration) -> bool {
+        let mut progress = self.progress.subscribe();
+        let waited = self.clock.timeout(within, progress.wait_for(|known| *known >= revision)).await;
+        matches!(waited, Ok(Ok(_)))
     }
 }
 

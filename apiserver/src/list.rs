@@ -260,7 +260,10 @@ async fn snapshot(call: &Call, storage: &Storage, options: &ListOptions) -> Resu
 }
 
 async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Snapshot> {
-    if let Some(snapshot) = storage.cache.snapshot_at(revision) {
+    // What the store has forgotten is too old for everybody, whatever a cache still knows.
+    if revision >= call.api.store.compacted_revision()
+        && let Some(snapshot) = storage.cache.snapshot_at(revision)
+    {
         return Ok(snapshot);
     }
     let read = Read::of(Span::prefix(Arc::clone(&storage.prefix))).at(revision);

@@ -1,12 +1,14 @@
 //! Both storage engines under a real process: what was answered is there again, and revisions go on.
 
 use crate::support::{Fixture, parse, refusal, revision};
+use anyhow::Context;
 use corten_e2e::{Engine, Etcd, Options, Server, eventually};
 use futures::StreamExt;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::{Client, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::pin::pin;
 
 fn on(engine: Engine) -> Options {
@@ -119,5 +121,49 @@ async fn a_lost_etcd_is_said_and_its_return_noticed() -> anyhow::Result<()> {
         Some(Ok(WatchEvent::Added(object))) => assert_eq!(object.name_any(), "after"),
         event => anyhow::bail!("{event:?}"),
     }
+    Ok(())
+}
+
+/// Whoever compacts etcd notes the revision under upstream's key, from which all servers learn.
+#[tokio::test]
+async fn a_page_of_what_was_compacted_is_too_old() -> anyhow::Result<()> {
+    let etcd = Etcd::start().await?;
+    let fixture = Fixture::on(Server::with(on(Engine::Etcd(etcd.url()))).await?).await?;
+    for name in ["a", "b", "c"] {
+        fixture.configmap(name).await?;
+    }
+    let path = format!("/api/v1/namespaces/{}/configmaps?limit=2", fixture.namespace);
+    let first = fixture.get(&path).await?["metadata"]["continue"].as_str().context("a continue")?.to_owned();
+    let next = async |token: &str| -> anyhow::Result<(u16, Value)> {
+        let request = http::Request::get(format!("{path}&continue={token}")).body(kube::client::Body::empty())?;
+        let answer = fixture.client.send(request).await?;
+        let code = answer.status().as_u16();
+        Ok((code, serde_json::from_slice(&answer.into_body().collect_bytes().await?)?))
+    };
+    assert_eq!(next(&first).await?.0, 200);
+    let last = revision(&fixture.configmap("d").await?)?;
+    let gateway = Client::try_from(kube::Config::new(etcd.url().parse()?))?;
+    let ask = async |path: &str, body: Value| -> anyhow::Result<Value> {
+        Ok(gateway.request(http::Request::post(path).body(body.to_string().into_bytes())?).await?)
+    };
+    let base64 = |text: &str| ByteString(text.as_bytes().to_vec());
+    ask("/v3/kv/put", json!({"key": base64("compact_rev_key"), "value": base64(&last.to_string())})).await?;
+    ask("/v3/kv/compaction", json!({"revision": last.to_string()})).await?;
+
+    let too_old = eventually("410", async || {
+        let (code, status) = next(&first).await?;
+        Ok((code == 410).then_some(status))
+    })
+    .await?;
+    assert_eq!(too_old["reason"], "Expired");
+    let inconsistent = too_old["metadata"]["continue"].as_str().context("a way to go on")?;
+    let (_, rest) = next(inconsistent).await?;
+    let names: Vec<_> = rest["items"]
+        .as_array()
+        .with_context(|| rest.to_string())?
+        .iter()
+        .map(|item| &item["metadata"]["name"])
+        .collect();
+    assert_eq!(names, ["c", "d"]);
     Ok(())
 }
