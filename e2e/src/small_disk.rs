@@ -45,7 +45,8 @@ impl SmallDisk {
     /// What a command has to begin with, to see the disk.
     pub fn enter(&self) -> Vec<String> {
         let target = self.holder.id().to_string();
-        let mut command = vec!["nsenter".to_owned(), "--target".to_owned(), target, "--mount".to_owned()];
+        // Its root too: in a chroot, a mount namespace begins elsewhere.
+        let mut command: Vec<String> = ["nsenter", "--target", &target, "--mount", "--root"].map(Into::into).into();
         if namespaces().contains(&"--user") {
             command.extend(["--user", "--preserve-credentials"].map(Into::into));
         }
