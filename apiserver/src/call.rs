@@ -1,6 +1,7 @@
 //! One request on its way through the pipeline: what it asks for, who asks, and what it gathers on the way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
@@ -24,6 +25,8 @@ pub struct Call {
     pub headers: HeaderMap,
     pub user: User,
     pub now: Timestamp,
+    /// How long an answer may take, unless it is a watch or a stream.
+    pub allotted: Duration,
     pub warnings: Warnings,
     /// The connection, for whoever is first to take it over.
     pub upgrade: Mutex<Option<OnUpgrade>>,

@@ -30,9 +30,11 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
     let audit_id = audit_id(&api, &headers);
     let received = api.clock.monotonic();
     let query = Query::parse(&query);
-    let answer = match RequestInfo::parse(&method, &path, &query) {
+    let parsed = RequestInfo::parse(&method, &path, &query)
+        .and_then(|info| allotted(&info, &query).map(|allotted| (info, allotted)));
+    let answer = match parsed {
         Err(message) => Err(Status::bad_request(message)),
-        Ok(info) => {
+        Ok((info, allotted)) => {
             let who = match peer.internal {
                 Some(user) => Ok((user, Vec::new())),
                 None => {
@@ -54,8 +56,9 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
                     let now = api.clock.now();
                     let now = Timestamp { seconds: now.seconds, nanos: now.nanos };
                     let upgrade = Mutex::new(upgrade);
+                    let warned = Warnings::default();
                     let call =
-                        Call { api, method, info, query, headers, user, now, warnings: Warnings::default(), upgrade };
+                        Call { api, method, info, query, headers, user, now, allotted, warnings: warned, upgrade };
                     warnings.into_iter().for_each(|warning| call.warnings.add(warning));
                     return finish(identified(call, received, body).await, audit_id);
                 }
@@ -68,6 +71,25 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
         Err(status) => status,
     };
     finish(show::status(&status, error_form(&headers)), audit_id)
+}
+
+/// What a client asks for, within bounds.
+fn allotted(info: &RequestInfo, query: &Query) -> std::result::Result<Duration, String> {
+    let asked = query.get("timeout").filter(|text| !text.is_empty() && !is_long_running(info));
+    let Some(asked) = asked else { return Ok(REQUEST_MAX) };
+    let asked = corten_api::time::Duration::parse(asked)
+        .map_err(|error| format!("invalid timeout specified in the request URL - {error}"))?;
+    let asked = u64::try_from(asked.0).map_or(Duration::ZERO, Duration::from_nanos);
+    Ok(if asked.is_zero() { REQUEST_MAX } else { asked.min(REQUEST_MAX) })
+}
+
+/// A watch, or a stream to a node.
+fn is_long_running(info: &RequestInfo) -> bool {
+    let streams = ["attach", "exec", "proxy", "log", "portforward"];
+    match info.is_resource {
+        true => matches!(info.verb.as_str(), "watch" | "proxy") || streams.contains(&info.subresource.as_str()),
+        false => info.path.starts_with("/debug/pprof/"),
+    }
 }
 
 fn audit_id(api: &Api, headers: &HeaderMap) -> HeaderValue {
@@ -169,10 +191,10 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         call.warnings.add(warning);
         call.api.metrics.deprecated(resource, &call.info.subresource);
     }
-    if info.verb == "watch" {
+    if is_long_running(info) {
         return handlers::handle(call, resource, body).await;
     }
-    match call.api.clock.timeout(REQUEST_MAX, handlers::handle(call, resource, body)).await {
+    match call.api.clock.timeout(call.allotted, handlers::handle(call, resource, body)).await {
         Ok(result) => result,
         Err(_) => Err(Status::timeout("request did not complete within the allotted timeout", 0)),
     }

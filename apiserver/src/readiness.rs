@@ -25,6 +25,7 @@ pub enum Step {
 }
 
 const CHECKS: &[(Step, &str)] = &[
+    (Step::Bootstrapped, "poststarthook/start-apiserver-admission-initializer"),
     (Step::Read, "poststarthook/generic-apiserver-start-informers"),
     (Step::Defined, "poststarthook/start-apiextensions-informers"),
     (Step::Defined, "poststarthook/start-apiextensions-controllers"),
@@ -40,9 +41,13 @@ const CHECKS: &[(Step, &str)] = &[
     (Step::Bootstrapped, "poststarthook/priority-and-fairness-config-producer"),
     (Step::Controlled, "poststarthook/bootstrap-controller"),
     (Step::Controlled, "poststarthook/start-kubernetes-service-cidr-controller"),
+    (Step::Read, "poststarthook/start-kube-aggregator-informers"),
+    (Step::Controlled, "poststarthook/apiservice-status-local-available-controller"),
     (Step::Controlled, "poststarthook/apiservice-registration-controller"),
+    (Step::Defined, "poststarthook/apiservice-discovery-controller"),
     (Step::Controlled, "poststarthook/kube-apiserver-autoregistration"),
     (Step::Controlled, "autoregister-completion"),
+    (Step::Defined, "poststarthook/apiservice-openapiv3-controller"),
 ];
 
 /// How long a server that still starts counts as alive.

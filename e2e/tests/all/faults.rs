@@ -180,6 +180,20 @@ async fn a_stop_is_orderly() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_timeout_that_is_none_is_refused() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let message = "invalid timeout specified in the request URL - time: invalid duration \"soon\"";
+    for path in ["/api/v1/namespaces?timeout=soon", "/version?timeout=soon"] {
+        let error = fixture.get(path).await.expect_err(path);
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    for timeout in ["3m", "0s", "-1s", ""] {
+        fixture.get(&format!("/api/v1/namespaces?timeout={timeout}")).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_oversized_body_is_refused() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     let body = json!({"metadata": {"name": "big"}, "data": {"text": "x".repeat(4 << 20)}});
