@@ -58,23 +58,15 @@ pub struct Offers {
     pub tables: bool,
 }
 
-/// The media types that a client is told of when it asked for none that there is.
-fn acceptable(offers: Offers) -> &'static [&'static str] {
-    if offers.protobuf {
-        &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
-    } else {
-        &["application/json", "application/yaml"]
-    }
-}
+/// What a client is told of that asked for none that there is. Upstream names protobuf to it for custom objects too,
+/// which have no such form.
+const MEDIA_TYPES: [&str; 3] = ["application/json", "application/yaml", PROTOBUF];
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+/// The same of a watch.
+pub const STREAMED: [&str; 2] = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
 
 pub fn not_acceptable(accepted: &[&str]) -> Status {
     Status::not_acceptable(format!("only the following media types are accepted: {}", accepted.join(", ")))
-}
-
-/// The media types of watches.
-pub fn streamed(custom: bool) -> &'static [&'static str] {
-    const ALL: [&str; 2] = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
-    if custom { &ALL[..1] } else { &ALL }
 }
 
 struct Clause<'a> {
@@ -110,7 +102,7 @@ pub fn negotiate(headers: &HeaderMap, pretty: Option<bool>, offers: Offers) -> R
     let found =
         if clauses.is_empty() { Some(Form::JSON) } else { clauses.iter().find_map(|clause| form_of(clause, offers)) };
     let Some(mut form) = found else {
-        return Err(not_acceptable(acceptable(offers)));
+        return Err(not_acceptable(&MEDIA_TYPES));
     };
     if form.encoding == Encoding::Json && pretty.unwrap_or_else(|| for_people(headers)) {
         form.encoding = Encoding::Pretty;
@@ -182,10 +174,10 @@ pub fn body_encoding(headers: &HeaderMap, protobuf: bool) -> Result<BodyEncoding
     match media {
         "" | "application/json" => Ok(BodyEncoding::Json),
         "application/yaml" => Ok(BodyEncoding::Yaml),
-        "application/vnd.kubernetes.protobuf" if protobuf => Ok(BodyEncoding::Protobuf),
+        PROTOBUF if protobuf => Ok(BodyEncoding::Protobuf),
         _ => Err(Status::unsupported_media_type(format!(
             "the body of the request was in an unknown format - accepted media types include: {}",
-            acceptable(Offers { protobuf, projections: true, tables: true }).join(", ")
+            MEDIA_TYPES[..if media == PROTOBUF { 2 } else { 3 }].join(", ")
         ))),
     }
 }

@@ -43,7 +43,7 @@ const PIECE: usize = 256 * 1024;
 pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Result<ApiResponse> {
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
     if form.encoding == Encoding::Yaml {
-        return Err(negotiate::not_acceptable(negotiate::streamed(resource.is_custom())));
+        return Err(negotiate::not_acceptable(&negotiate::STREAMED));
     }
     let selection = Selection::read(&call.query, resource)?;
     let options = ListOptions::read(call, true)?;
