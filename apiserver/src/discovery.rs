@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use corten_api::json::write_string;
+use corten_api::json::{write_array, write_string};
 use corten_schema::GROUPS;
 use ring::digest::{SHA512, digest};
 
@@ -211,30 +211,19 @@ fn sorted(resource: &Resource) -> Vec<&Subresource> {
 
 fn aggregated(groups: &[&Group<'_>]) -> Tagged {
     let mut out =
-        b"{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":["
+        b"{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":"
             .to_vec();
-    for (i, group) in groups.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
+    write_array(&mut out, groups, |group, out| {
         let metadata = if group.name.is_empty() { "{}".to_owned() } else { format!("{{\"name\":\"{}\"}}", group.name) };
-        out.extend_from_slice(format!("{{\"metadata\":{metadata},\"versions\":[").as_bytes());
-        for (i, (version, resources)) in group.versions.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(format!("{{\"version\":\"{version}\",\"resources\":[").as_bytes());
-            for (i, resource) in resources.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_aggregated(resource, &mut out);
-            }
-            out.extend_from_slice(b"],\"freshness\":\"Current\"}");
-        }
-        out.extend_from_slice(b"]}");
-    }
-    out.extend_from_slice(b"]}");
+        out.extend_from_slice(format!("{{\"metadata\":{metadata},\"versions\":").as_bytes());
+        write_array(out, &group.versions, |(version, resources), out| {
+            out.extend_from_slice(format!("{{\"version\":\"{version}\",\"resources\":").as_bytes());
+            write_array(out, resources, |resource, out| write_aggregated(resource, out));
+            out.extend_from_slice(b",\"freshness\":\"Current\"}");
+        });
+        out.push(b'}');
+    });
+    out.push(b'}');
     let body = line(out);
     let etag = digest(&SHA512, &body).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
     Tagged { body, etag }

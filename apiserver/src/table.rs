@@ -1,6 +1,6 @@
 //! Tables: a kept object's row, made once, its ages told anew each time it is sent.
 
-use corten_api::json::{write_f64, write_string};
+use corten_api::json::{write_array, write_f64, write_string};
 use corten_api::time::{Duration, human_duration};
 pub use corten_kinds::table::Row;
 use corten_kinds::table::{Cell, Column};
@@ -35,14 +35,8 @@ pub fn write_columns(columns: &[Column], out: &mut Vec<u8>) {
 
 /// A row up to its object: `{"cells":[…],"conditions":[…],"object":`.
 pub fn write_row(row: &Row, now: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"cells\":[");
-    for (i, cell) in row.cells.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_cell(cell, now, out);
-    }
-    out.push(b']');
+    out.extend_from_slice(b"{\"cells\":");
+    write_array(out, &row.cells, |cell, out| write_cell(cell, now, out));
     if !row.conditions.is_empty() {
         out.extend_from_slice(b",\"conditions\":[");
         for (i, condition) in row.conditions.iter().enumerate() {

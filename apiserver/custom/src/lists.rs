@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use corten_api::field::{BadValue, Error, Errors, Path};
-use corten_api::json::write_string;
+use corten_api::json::Members;
 use corten_object::json;
 use corten_object::tree::{List, Node, Value};
 
@@ -67,17 +67,14 @@ fn key_text(item: Node<'_>, keys: &[Box<str>]) -> String {
     let mut sorted: Vec<&str> = keys.iter().map(|key| &**key).collect();
     sorted.sort_unstable();
     sorted.dedup();
-    let mut out = b"{".to_vec();
+    let mut out = Vec::new();
+    let mut members = Members::new(&mut out);
     for key in sorted {
-        let Some(value) = item.get(key) else { continue };
-        if out.len() > 1 {
-            out.push(b',');
+        if let Some(value) = item.get(key) {
+            json::write(value, members.name(key));
         }
-        write_string(&mut out, key);
-        out.push(b':');
-        json::write(value, &mut out);
     }
-    out.push(b'}');
+    members.end();
     String::from_utf8_lossy(&out).into_owned()
 }
 

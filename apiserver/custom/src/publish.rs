@@ -1,6 +1,6 @@
 //! A version's schemas as OpenAPI v3 publishes them.
 
-use corten_api::json::{Members, write_f64, write_string, write_strings};
+use corten_api::json::{Members, write_array, write_f64, write_string, write_strings};
 use corten_object::json;
 use corten_object::tree::{Node, Value, View};
 use corten_views::apiextensions_v1::{CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps};
@@ -148,18 +148,12 @@ fn write_selectable(version: CustomResourceDefinitionVersion<'_>, object: &mut O
     if fields.is_empty() {
         return;
     }
-    let out = object.name("x-kubernetes-selectable-fields");
-    out.push(b'[');
-    for (index, field) in fields.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
+    write_array(object.name("x-kubernetes-selectable-fields"), fields.iter(), |field, out| {
         let path = field.json_path();
         let mut entry = Object::new(out);
         write_string(entry.name("fieldPath"), path.strip_prefix('.').unwrap_or(path));
         entry.end();
-    }
-    out.push(b']');
+    });
 }
 
 /// Which properties come beside a schema's own.
@@ -238,15 +232,7 @@ fn write_schema(props: JSONSchemaProps<'_>, meta: Meta, object: &mut Object<'_>)
     object.truth("uniqueItems", props.unique_items());
     object.float("multipleOf", props.multiple_of());
     if !props.enum_().is_empty() {
-        let out = object.name("enum");
-        out.push(b'[');
-        for (index, value) in props.enum_().iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            json::write(value, out);
-        }
-        out.push(b']');
+        write_array(object.name("enum"), props.enum_().iter(), json::write);
     }
     object.int("maxProperties", props.max_properties());
     object.int("minProperties", props.min_properties());

@@ -36,16 +36,21 @@ pub fn string(value: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Appends a list of strings, as a JSON array.
-pub fn write_strings<S: AsRef<str>>(out: &mut Vec<u8>, values: impl IntoIterator<Item = S>) {
+/// Appends a JSON array, each item as `write` has it.
+pub fn write_array<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) {
     out.push(b'[');
-    for (i, value) in values.into_iter().enumerate() {
+    for (i, item) in items.into_iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        write_string(out, value.as_ref());
+        write(item, out);
     }
     out.push(b']');
+}
+
+/// Appends a list of strings, as a JSON array.
+pub fn write_strings<S: AsRef<str>>(out: &mut Vec<u8>, values: impl IntoIterator<Item = S>) {
+    write_array(out, values, |value, out| write_string(out, value.as_ref()));
 }
 
 /// Appends an integer.

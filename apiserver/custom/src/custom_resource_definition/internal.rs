@@ -2,7 +2,7 @@
 //! of errors show it.
 
 use corten_api::field::BadValue;
-use corten_api::json::{Members, write_f64, write_string, write_strings};
+use corten_api::json::{Members, write_array, write_f64, write_string, write_strings};
 use corten_object::json;
 use corten_object::tree::{Items, List, Node, Value, View};
 use corten_views::apiextensions_v1::{
@@ -105,14 +105,8 @@ impl<'t> Spec<'t> {
         if !self.view.as_struct().has(CustomResourceDefinitionSpec::VERSIONS) {
             return BadValue::Null;
         }
-        let mut out = b"[".to_vec();
-        for (index, version) in versions.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            self.write_version(version, &mut out);
-        }
-        out.push(b']');
+        let mut out = Vec::new();
+        write_array(&mut out, versions.iter(), |version, out| self.write_version(version, out));
         BadValue::Json(String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -142,7 +136,7 @@ impl<'t> Spec<'t> {
         });
         let columns = self.columns_of(version).filter(|columns| !columns.is_empty());
         fields.with("AdditionalPrinterColumns", columns, |columns, out| {
-            write_list(columns.iter(), out, |column, out| {
+            write_array(out, columns.iter(), |column, out| {
                 let mut fields = Fields::new(out);
                 fields.string("Name", column.name());
                 fields.string("Type", column.type_());
@@ -155,7 +149,7 @@ impl<'t> Spec<'t> {
         });
         let selectable = self.selectable_of(version).filter(|selectable| !selectable.is_empty());
         fields.with("SelectableFields", selectable, |selectable, out| {
-            write_list(selectable.iter(), out, |field, out| {
+            write_array(out, selectable.iter(), |field, out| {
                 let mut fields = Fields::new(out);
                 fields.string("JSONPath", field.json_path());
                 fields.end();
@@ -195,17 +189,6 @@ pub fn bad_items(schema: JSONSchemaProps<'_>) -> BadValue {
         write_items(items, &mut out);
     }
     BadValue::Json(String::from_utf8_lossy(&out).into_owned())
-}
-
-fn write_list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, write: impl Fn(T, &mut Vec<u8>)) {
-    out.push(b'[');
-    for (index, item) in items.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write(item, out);
-    }
-    out.push(b']');
 }
 
 /// An object whose members are Go's names for fields, none left out.
@@ -251,7 +234,7 @@ impl<'o> Fields<'o> {
 
     fn schemas(&mut self, name: &str, schemas: Items<'_, JSONSchemaProps<'_>>) {
         let schemas = (!schemas.is_empty()).then_some(schemas);
-        self.with(name, schemas, |schemas, out| write_list(schemas.iter(), out, write_schema));
+        self.with(name, schemas, |schemas, out| write_array(out, schemas.iter(), write_schema));
     }
 
     fn with<T>(&mut self, name: &str, value: Option<T>, write: impl FnOnce(T, &mut Vec<u8>)) {
@@ -287,7 +270,7 @@ fn write_schema(schema: JSONSchemaProps<'_>, out: &mut Vec<u8>) {
     fields.bool("UniqueItems", schema.unique_items());
     fields.float_opt("MultipleOf", schema.multiple_of());
     let values = (!schema.enum_().is_empty()).then(|| schema.enum_());
-    fields.with("Enum", values, |values, out| write_list(values.iter(), out, json::write));
+    fields.with("Enum", values, |values, out| write_array(out, values.iter(), json::write));
     fields.int_opt("MaxProperties", schema.max_properties());
     fields.int_opt("MinProperties", schema.min_properties());
     fields.strings("Required", schema.required());
@@ -334,7 +317,7 @@ fn write_schema(schema: JSONSchemaProps<'_>, out: &mut Vec<u8>) {
     fields.string_opt("XMapType", schema.x_kubernetes_map_type());
     let rules = (!schema.x_kubernetes_validations().is_empty()).then(|| schema.x_kubernetes_validations());
     fields.with("XValidations", rules, |rules, out| {
-        write_list(rules.iter(), out, |rule, out| {
+        write_array(out, rules.iter(), |rule, out| {
             let mut fields = Fields::new(out);
             fields.string("Rule", rule.rule());
             fields.string("Message", rule.message());
@@ -356,7 +339,7 @@ fn write_items(items: Node<'_>, out: &mut Vec<u8>) {
             fields.with("Schema", None::<()>, |(), _| {});
             fields.with("JSONSchemas", Some(list), |list, out| {
                 let schemas = list.iter().map(|node| JSONSchemaProps::from_struct(node.as_struct()));
-                write_list(schemas, out, write_schema);
+                write_array(out, schemas, write_schema);
             });
         }
         _ => {

@@ -1,6 +1,6 @@
 //! Writing: a struct's fields in declaration order with Go's rules of omission, maps by key, text escaped for HTML.
 
-use corten_api::json::{write_f64, write_string};
+use corten_api::json::{Members, write_array, write_f64, write_string};
 use corten_schema::{Field, FieldId, Shape, TypeId};
 
 use crate::tree::{Node, Struct, Value};
@@ -143,27 +143,11 @@ fn write_name(name: &str, out: &mut Vec<u8>) {
 pub fn write_sorted(node: Node<'_>, out: &mut Vec<u8>) {
     match node.value() {
         Value::Map(map) => {
-            out.push(b'{');
-            for (i, (key, value)) in map.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_string(out, key);
-                out.push(b':');
-                write_sorted(value, out);
-            }
-            out.push(b'}');
+            let mut members = Members::new(out);
+            map.iter().for_each(|(key, value)| write_sorted(value, members.name(key)));
+            members.end();
         }
-        Value::List(list) => {
-            out.push(b'[');
-            for (i, item) in list.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_sorted(item, out);
-            }
-            out.push(b']');
-        }
+        Value::List(list) => write_array(out, list.iter(), write_sorted),
         Value::Struct(structure) => {
             let Some(ty) = structure.ty() else { return out.extend_from_slice(b"{}") };
             out.push(b'{');
@@ -213,27 +197,11 @@ fn write_as<const KEPT: bool>(node: Node<'_>, out: &mut Vec<u8>) {
         Value::Float(value) => write_f64(out, value),
         Value::Str(value) => write_string(out, value),
         Value::Raw(json) => write_compact(json.as_bytes(), out),
-        Value::List(list) => {
-            out.push(b'[');
-            for (i, item) in list.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_as::<KEPT>(item, out);
-            }
-            out.push(b']');
-        }
+        Value::List(list) => write_array(out, list.iter(), write_as::<KEPT>),
         Value::Map(map) => {
-            out.push(b'{');
-            for (i, (key, value)) in map.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_string(out, key);
-                out.push(b':');
-                write_as::<KEPT>(value, out);
-            }
-            out.push(b'}');
+            let mut members = Members::new(out);
+            map.iter().for_each(|(key, value)| write_as::<KEPT>(value, members.name(key)));
+            members.end();
         }
         Value::Struct(structure) => write_struct::<KEPT>(structure.ty(), structure, out),
     }

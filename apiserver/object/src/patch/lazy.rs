@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use corten_api::json::write_string;
+use corten_api::json::{Members, write_array};
 
 use crate::json::{self, Form, Scanner, check_syntax, write_compact};
 use crate::tree::Value;
@@ -58,27 +58,11 @@ impl Lazy {
             Lazy::Null => out.extend_from_slice(b"null"),
             Lazy::Raw(text) => write_compact(text.as_bytes(), out),
             Lazy::Object(members) => {
-                out.push(b'{');
-                for (i, (key, value)) in members.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    write_string(out, key);
-                    out.push(b':');
-                    write_slot(value, out);
-                }
-                out.push(b'}');
+                let mut object = Members::new(out);
+                members.iter().for_each(|(key, value)| write_slot(value, object.name(key)));
+                object.end();
             }
-            Lazy::Array(items) => {
-                out.push(b'[');
-                for (i, item) in items.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    write_slot(item, out);
-                }
-                out.push(b']');
-            }
+            Lazy::Array(items) => write_array(out, items, write_slot),
         }
     }
 

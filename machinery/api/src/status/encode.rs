@@ -1,6 +1,6 @@
 //! A Status as JSON, in the order of upstream's struct and with its omitempty.
 
-use crate::json::{Members, write_i64};
+use crate::json::{Members, write_array, write_i64};
 
 use super::{Cause, Details, Status};
 
@@ -38,21 +38,13 @@ fn write_details(out: &mut Vec<u8>, details: &Details) {
     fields.string("kind", &details.kind);
     fields.string("uid", &details.uid);
     if !details.causes.is_empty() {
-        let out = fields.name("causes");
-        out.push(b'[');
-        for (i, cause) in details.causes.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            write_cause(out, cause);
-        }
-        out.push(b']');
+        write_array(fields.name("causes"), &details.causes, write_cause);
     }
     number(&mut fields, "retryAfterSeconds", i64::from(details.retry_after_seconds));
     fields.end();
 }
 
-fn write_cause(out: &mut Vec<u8>, cause: &Cause) {
+fn write_cause(cause: &Cause, out: &mut Vec<u8>) {
     let mut fields = Members::new(out);
     fields.string("reason", &cause.reason);
     fields.string("message", &cause.message);
