@@ -25,6 +25,7 @@ use crate::feed::Feed;
 use crate::http::{ApiRequest, ApiResponse, Endpoint};
 use crate::metrics::Metrics;
 use crate::object::Object;
+use crate::publication::Publication;
 use crate::reserve::{self, Reservation, Reserver, Reservers};
 use crate::resource::{Registry, Storage};
 
@@ -45,6 +46,8 @@ pub struct Api {
     pub storage_size: AtomicU64,
     pub discovery: crate::discovery::Discovery,
     pub openapi: corten_openapi::Documents,
+    /// What definitions add to the registry and to those documents.
+    pub publication: Publication,
     pub reservers: Reservers,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,

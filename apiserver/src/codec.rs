@@ -105,7 +105,7 @@ impl Storage {
         self.strategy().selectable(tree.root(), &mut values);
         values.resize(self.selectable.len(), Cow::Borrowed(""));
         let fields = values.into_iter().map(|value| value.as_ref().into()).collect();
-        Draft::new(tree.root(), key.into(), fields)
+        Draft::new(self.cache.id(), tree.root(), key.into(), fields)
     }
 
     /// What is given to the store.

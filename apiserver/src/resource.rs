@@ -15,6 +15,7 @@ use corten_object::json;
 use corten_schema::{self as schema, TypeId};
 
 use crate::cache::Cache;
+use crate::serving::Serving;
 use crate::watch::LastFrame;
 
 /// One version of a resource.
@@ -70,6 +71,8 @@ pub struct Storage {
     pub lifetime: Lifetime,
     /// Whether the answer to a delete that is done shows the object, not only a success.
     pub returns_deleted: bool,
+    /// The requests that are being answered from it.
+    pub serving: Serving,
 }
 
 /// Group, kind, and the warning, of the served kinds that upstream has deprecated.
@@ -213,6 +216,10 @@ impl Storage {
 
     pub fn strategy(&self) -> &dyn Strategy {
         self.rules.of("")
+    }
+
+    pub fn is_custom(&self) -> bool {
+        matches!(self.rules, Rules::Custom(_))
     }
 }
 
@@ -359,6 +366,7 @@ fn storage_of(
             _ => Lifetime::Durable,
         },
         returns_deleted: facts.kind == "Namespace" || schema::is_shown_when_deleted(facts.storage_group, facts.plural),
+        serving: Serving::default(),
     }
 }
 

@@ -36,6 +36,7 @@ use crate::feed::Feed;
 use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
 use crate::metrics::{self, Metrics};
+use crate::publication::Publication;
 use crate::readiness::{Readiness, Step};
 use crate::reserve;
 use crate::reserve::node_ports::{NodePorts, PortRange};
@@ -137,6 +138,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
         storage_size: AtomicU64::new(0),
         discovery,
         openapi: openapi_documents(),
+        publication: Publication::default(),
         reservers: reserve::standard(services),
         stopping: scope.token().clone(),
         websockets: scope.kind("websocket"),
@@ -172,10 +174,10 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     control.begin().await?;
     readiness.reached(Step::Controlled);
     control.run(&controllers);
-    let mut definitions = Definitions::new(&api)?;
-    definitions.begin().await?;
+    let mut definitions = Definitions::new(&api, &controllers, settings.shared_store)?;
+    definitions.begin().await;
     readiness.reached(Step::Defined);
-    scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
+    controllers.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
     Ok(Running { api, address, pki, store, store_scope, _folder: folder })
 }
 

@@ -73,7 +73,21 @@ pub struct Version {
 impl Definition {
     /// Compiles what validation has let pass. Names are those that were accepted, once there are any.
     pub fn compile(crd: Node<'_>) -> Result<Definition, String> {
-        let crd = CustomResourceDefinition::from_struct(crd.as_struct());
+        Definition::with(CustomResourceDefinition::from_struct(crd.as_struct()), &schema_of, false)
+    }
+
+    /// The same without schemas, under which objects stay as they are, and with no version served: what is needed to
+    /// delete the objects of a definition that does not compile.
+    pub fn without_schemas(crd: Node<'_>) -> Result<Definition, String> {
+        let no_schema = |_: CustomResourceDefinitionVersion<'_>| Ok(Arc::new(Schema::default()));
+        Definition::with(CustomResourceDefinition::from_struct(crd.as_struct()), &no_schema, true)
+    }
+
+    fn with(
+        crd: CustomResourceDefinition<'_>,
+        schema_of: &dyn Fn(CustomResourceDefinitionVersion<'_>) -> Result<Arc<Schema>, String>,
+        bare: bool,
+    ) -> Result<Definition, String> {
         let spec = crd.spec();
         let accepted = crd.status().accepted_names();
         let names = Names::of(if accepted.plural().is_empty() { spec.names() } else { accepted });
@@ -83,7 +97,11 @@ impl Definition {
         let mut versions = Vec::new();
         for version in spec.versions().iter().filter(|version| version.served() || version.storage()) {
             let schema = if version.storage() { Arc::clone(&storage_schema) } else { schema_of(version)? };
-            versions.push(Arc::new(Version::compile(crd, &names, version, schema, &storage_schema)));
+            let mut version = Version::compile(crd, &names, version, schema, &storage_schema);
+            if bare {
+                (version.preserves_everything, version.served) = (true, false);
+            }
+            versions.push(Arc::new(version));
         }
         let mut selectable: Vec<SelectableField> = Vec::new();
         for field in versions.iter().flat_map(|version| &version.selectable) {

@@ -9,6 +9,8 @@ use corten_runtime::clock::{Clock, Instant};
 /// A failed key is looked at again after 5 ms, 10 ms, ... and given up after so many times.
 const RETRIES: u32 = 15;
 const RETRY_FIRST: Duration = Duration::from_millis(5);
+/// What a key that is never given up waits at most.
+const RETRY_MAX: Duration = Duration::from_secs(1000);
 const RETRY_WHOLE: Duration = Duration::from_secs(1);
 
 /// For a controller with one thing to do, which failed: returns when it may try again, never if it did not fail.
@@ -23,11 +25,17 @@ pub struct Agenda {
     clock: Clock,
     due: BTreeMap<Arc<str>, Instant>,
     failures: BTreeMap<Arc<str>, u32>,
+    retries: u32,
 }
 
 impl Agenda {
     pub fn new(clock: Clock) -> Agenda {
-        Agenda { clock, due: BTreeMap::new(), failures: BTreeMap::new() }
+        Agenda { clock, due: BTreeMap::new(), failures: BTreeMap::new(), retries: RETRIES }
+    }
+
+    /// One that gives up no key.
+    pub fn persistent(clock: Clock) -> Agenda {
+        Agenda { retries: u32::MAX, ..Agenda::new(clock) }
     }
 
     pub fn after(&mut self, key: &Arc<str>, delay: Duration) {
@@ -43,11 +51,11 @@ impl Agenda {
     /// True if the key will be tried again.
     pub fn failed(&mut self, key: &Arc<str>) -> bool {
         let count = self.failures.entry(Arc::clone(key)).or_default();
-        if *count >= RETRIES {
+        if *count >= self.retries {
             self.done(key);
             return false;
         }
-        let delay = RETRY_FIRST * 2u32.pow(*count);
+        let delay = RETRY_FIRST.saturating_mul(2u32.saturating_pow(*count)).min(RETRY_MAX);
         *count += 1;
         self.after(key, delay);
         true
@@ -94,5 +102,17 @@ mod tests {
         assert_eq!(agenda.take(), [Arc::clone(&a), Arc::clone(&b)]);
         assert!((0..13).all(|_| agenda.failed(&b)));
         assert!(!agenda.failed(&b), "given up");
+    }
+
+    #[test]
+    fn a_persistent_agenda_gives_nothing_up() {
+        let (clock, time) = Clock::manual(Wall::default());
+        let mut agenda = Agenda::persistent(clock);
+        let key: Arc<str> = "a".into();
+        assert!((0..100).all(|_| agenda.failed(&key)));
+        time.advance(RETRY_MAX - Duration::from_millis(1));
+        assert!(agenda.take().is_empty());
+        time.advance(Duration::from_millis(1));
+        assert_eq!(agenda.take(), [key]);
     }
 }

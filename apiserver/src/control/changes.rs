@@ -48,6 +48,7 @@ impl Changes {
                     let ends = events.iter().filter(|event| event.kind == EventKind::Deleted);
                     ends.for_each(|event| gone(&event.object));
                 }
+                // Whatever it misses, the present shows.
                 Err(_) => {
                     let (_, watcher) = self.storage.cache.snapshot_and_watch(self.scope.clone());
                     self.watcher = watcher;
