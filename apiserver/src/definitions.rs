@@ -166,8 +166,10 @@ impl Definitions {
         if crate::metadata::read(tree).deletion_timestamp().is_some() {
             return self.clean_up(key, tree);
         }
+        // It may be another one than that whose objects are being deleted.
+        self.cleanups.stop(key);
         let now = self.now();
-        let next = lifecycle::reconcile(tree, &self.names.taken_beside(key), now);
+        let next = lifecycle::reconcile(tree, &self.names.taken_for(key), now);
         next.or_else(|| lifecycle::establish(tree, now)).map_or(Step::Nothing, Step::Write)
     }
 

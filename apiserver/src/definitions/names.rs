@@ -51,9 +51,10 @@ impl Names {
         free
     }
 
-    /// The names that are taken in a definition's group, its own as well.
-    pub fn taken_beside(&self, definition: &Arc<str>) -> Taken<'_> {
+    /// The names that are taken in the group of a definition that wants more, its own as well.
+    pub fn taken_for(&self, definition: &Arc<str>) -> Taken<'_> {
         let all = self.groups.get(definition).and_then(|group| self.of_group.get(group));
+        let all = all.filter(|all| all.get(definition).is_some_and(|has| has.wants_more));
         all.into_iter().flat_map(BTreeMap::values).map(|has| &has.names).collect()
     }
 }

@@ -1,0 +1,5 @@
+//! Tests of behaviour on servers in process; see `fixture`.
+
+mod definitions;
+mod fixture;
+mod watches;
