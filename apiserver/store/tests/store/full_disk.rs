@@ -13,8 +13,8 @@ use redb::StorageBackend;
 
 use crate::embedded::{OnSim, options};
 use crate::history::History;
-use crate::sim::SimDisk;
 use crate::support::{create, get, revision, watch, within};
+use corten_store::simulation::SimDisk;
 
 /// Fills the disk until a write fails, and gives back how many succeeded.
 async fn fill(store: &dyn Store, from: usize) -> usize {
