@@ -6,6 +6,8 @@
 //!
 //! A table's column is as wide as its widest cell, so in a table that has a masked column all padding is masked too.
 
+mod managed_fields;
+
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -30,7 +32,7 @@ impl Mask {
         for (pattern, with) in RULES.iter() {
             text = pattern.replace_all(&text, *with).into_owned();
         }
-        tables(&text)
+        managed_fields::ordered(&tables(&text))
     }
 }
 
