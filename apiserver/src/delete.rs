@@ -1,25 +1,28 @@
 //! Deletes: at once, gracefully, or when finalizers are done; one object or all that a selector names.
 
+use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 
 use corten_api::field::{Error as FieldError, Errors, Path};
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
-use corten_kinds::strategy::Deletion;
+use corten_kinds::strategy::{Context, Deletion};
 use corten_object::json::{self, Form};
 use corten_object::tree::{Tree, View};
-use corten_store::{Expect, Put, WriteError};
-use corten_views::meta_v1::{DeleteOptions, ObjectMeta};
+use corten_store::{Expect, WriteError};
+use corten_views::meta_v1::{DeleteOptions, ObjectMeta, Preconditions};
 
 use crate::admission::{Attributes, Operation};
 use crate::call::{Call, not_found};
 use crate::decode::{self, Expected};
+use crate::latest::{Latest, Unwritten};
 use crate::metadata;
 use crate::negotiate::BodyEncoding;
 use crate::object::Object;
 use crate::options::{FieldValidation, check_dry_run};
+use crate::request::Query;
 use crate::resource::{Resource, Storage};
-use crate::write::{self, newest};
+use crate::write;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -40,7 +43,7 @@ impl Options {
     pub async fn read(call: &Call, body: Vec<u8>) -> Result<Options> {
         let ty = DeleteOptions::TYPE;
         let tree = if body.is_empty() {
-            from_query(call)?
+            from_query(&call.query)?
         } else {
             let encoding = crate::negotiate::body_encoding(&call.headers, true)?;
             options_tree(call, body, encoding)?
@@ -139,27 +142,39 @@ fn check_claim(body: &Tree) -> Result<()> {
     }))
 }
 
-fn from_query(call: &Call) -> Result<Tree> {
+fn from_query(query: &Query) -> Result<Tree> {
     let mut tree = Tree::of(DeleteOptions::TYPE);
     let mut edit = tree.edit();
-    if let Some(text) = call.query.get("gracePeriodSeconds") {
-        let seconds: i64 = text
-            .parse()
-            .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?;
-        edit.set(DeleteOptions::GRACE_PERIOD_SECONDS, seconds);
+    if let Some(text) = query.get("gracePeriodSeconds") {
+        edit.set(DeleteOptions::GRACE_PERIOD_SECONDS, parse_int(text)?);
     }
-    if call.query.get("orphanDependents").is_some() {
-        edit.set(DeleteOptions::ORPHAN_DEPENDENTS, call.query.flag("orphanDependents"));
+    for (name, field) in [("uid", Preconditions::UID), ("resourceVersion", Preconditions::RESOURCE_VERSION)] {
+        if let Some(value) = query.get(name).filter(|value| !value.is_empty()) {
+            edit.ensure(DeleteOptions::PRECONDITIONS).set(field, value);
+        }
     }
-    if let Some(policy) = call.query.get("propagationPolicy") {
+    if query.get("orphanDependents").is_some() {
+        edit.set(DeleteOptions::ORPHAN_DEPENDENTS, query.flag("orphanDependents"));
+    }
+    if let Some(policy) = query.get("propagationPolicy") {
         edit.set(DeleteOptions::PROPAGATION_POLICY, policy);
     }
-    let values: Vec<_> = call.query.all("dryRun").map(|value| tree.string(value)).collect();
+    let values: Vec<_> = query.all("dryRun").map(|value| tree.string(value)).collect();
     if !values.is_empty() {
         let list = tree.list(&values);
         tree.edit().put(DeleteOptions::DRY_RUN, list);
     }
     Ok(tree)
+}
+
+fn parse_int(text: &str) -> Result<i64> {
+    text.parse().map_err(|error: ParseIntError| {
+        let problem = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {problem}"))
+    })
 }
 
 /// What came of a delete.
@@ -170,6 +185,7 @@ pub struct Deleted {
 }
 
 /// One step that deleting an object takes.
+#[derive(Debug)]
 enum Step {
     Remove,
     /// Keep this first; then remove it if it holds nothing back.
@@ -177,7 +193,7 @@ enum Step {
         tree: Tree,
         then_remove: bool,
     },
-    /// It is on its way already.
+    /// It is on its way already, and takes no other options.
     Nothing,
 }
 
@@ -191,36 +207,60 @@ pub async fn delete(
 ) -> Result<Deleted> {
     let storage = resource.storage.as_ref().ok_or_else(|| not_found(resource, name))?;
     let key = storage.object_key(namespace, name);
-    let mut object = storage.cache.get(&key);
+    let mut latest = match options.dry_run {
+        true => Latest::stored(call, resource, storage, &key, "delete").await?,
+        false => Latest::cached(call, resource, storage, &key, "delete"),
+    };
     for _ in 0..ATTEMPTS {
-        if object.is_none() {
-            object =
-                newest(call, storage, &key).await.map_err(|error| write::store_error(resource, "delete", error))?;
-        }
-        let Some(current) = object.take() else { return Err(not_found(resource, name)) };
-        let tree = storage.tree(&current);
-        check_preconditions(resource, storage, &current, &tree, options)?;
-        let attributes =
-            Attributes { name, namespace, ..Attributes::of(call, resource, Operation::Delete, options.dry_run) };
-        call.api.admission.validate(call, &attributes, None, Some(&tree)).await?;
-        let step = next_step(call, resource, storage, &tree, options);
-        match take_step(call, resource, storage, &key, current, tree, step, options).await? {
-            Some(deleted) => return Ok(deleted),
-            None => {
-                object =
-                    newest(call, storage, &key).await.map_err(|error| write::store_error(resource, "delete", error))?;
-                if object.is_none() {
-                    return Err(not_found(resource, name));
-                }
-            }
+        let outcome = attempt(call, resource, storage, &key, &latest, options).await;
+        if let Some(answer) = latest.conclude(outcome).await {
+            return answer;
         }
     }
-    Err(Status::conflict(
-        &resource.group,
-        &resource.plural,
-        name,
-        "the object is being changed too often to be deleted",
-    ))
+    let message = "the object is being changed too often to be deleted";
+    Err(Status::conflict(&resource.group, &resource.plural, name, message))
+}
+
+async fn attempt(
+    call: &Call,
+    resource: &Resource,
+    storage: &Storage,
+    key: &str,
+    latest: &Latest<'_>,
+    options: &Options,
+) -> std::result::Result<Deleted, Unwritten<Deleted>> {
+    let (namespace, name) = key.split_once('/').unwrap_or(("", key));
+    let Some(current) = latest.object() else { return Err(not_found(resource, name).into()) };
+    let tree = storage.tree(current);
+    check_preconditions(resource, storage, current, &tree, options)?;
+    let step = next_step(storage, &tree, options, &call.context(resource, options.dry_run));
+    let unwritten = |gone| Deleted { object: Arc::clone(current), gone };
+    if let Step::Nothing = step {
+        return Err(Unwritten::Decided(Ok(unwritten(false))));
+    }
+    let attributes =
+        Attributes { name, namespace, ..Attributes::of(call, resource, Operation::Delete, options.dry_run) };
+    call.api.admission.validate(call, &attributes, None, Some(&tree)).await?;
+    match step {
+        Step::Nothing => Ok(unwritten(false)),
+        Step::Remove if options.dry_run => Ok(unwritten(true)),
+        Step::Remove => {
+            let removed = remove(call, storage, key, &tree, current.revision).await;
+            removed.map_err(|error| not_written(resource, error))
+        }
+        Step::Mark { tree: marked, then_remove } => {
+            let changes = then_remove || latest.is_outdated() || !marked.root().equals(tree.root());
+            if !changes {
+                return Err(Unwritten::Unchanged(unwritten(false)));
+            }
+            if options.dry_run {
+                let object = storage.draft(&marked, key).unstored(current.revision);
+                return Ok(Deleted { object, gone: then_remove });
+            }
+            let marked = mark(call, storage, key, &marked, current.revision, then_remove).await;
+            marked.map_err(|error| not_written(resource, error))
+        }
+    }
 }
 
 fn check_preconditions(
@@ -267,8 +307,8 @@ fn check_finalized_preconditions(resource: &Resource, current: &Object, options:
 }
 
 /// Decides, from the object and what was asked for, what is to be done next.
-fn next_step(call: &Call, resource: &Resource, storage: &Storage, tree: &Tree, options: &Options) -> Step {
-    let strategy = storage.strategy();
+fn next_step(storage: &Storage, tree: &Tree, options: &Options, context: &Context<'_>) -> Step {
+    let (strategy, now) = (storage.strategy(), context.now.0);
     let meta = metadata::read(tree);
     let asked = options.grace_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
     let deletion = strategy.deletion(tree.root(), asked);
@@ -280,15 +320,15 @@ fn next_step(call: &Call, resource: &Resource, storage: &Storage, tree: &Tree, o
             return Step::Nothing;
         }
         Deletion::Finalize if meta.deletion_timestamp().is_none() => {
-            let time = Timestamp::from_seconds(call.now.seconds).format();
+            let time = Timestamp::from_seconds(now).format();
             metadata::edit(&mut marked).set(ObjectMeta::DELETION_TIMESTAMP, time.as_str());
             if let Some(finalizers) = strategy.marks_dependents().then(|| marked_finalizers(meta, options)).flatten() {
                 metadata::set_finalizers(&mut marked, finalizers.iter().map(String::as_str));
             }
-            strategy.mark_deleting(&mut marked.edit(), &call.context(resource, options.dry_run));
+            strategy.mark_deleting(&mut marked.edit(), context);
             return Step::Mark { tree: marked, then_remove: false };
         }
-        Deletion::Graceful { seconds } => match begin_grace(call, &mut marked, meta, asked, seconds) {
+        Deletion::Graceful { seconds } => match begin_grace(now, &mut marked, meta, asked, seconds) {
             Grace::Pending => return Step::Nothing,
             Grace::Begun(seconds) => graceful = Some(seconds),
             Grace::Over => {}
@@ -302,7 +342,7 @@ fn next_step(call: &Call, resource: &Resource, storage: &Storage, tree: &Tree, o
     match graceful {
         Some(seconds) => Step::Mark { tree: marked, then_remove: seconds == 0 && !holds_back },
         None if holds_back => {
-            mark_as_deleting(call, &mut marked);
+            mark_as_deleting(now, &mut marked);
             Step::Mark { tree: marked, then_remove: false }
         }
         None => Step::Remove,
@@ -318,22 +358,27 @@ enum Grace {
 }
 
 /// Sets the deletion time that a grace period ends at, or brings it forward.
-fn begin_grace(call: &Call, marked: &mut Tree, meta: ObjectMeta<'_>, asked: Option<i64>, default: i64) -> Grace {
+fn begin_grace(now: i64, marked: &mut Tree, meta: ObjectMeta<'_>, asked: Option<i64>, default: i64) -> Grace {
     if let Some(deadline) = meta.deletion_timestamp() {
         let left = match meta.deletion_grace_period_seconds() {
             None | Some(0) => return Grace::Over,
             Some(seconds) => seconds,
         };
-        let Some(period) = asked.filter(|&period| period < left) else { return Grace::Pending };
-        let deadline = Timestamp::parse(deadline).map_or(call.now.seconds, |time| time.seconds);
-        let begun = deadline - left;
-        let time = Timestamp::from_seconds((begun + period).max(call.now.seconds)).format();
+        let Some(mut period) = asked.filter(|&period| period < left) else { return Grace::Pending };
+        let deadline = Timestamp::parse(deadline).map_or(now, |time| time.seconds);
+        let mut sooner = deadline - left + period;
+        if sooner < now {
+            sooner = now;
+            // What asks for any grace at all leaves the removal to whoever sees the object marked.
+            period = period.min(1);
+        }
+        let time = Timestamp::from_seconds(sooner).format();
         let mut meta = metadata::edit(marked);
         meta.set(ObjectMeta::DELETION_TIMESTAMP, time.as_str());
         meta.set(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, period);
         return Grace::Begun(period);
     }
-    let time = Timestamp::from_seconds(call.now.seconds + default).format();
+    let time = Timestamp::from_seconds(now + default).format();
     let generation = meta.generation();
     let mut meta = metadata::edit(marked);
     meta.set(ObjectMeta::DELETION_TIMESTAMP, time.as_str());
@@ -344,17 +389,16 @@ fn begin_grace(call: &Call, marked: &mut Tree, meta: ObjectMeta<'_>, asked: Opti
     Grace::Begun(default)
 }
 
-fn mark_as_deleting(call: &Call, tree: &mut Tree) {
+fn mark_as_deleting(now: i64, tree: &mut Tree) {
     let meta = metadata::read(tree);
     let (generation, deadline) = (meta.generation(), meta.deletion_timestamp().map(str::to_owned));
     let mut meta = metadata::edit(tree);
     if deadline.is_none() && generation > 0 {
         meta.set(ObjectMeta::GENERATION, generation + 1);
     }
-    let later =
-        deadline.and_then(|time| Timestamp::parse(&time).ok()).is_none_or(|time| time.seconds > call.now.seconds);
+    let later = deadline.and_then(|time| Timestamp::parse(&time).ok()).is_none_or(|time| time.seconds > now);
     if later {
-        meta.set(ObjectMeta::DELETION_TIMESTAMP, Timestamp::from_seconds(call.now.seconds).format().as_str());
+        meta.set(ObjectMeta::DELETION_TIMESTAMP, Timestamp::from_seconds(now).format().as_str());
     }
     meta.set(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, 0);
 }
@@ -404,63 +448,41 @@ fn with_garbage_finalizers(meta: ObjectMeta<'_>, orphan: bool, foreground: bool)
     Some(finalizers)
 }
 
-/// Takes a step. None says that the object changed meanwhile, and that the step has to be decided anew.
-#[allow(clippy::too_many_arguments, reason = "one attempt's whole state")]
-async fn take_step(
+/// Keeps the object marked, and removes it after that if nothing holds it back.
+async fn mark(
     call: &Call,
-    resource: &Resource,
-    storage: &Arc<Storage>,
+    storage: &Storage,
     key: &str,
-    current: Arc<Object>,
-    tree: Tree,
-    step: Step,
-    options: &Options,
-) -> Result<Option<Deleted>> {
-    match step {
-        Step::Nothing => Ok(Some(Deleted { object: current, gone: false })),
-        Step::Remove if options.dry_run => Ok(Some(Deleted { object: current, gone: true })),
-        Step::Remove => remove(call, resource, storage, key, current.revision, &tree).await,
-        Step::Mark { tree: marked, then_remove } => {
-            let draft = storage.draft(&marked, key);
-            if options.dry_run {
-                return Ok(Some(Deleted { object: draft.unstored(current.revision), gone: then_remove }));
-            }
-            let value = storage.encode(&marked, &draft, call.api.store.encoding());
-            let draft = Arc::new(draft);
-            let companion: Arc<crate::object::Draft> = Arc::clone(&draft);
-            let put =
-                Put::new(storage.store_key(key), value, Expect::ModRevision(current.revision)).companion(companion);
-            let revision = match call.api.store.put(put).await {
-                Ok(revision) => revision,
-                Err(WriteError::Conflict(_)) => return Ok(None),
-                Err(WriteError::Failed(error)) => return Err(write::store_error(resource, "delete", error)),
-            };
-            call.api.applied(revision).await;
-            let object = draft.object(revision);
-            if !then_remove {
-                return Ok(Some(Deleted { object, gone: false }));
-            }
-            remove(call, resource, storage, key, revision, &marked).await
-        }
+    marked: &Tree,
+    revision: u64,
+    then_remove: bool,
+) -> std::result::Result<Deleted, WriteError> {
+    let draft = storage.draft(marked, key);
+    let object = write::put(call, storage, marked, draft, Expect::ModRevision(revision), false).await?;
+    if !then_remove {
+        return Ok(Deleted { object, gone: false });
+    }
+    match remove(call, storage, key, marked, object.revision).await {
+        // Whoever sees it marked may be the first to remove it.
+        Err(WriteError::Conflict(conflict)) if conflict.current.is_none() => Ok(Deleted { object, gone: true }),
+        removed => removed,
     }
 }
 
 async fn remove(
     call: &Call,
-    resource: &Resource,
-    storage: &Arc<Storage>,
+    storage: &Storage,
     key: &str,
-    revision: u64,
     tree: &Tree,
-) -> Result<Option<Deleted>> {
-    match call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await {
-        Ok(deleted) => {
-            call.api.applied(deleted.revision).await;
-            call.api.released(storage, tree).await;
-            let object = storage.draft(tree, key).object(deleted.revision);
-            Ok(Some(Deleted { object, gone: true }))
-        }
-        Err(WriteError::Conflict(_)) => Ok(None),
-        Err(WriteError::Failed(error)) => Err(write::store_error(resource, "delete", error)),
+    revision: u64,
+) -> std::result::Result<Deleted, WriteError> {
+    let revision = write::remove(call, storage, key, tree, revision).await?;
+    Ok(Deleted { object: storage.draft(tree, key).object(revision), gone: true })
+}
+
+fn not_written(resource: &Resource, error: WriteError) -> Unwritten<Deleted> {
+    match error {
+        WriteError::Conflict(conflict) => Unwritten::Overtaken(conflict.current),
+        WriteError::Failed(error) => Unwritten::Failed(write::store_error(resource, "delete", error)),
     }
 }

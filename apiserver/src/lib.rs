@@ -27,6 +27,7 @@ mod feed;
 mod handlers;
 mod http;
 mod identity;
+mod latest;
 mod list;
 mod metadata;
 mod metrics;
