@@ -253,9 +253,10 @@ async fn snapshot(call: &Call, storage: &Storage, options: &ListOptions) -> Resu
             Ok(storage.cache.snapshot())
         }
         Some(0) => Ok(storage.cache.snapshot()),
+        Some(revision) if exact => at_revision(call, storage, revision).await,
         Some(revision) => {
             call.api.feed.wait_for(revision).await?;
-            if exact { at_revision(call, storage, revision).await } else { Ok(storage.cache.snapshot()) }
+            Ok(storage.cache.snapshot())
         }
     }
 }
@@ -263,6 +264,7 @@ async fn snapshot(call: &Call, storage: &Storage, options: &ListOptions) -> Resu
 async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Snapshot> {
     // What the store has forgotten is too old for everybody, whatever a cache still knows.
     if revision >= call.api.store.compacted_revision()
+        && revision <= call.api.feed.progress()
         && let Some(snapshot) = storage.cache.snapshot_at(revision)
     {
         return Ok(snapshot);
@@ -272,6 +274,7 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
         Error::Compacted { .. } => {
             Status::resource_expired("The resourceVersion for the provided list is too old.".to_string())
         }
+        Error::FutureRevision { requested, current } => Status::resource_version_too_large(requested, current, 0),
         error => Status::internal(error),
     })?;
     let mut objects = Objects::new();
