@@ -1,9 +1,10 @@
 //! Two servers on one store, of which one is behind: what it refuses holds for what the store has, not for what its
 //! caches show.
 
+use corten_store::Encoding;
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Cluster, Request};
+use crate::fixture::{Answer, Cluster, On, Request, Settings, eventually, within};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -45,7 +46,7 @@ impl Two {
             return answer;
         }
         server.release_feed();
-        crate::fixture::within("an answer", pending).await
+        within("an answer", pending).await
     }
 
     async fn made(&self, collection: &str, object: Value) -> Answer {
@@ -185,31 +186,53 @@ async fn a_dry_run_is_not_behind() {
     two.behind(Request::post(format!("{MAPS}?dryRun=All")).json(named("a"))).await.has_code(201);
 }
 
-/// The caches of the second server show an object that is as the request wants it, or on its way out.
+/// What was tried counts, not what the caches show by the time of the refusal.
 #[tokio::test]
-async fn nothing_to_do_is_found_out_on_the_newest_object() {
+async fn caches_may_catch_up_while_the_store_is_asked() {
+    let two = Two::start().await;
+    two.made(MAPS, named("a")).await;
+    two.part().await;
+    let changed = two.first(Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "1"}}))).await;
+    let (server, revision) = (two.0.server(1), changed.revision());
+    let hold = server.store.hold_answers(On::read("/registry/configmaps/"));
+    let mut pending = server.begin(Request::put(path(MAPS, "a")).json(changed.body));
+    assert_eq!(pending.advance(5).await, None);
+    server.release_feed();
+    eventually("the caches to catch up", || {
+        server.api.lookup("", "configmaps", "default/a").is_some_and(|kept| kept.revision == revision)
+    })
+    .await;
+    drop(hold);
+    within("an answer", pending).await.has_code(200);
+}
+
+/// The caches of the second server show an object that is as the request wants it.
+#[tokio::test]
+async fn what_changes_nothing_is_compared_with_the_newest_object() {
+    for encoding in [Encoding::Json, Encoding::Protobuf] {
+        let settings = Settings { servers: 2, encoding: Some(encoding), ..Settings::default() };
+        let two = Two(Cluster::with(settings).await);
+        two.made(MAPS, json!({"metadata": {"name": "a"}, "data": {"n": "1"}})).await;
+        two.part().await;
+        two.first(Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "2"}}))).await;
+        let changed = two.behind(Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "1"}}))).await;
+        assert!(changed.is_success());
+        let now = two.0.server(0).get(&path(MAPS, "a")).await;
+        assert_eq!((now.text("/data/n"), now.revision()), ("1", changed.revision()), "{encoding:?}");
+    }
+}
+
+/// The caches of the second server show a pod that has its grace period, so that there would be nothing to do.
+#[tokio::test]
+async fn a_pod_made_anew_elsewhere_is_the_one_that_is_deleted() {
     let two = Two::start().await;
     two.made(ACCOUNTS, named("default")).await;
-    two.made(MAPS, json!({"metadata": {"name": "a"}, "data": {"n": "1"}})).await;
     let bound = pod("a", json!({"nodeName": "n"}));
     two.made(PODS, bound.clone()).await;
     two.first(Request::delete(path(PODS, "a"))).await;
     two.part().await;
-    two.first(Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "2"}}))).await;
     two.first(Request::delete(format!("{PODS}/a?gracePeriodSeconds=0"))).await;
     let anew = two.made(PODS, bound).await;
-
-    let changed = two.behind(Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "1"}}))).await;
-    assert!(changed.is_success());
-    let now = two.0.server(0).get(&path(MAPS, "a")).await;
-    assert_eq!((now.text("/data/n"), now.revision()), ("1", changed.revision()));
-
-    two.part().await;
-    two.first(Request::delete(format!("{PODS}/a?gracePeriodSeconds=0"))).await;
-    let anew = match two.0.server(0).get(&path(PODS, "a")).await.code {
-        404 => two.made(PODS, pod("a", json!({"nodeName": "n"}))).await,
-        _ => anew,
-    };
     let deleted = two.behind(Request::delete(path(PODS, "a"))).await;
     assert_eq!((deleted.code, deleted.uid()), (200, anew.uid()));
     let left = two.0.server(0).get(&path(PODS, "a")).await;
