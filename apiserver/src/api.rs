@@ -72,6 +72,22 @@ impl Api {
         let _ = self.feed.wait_for(revision).await;
     }
 
+    /// Decides on what the caches show. If that is a refusal, they may be behind what another server has written: then
+    /// it is decided once more when they show all that the store holds.
+    pub async fn decide<T>(&self, mut decision: impl FnMut() -> Result<T>) -> Result<T> {
+        let seen = self.feed.progress();
+        match decision() {
+            Err(_) if self.was_behind(seen).await? => decision(),
+            verdict => verdict,
+        }
+    }
+
+    /// Whether the caches, which showed the store as of this revision, were behind it. They have caught up then.
+    pub async fn was_behind(&self, seen: u64) -> Result<bool> {
+        self.catch_up().await?;
+        Ok(self.feed.progress() > seen)
+    }
+
     pub fn storage(&self, group: &str, plural: &str) -> Option<Arc<Storage>> {
         self.registry.load().storage(group, plural).cloned()
     }

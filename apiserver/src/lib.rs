@@ -29,6 +29,7 @@ mod fixture;
 mod handlers;
 mod http;
 mod identity;
+mod latest;
 mod list;
 mod metadata;
 mod metrics;
