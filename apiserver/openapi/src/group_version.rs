@@ -64,11 +64,6 @@ impl Kind {
             schemas.into_iter().map(|(name, schema)| v2::custom_definition(&name, &schema.plain())).collect()
         })
     }
-
-    #[cfg(test)]
-    pub fn is_made(&self) -> bool {
-        self.definitions.get().is_some()
-    }
 }
 
 impl GroupVersion {
@@ -134,10 +129,5 @@ impl GroupVersion {
     /// Its operations in version 2.
     pub fn operations_of_version_2(&self) -> &Part {
         self.operations_of_version_2.get_or_init(|| v2::operations(&self.paths()))
-    }
-
-    #[cfg(test)]
-    pub fn made(&self) -> [bool; 2] {
-        [self.etag.get().is_some(), self.operations_of_version_2.get().is_some()]
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::{CustomKind, Documents, Form, accepts_json};
 
+mod changes;
 mod synthetic;
 
 /// Facts of upstream's documents: each schema without descriptions and kinds, ...
@@ -462,28 +463,4 @@ fn protobuf_of_version_2_holds_what_the_json_holds() {
     assert_eq!(field(field(spec.unwrap(), 2), 1), b"#/definitions/io.k8s.api.core.v1.PodSpec");
     let read = field(paths["/api/v1/namespaces/{namespace}/pods/{name}"], 2);
     assert_eq!(field(read, 5), b"readCoreV1NamespacedPod");
-}
-
-#[test]
-fn dump() {
-    let kinds: Vec<CustomKind> = synthetic::definitions(200).into_iter().flat_map(|one| one.kinds).collect();
-    let folder = std::path::PathBuf::from(std::env::var("DUMP").unwrap());
-    for (name, resources) in [("alone", Vec::new()), ("all", served())] {
-        let documents = Documents::new(&resources).with("all", kinds.clone());
-        let index = documents.index();
-        std::fs::create_dir_all(folder.join(name)).unwrap();
-        std::fs::write(folder.join(name).join("index"), &index.json).unwrap();
-        let parsed: Value = serde_json::from_slice(&index.json).unwrap();
-        for path in parsed["paths"].as_object().unwrap().keys() {
-            std::fs::write(folder.join(name).join(path.replace('/', "_")), documents.document(path).unwrap().plain()).unwrap();
-        }
-        std::fs::write(folder.join(name).join("v2.json"), documents.v2(Form::Json).plain()).unwrap();
-        std::fs::write(folder.join(name).join("v2.pb"), documents.v2(Form::Protobuf).plain()).unwrap();
-        std::fs::write(folder.join(name).join("v2.json.gz"), documents.v2(Form::Json).gzip).unwrap();
-        std::fs::write(folder.join(name).join("v2.pb.gz"), documents.v2(Form::Protobuf).gzip).unwrap();
-        std::fs::write(folder.join(name).join("v3.gz"), documents.document("apis/example.com/v1").unwrap().gzip).unwrap();
-        let documents = Documents::new(&resources);
-        std::fs::write(folder.join(name).join("base.json.gz"), documents.v2(Form::Json).gzip).unwrap();
-        std::fs::write(folder.join(name).join("base.pb.gz"), documents.v2(Form::Protobuf).gzip).unwrap();
-    }
 }
