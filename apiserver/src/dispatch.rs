@@ -17,8 +17,9 @@ use crate::api::Api;
 use crate::call::{Call, REQUEST_MAX};
 use crate::http::{ApiRequest, ApiResponse, RequestBody};
 use crate::negotiate::{Form, Offers, negotiate};
+use crate::registry::Registry;
 use crate::request::{Query, RequestInfo};
-use crate::resource::{Registry, Resource};
+use crate::resource::Resource;
 use crate::router::{self, Route};
 use crate::{documents, handlers, metrics, show};
 

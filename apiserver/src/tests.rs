@@ -2,4 +2,5 @@
 
 mod definitions;
 mod fixture;
+mod stale;
 mod watches;

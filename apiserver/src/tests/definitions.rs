@@ -19,7 +19,8 @@ const PREFIX: &str = "/registry/g.io/widgets/";
 /// A version with a spec of any content, and what else a test wants of it.
 fn version(name: &str, more: Value) -> Value {
     let node = json!({"type": "string"});
-    let spec = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"nodeName": node}});
+    let spec =
+        json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"nodeName": node}});
     let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}});
     let mut version = json!({"name": name, "served": true, "storage": true, "schema": schema});
     for (key, value) in more.as_object().into_iter().flatten() {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use corten_store::Error;
 use serde_json::json;
 
-use super::{DEFINITION, DEFINITIONS, PREFIX, WIDGETS, define, define_widgets, gone, listing_of, storage, version, widget};
+use super::{
+    DEFINITION, DEFINITIONS, PREFIX, WIDGETS, define, define_widgets, gone, listing_of, storage, version, widget,
+};
 use super::{condition, definition, established, with_field};
 use crate::fixture::{Cluster, Fault, Request, eventually, settle, until};
 
@@ -43,9 +45,8 @@ async fn a_change_of_one_definition_touches_no_other() {
     for number in 0..20 {
         define(server, &format!("g{number}.io"), json!([version("v1", json!({}))])).await;
     }
-    let others = || -> Vec<_> {
-        (0..20).filter_map(|number| server.api.storage(&format!("g{number}.io"), "widgets")).collect()
-    };
+    let others =
+        || -> Vec<_> { (0..20).filter_map(|number| server.api.storage(&format!("g{number}.io"), "widgets")).collect() };
     let (before, registry, calls) = (others(), server.api.registry.load_full(), server.store.calls());
     server.ask(Request::merge_patch(DEFINITION, json!({"metadata": {"labels": {"a": "b"}}}))).await.ok();
     settle().await;

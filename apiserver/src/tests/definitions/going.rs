@@ -28,7 +28,8 @@ async fn nothing_is_created_but_what_is_there_can_be_changed() {
     assert_eq!(watch.next_event().await.short(), "ADDED held");
     server.ask(Request::delete(DEFINITION)).await.ok();
     eventually("the definition to go", || storage(server).serving.refuses_creates()).await;
-    let refusal = "widgets.g.io \"new\" is forbidden: create not allowed while custom resource definition is terminating";
+    let refusal =
+        "widgets.g.io \"new\" is forbidden: create not allowed while custom resource definition is terminating";
     server.ask(widget("new", "")).await.refused(403, "Forbidden", refusal);
     let configuration = json!({"apiVersion": "g.io/v1", "kind": "Widget", "metadata": {"name": "new"}});
     let path = format!("{WIDGETS}/new");
@@ -55,7 +56,8 @@ async fn a_create_that_is_under_way_does_not_outlive_the_definition() {
     let answer = tokio::spawn(server.begin(widget("a", "")));
     hold.wait_for(1).await;
     server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionInProgress").then_some(())).await;
+    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionInProgress").then_some(()))
+        .await;
     settle().await;
     assert_eq!(server.get(DEFINITION).await.code, 200, "it waits");
     drop(hold);
@@ -131,7 +133,8 @@ async fn a_definition_that_does_not_compile_goes_with_its_objects() {
     let key = "/registry/apiextensions.k8s.io/customresourcedefinitions/widgets.g.io";
     let kept_definition = cluster.engine().get(key, None).await.expect("an answer").kv.expect("it is kept");
     let text = String::from_utf8(kept_definition.value.to_vec()).expect("JSON");
-    let bad = text.replace("\"x-kubernetes-preserve-unknown-fields\":true", "\"x-kubernetes-preserve-unknown-fields\":false");
+    let bad =
+        text.replace("\"x-kubernetes-preserve-unknown-fields\":true", "\"x-kubernetes-preserve-unknown-fields\":false");
     assert_ne!(bad, text);
     let put = corten_store::Put::new(key, bad, corten_store::Expect::Any);
     cluster.engine().put(put).await.expect("a put");
@@ -174,8 +177,12 @@ async fn a_deletion_that_fails_is_told_and_tried_again() {
     server.store.fail(On::write(PREFIX), Fault::refused());
     server.ask(Request::delete(DEFINITION)).await.ok();
     until("the failure", async || (terminating(server, "g.io").await == "InstanceDeletionFailed").then_some(())).await;
-    settle().await;
-    assert_eq!(kept(&cluster).await, 1, "it is not tried again at once");
+    let failed = server.get(DEFINITION).await.revision();
+    for number in 0..5 {
+        let other = json!({"metadata": {"name": format!("other{number}")}});
+        server.ask(Request::post("/api/v1/namespaces/default/configmaps").json(other)).await.created();
+    }
+    assert_eq!(server.get(DEFINITION).await.revision(), failed, "it is not tried again at once");
     cluster.advance(Duration::from_millis(5)).await;
     gone(server, "g.io").await;
     assert_eq!(kept(&cluster).await, 0);
@@ -206,12 +213,16 @@ async fn objects_that_stay_are_told_of_once() {
 /// Somebody else's finalizer keeps the definition when its objects are gone.
 #[tokio::test]
 async fn nothing_is_created_while_others_hold_the_definition() {
-    let cluster = Cluster::start().await;
+    let mut cluster = Cluster::start().await;
     let server = cluster.server(0);
     define_widgets(server).await;
     server.ask(Request::merge_patch(DEFINITION, json!({"metadata": {"finalizers": HELD}}))).await.ok();
     server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionCompleted").then_some(())).await;
+    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionCompleted").then_some(()))
+        .await;
+    server.ask(widget("a", "")).await.has_code(403);
+    cluster.restart().await;
+    let server = cluster.server(0);
     server.ask(widget("a", "")).await.has_code(403);
     server.ask(Request::merge_patch(DEFINITION, json!({"metadata": {"finalizers": null}}))).await.ok();
     gone(server, "g.io").await;
