@@ -1,4 +1,5 @@
 //! Tests of behaviour on servers in process; see `fixture`.
 
+mod first_status;
 mod fixture;
 mod stale;
