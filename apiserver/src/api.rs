@@ -25,8 +25,9 @@ use crate::feed::Feed;
 use crate::http::{ApiRequest, ApiResponse, Endpoint};
 use crate::metrics::Metrics;
 use crate::object::Object;
+use crate::registry::Registry;
 use crate::reserve::{self, Reservation, Reserver, Reservers};
-use crate::resource::{Registry, Storage};
+use crate::resource::Storage;
 
 pub struct Api {
     pub store: Arc<dyn Store>,
@@ -43,8 +44,6 @@ pub struct Api {
     pub metrics: Metrics,
     /// Of the store when it was last asked.
     pub storage_size: AtomicU64,
-    pub discovery: crate::discovery::Discovery,
-    pub openapi: corten_openapi::Documents,
     pub reservers: Reservers,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,

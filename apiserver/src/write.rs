@@ -6,6 +6,7 @@
 //! deletes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use corten_api::field::{BadValue, Error as FieldError, Errors, Path};
 use corten_api::status::{Reason, Result, Status};
@@ -16,6 +17,7 @@ use corten_store::{Applied, Error, Expect, KeyValue, Put, WriteError};
 use corten_views::meta_v1::ObjectMeta;
 
 use crate::admission::{Attributes, Operation};
+use crate::cache::Scope;
 use crate::call::{Call, not_found};
 use crate::device_access;
 use crate::escalation;
@@ -29,6 +31,9 @@ use crate::resource::{Lifetime, Resource, Storage};
 const GENERATE_ATTEMPTS: usize = 8;
 /// How often an update is tried on an object that others change meanwhile.
 const UPDATE_ATTEMPTS: usize = 100;
+
+/// How long the answer to a create waits for the object's first status, should the controller that gives it be stuck.
+const FIRST_STATUS_WAIT: Duration = Duration::from_secs(5);
 
 const LOCK_MESSAGE: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
@@ -99,7 +104,27 @@ async fn create_once(
     let mut reservation = call.api.reserve(storage, tree, None, dry_run).await?;
     let result = store_new(call, resource, storage, tree, dry_run).await;
     settle(&mut reservation, result.is_ok()).await;
+    if let Ok(object) = &result
+        && !dry_run
+        && storage.strategy().awaits_first_status(tree.root())
+    {
+        // An object that is kept was created, whether or not its controller is well.
+        let _ = call.api.clock.timeout(FIRST_STATUS_WAIT, first_status(storage, object)).await;
+    }
     result
+}
+
+/// Returns when a new object has its first status, or is gone. The answer still shows the object as it was created, as
+/// upstream's does.
+async fn first_status(storage: &Storage, created: &Object) {
+    let (_, watcher) = storage.cache.snapshot_and_watch(Scope::Object(Arc::clone(&created.key)));
+    loop {
+        let newest = storage.cache.get(&created.key).filter(|newest| newest.uid == created.uid);
+        if !newest.is_some_and(|newest| storage.strategy().awaits_first_status(storage.tree(&newest).root())) {
+            return;
+        }
+        watcher.changed().await;
+    }
 }
 
 async fn settle(reservation: &mut Option<Reservation>, done: bool) {
