@@ -304,6 +304,11 @@ pub trait Change: Send {
     fn uid(&self) -> Option<&str> {
         None
     }
+
+    /// The revision that the change is for, if it names one other than by its object's resourceVersion.
+    fn revision(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// An object as it is kept, and its tree in the hub version.
@@ -352,13 +357,7 @@ async fn attempt(
     if object.is_none() && !allow_create && !storage.strategy().allows_create_on_update() {
         return Err(not_found(resource, name).into());
     }
-    // What is not there has no uid.
-    let uid = object.map_or("", |object| &object.uid);
-    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
-        let message = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
-        let message = storage_error(storage, key, &message);
-        return Err(Status::conflict(&resource.group, &resource.plural, name, message).into());
-    }
+    check_preconditions(resource, storage, name, key, object.map(|object| &**object), change)?;
     let Some(object) = object else {
         let mut tree = change.apply(None).await?;
         let created = create_once(call, resource, &mut tree, dry_run).await;
@@ -379,6 +378,33 @@ async fn attempt(
     let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run, rewrite).await;
     settle(&mut reservation, result.is_ok()).await;
     result
+}
+
+/// What the change says of the object that it is for.
+fn check_preconditions(
+    resource: &Resource,
+    storage: &Storage,
+    name: &str,
+    key: &str,
+    object: Option<&Object>,
+    change: &impl Change,
+) -> Result<()> {
+    let conflict = |what: &str, wanted: &str, own: &str| {
+        let message = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {own}");
+        Err(Status::conflict(&resource.group, &resource.plural, name, storage_error(storage, key, &message)))
+    };
+    // What is not there has neither uid nor revision.
+    let uid = object.map_or("", |object| &object.uid);
+    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
+        return conflict("UID", wanted, uid);
+    }
+    if let Some(wanted) = change.revision() {
+        let own = object.map_or(String::new(), |object| object.revision.to_string());
+        if wanted != own {
+            return conflict("ResourceVersion", wanted, &own);
+        }
+    }
+    Ok(())
 }
 
 /// How upstream's storage layer words a failed precondition.

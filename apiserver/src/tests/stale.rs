@@ -81,7 +81,7 @@ async fn what_an_object_needs_may_have_been_made_elsewhere() {
         two.behind(Request::post(collection).json(object)).await.created();
     };
     let namespace = ("/api/v1/namespaces", named("new"));
-    check(&[namespace.clone()], "/api/v1/namespaces/new/configmaps", named("a")).await;
+    check(std::slice::from_ref(&namespace), "/api/v1/namespaces/new/configmaps", named("a")).await;
     let account = ("/api/v1/namespaces/new/serviceaccounts", named("default"));
     check(&[namespace, account], "/api/v1/namespaces/new/pods", pod("a", json!({}))).await;
     let class = json!({"metadata": {"name": "high"}, "value": 5});
@@ -242,9 +242,7 @@ async fn a_pod_made_anew_elsewhere_is_the_one_that_is_deleted() {
 #[tokio::test]
 async fn rights_given_elsewhere_may_be_given_on() {
     let two = Two::start().await;
-    let rules = |groups: &str, resources: &str, verbs: &[&str]| {
-        json!([{"apiGroups": [groups], "resources": [resources], "verbs": verbs}])
-    };
+    let rules = |groups: &str, resources: &str, verbs: &[&str]| json!([{"apiGroups": [groups], "resources": [resources], "verbs": verbs}]);
     let bind = async |role: &str| {
         let role_ref = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role});
         let subject = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"});

@@ -71,7 +71,7 @@ async fn a_collection_is_deleted_page_by_page() -> anyhow::Result<()> {
     assert_ne!(token, "");
     let deleted = fixture.delete(&fixture.collection(&format!("&limit=2&continue={token}")), "").await?;
     assert_eq!(names_of(&deleted), ["c", "d"]);
-    assert_eq!(deleted["metadata"]["resourceVersion"].as_str().is_some_and(|text| !text.is_empty()), true);
+    assert!(deleted["metadata"]["resourceVersion"].as_str().is_some_and(|text| !text.is_empty()));
     assert_eq!(fixture.names().await?, ["e"]);
     let deleted = fixture.delete(&fixture.collection(""), "").await?;
     assert_eq!((names_of(&deleted), deleted["metadata"]["continue"].as_str()), (vec!["e"], None));
@@ -196,10 +196,8 @@ async fn a_name_does_not_make_an_object_look_deleted() -> anyhow::Result<()> {
     let alikes: Api<DynamicObject> = Api::namespaced_with(fixture.client.clone(), &fixture.namespace, &resource);
     let alike: DynamicObject =
         parse(json!({"apiVersion": "deletes.example.com/v1", "kind": "Alike", "metadata": metadata}))?;
-    eventually("the definition to be served", async || {
-        Ok(alikes.create(&PostParams::default(), &alike).await.ok())
-    })
-    .await?;
+    eventually("the definition to be served", async || Ok(alikes.create(&PostParams::default(), &alike).await.ok()))
+        .await?;
     definitions.delete("alikes.deletes.example.com", &DeleteParams::default()).await?;
     eventually("the definition to be gone", async || {
         Ok(definitions.get_opt("alikes.deletes.example.com").await?.is_none().then_some(()))
