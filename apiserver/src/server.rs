@@ -18,12 +18,13 @@ use corten_access::impersonate::Impersonator;
 use corten_access::rbac::Rbac;
 use corten_access::tokens::{Issuer, OpenId, PublicKey};
 use corten_config::features::FeatureGates;
-use corten_pki::{Leaf, Names, Pki, ServingCertificate, kubeconfig};
+use corten_pki::{Leaf, Names, Pair, Pki, ServingCertificate, kubeconfig};
 use corten_runtime::clock::Clock;
 use corten_runtime::health::Health;
 use corten_runtime::random::Random;
 use corten_runtime::tasks::{CancellationToken, OnFailure, Scope};
 use corten_store::{Store, Watch, embedded, etcd};
+use tokio::sync::watch;
 
 use crate::admission;
 use crate::api::Api;
@@ -179,20 +180,45 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     Ok(Running { api, address, pki, store, store_scope, _folder: folder })
 }
 
+/// How the administrator reaches the server. The certificate is renewed while the server runs.
+pub struct AdminAccess {
+    server: String,
+    authority_pem: String,
+    pair: watch::Receiver<Arc<Pair>>,
+}
+
+impl AdminAccess {
+    pub fn new(server: &str, pki: &Pki) -> Result<AdminAccess> {
+        Ok(AdminAccess {
+            server: server.to_owned(),
+            authority_pem: pki.cluster_ca().certificate_pem.clone(),
+            pair: pki.follow(Leaf::admin())?,
+        })
+    }
+
+    /// With the certificate of now.
+    pub fn current(&mut self) -> kubeconfig::Access {
+        let pair = Arc::clone(&self.pair.borrow_and_update());
+        kubeconfig::Access::by_certificate(&self.server, &self.authority_pem, &pair)
+    }
+
+    /// Returns when the certificate is another one than `current` gave last.
+    pub async fn renewed(&mut self) {
+        if self.pair.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
 impl Running {
     /// What the kubeconfig of the cluster's administrator says.
-    pub fn admin_access(&self) -> Result<kubeconfig::Access> {
-        let pair = self.pki.leaf(Leaf::admin())?;
+    pub fn admin_access(&self) -> Result<AdminAccess> {
         let host = match self.address {
             SocketAddr::V4(address) if address.ip().is_unspecified() => format!("127.0.0.1:{}", address.port()),
             SocketAddr::V6(address) if address.ip().is_unspecified() => format!("[::1]:{}", address.port()),
             address => address.to_string(),
         };
-        Ok(kubeconfig::Access::by_certificate(
-            &format!("https://{host}"),
-            &self.pki.cluster_ca().certificate_pem,
-            &pair,
-        ))
+        AdminAccess::new(&format!("https://{host}"), &self.pki)
     }
 
     /// After everything else has left: makes sure that all that was written is kept.
