@@ -15,22 +15,27 @@ use tracing::warn;
 
 use crate::api::Api;
 use crate::cache::{Event, EventKind, Objects, Observer};
+use crate::control::legacy_tokens::{LAST_USED, SecretName, TokenUses, Use};
 use crate::metadata;
 use crate::object::Object;
 
 /// Looks service accounts and the like up in the caches. It is made before the API that it belongs to.
 #[derive(Default)]
-pub struct Accounts(OnceLock<Weak<Api>>);
+pub struct Accounts {
+    api: OnceLock<Weak<Api>>,
+    /// Uses of tokens, for whoever writes them down.
+    pub token_uses: Arc<TokenUses>,
+}
 
 impl Accounts {
     pub fn belong_to(&self, api: &Arc<Api>) {
-        let _ = self.0.set(Arc::downgrade(api));
+        let _ = self.api.set(Arc::downgrade(api));
     }
 
     /// The cache may be behind another server's writes; what it lacks is asked for again once it has caught up.
     async fn find(&self, plural: &str, key: String) -> Result<Tree, Status> {
         let name = key.rsplit('/').next().unwrap_or_default().to_owned();
-        let api = self.0.get().and_then(Weak::upgrade).ok_or_else(|| Status::internal("the server is not ready"))?;
+        let api = self.api.get().and_then(Weak::upgrade).ok_or_else(|| Status::internal("the server is not ready"))?;
         if let Some(tree) = api.lookup_tree("", plural, &key) {
             return Ok(tree);
         }
@@ -66,7 +71,7 @@ impl ServiceAccounts for Accounts {
                 meta: meta(view.metadata()),
                 token: corten_object::scalar::decode_base64(view.data().get("token").unwrap_or_default()),
                 invalid_since: label("kubernetes.io/legacy-token-invalid-since"),
-                last_used: label("kubernetes.io/legacy-token-last-used"),
+                last_used: label(LAST_USED),
             })
         })
     }
@@ -88,6 +93,11 @@ impl ServiceAccounts for Accounts {
             let tree = self.find("nodes", name.to_owned()).await?;
             Ok(meta(metadata::read(&tree)))
         })
+    }
+
+    fn secret_used(&self, namespace: &str, secret: &Secret, day: &str) {
+        let name = SecretName { namespace: namespace.to_owned(), name: secret.meta.name.clone() };
+        self.token_uses.note(name, Use { uid: secret.meta.uid.clone(), day: day.to_owned() });
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::admission;
 use crate::api::Api;
-use crate::bootstrap::{self, Facts};
+use crate::bootstrap::Bootstrap;
 use crate::control::{self, Control};
 use crate::data_folder::DataFolder;
 use crate::definitions::Definitions;
@@ -79,6 +79,8 @@ pub struct Running {
     pub api: Arc<Api>,
     pub address: SocketAddr,
     pub pki: Arc<Pki>,
+    /// The paths of objects that every cluster has and that could not be made; the server is not ready until they are.
+    pub lacking: Vec<String>,
     store: Arc<dyn Store>,
     store_scope: Scope,
     _folder: DataFolder,
@@ -157,16 +159,15 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     http.spawn("listener", OnFailure::FailScope, move |token| listener.run(token));
     keep_certificates(&pki, serving, scope);
 
-    let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
-    let facts = Facts { today: today[..10].to_owned() };
-    bootstrap::run(&api, &facts).await?;
-    readiness.reached(Step::Bootstrapped);
+    let mut bootstrap = Bootstrap::new(&api)?;
+    let whole = bootstrap.begin(&mut readiness).await;
     let settings = control::Settings {
         service_ranges: config.service_ranges.clone(),
         node_ports,
         advertise_address: config.advertise_address,
         listen: address,
         trust: trust_published(&pki),
+        token_uses: Arc::clone(&accounts.token_uses),
         shared_store: matches!(config.datastore, Datastore::Etcd(_)),
     };
     let mut control = Control::new(&api, &settings)?;
@@ -177,7 +178,11 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     definitions.begin().await?;
     readiness.reached(Step::Defined);
     scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
-    Ok(Running { api, address, pki, store, store_scope, _folder: folder })
+    let lacking = bootstrap.left();
+    if !whole {
+        scope.spawn("bootstrap", OnFailure::FailScope, move |token| bootstrap.run(readiness, token));
+    }
+    Ok(Running { api, address, pki, lacking, store, store_scope, _folder: folder })
 }
 
 /// How the administrator reaches the server. The certificate is renewed while the server runs.

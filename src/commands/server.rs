@@ -139,7 +139,7 @@ async fn run(flags: &Flags) -> Result<()> {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    milestones.say(&format!("API server ready on https://{}", running.address));
+    say_ready(&running, milestones);
     if !missing.is_empty() {
         milestones.say(&format!("not built yet, so not running: {}; nothing starts a pod", missing.join(", ")));
     }
@@ -161,6 +161,17 @@ async fn run(flags: &Flags) -> Result<()> {
         tracing::warn!(tasks = ?remaining.0, "not everything has left in time");
     }
     outcome.and(running.close().await)
+}
+
+fn say_ready(running: &Running, milestones: Milestones) {
+    if running.lacking.is_empty() {
+        return milestones.say(&format!("API server ready on https://{}", running.address));
+    }
+    milestones.say(&format!(
+        "API server answers on https://{}, but is not ready: it could not make {}, and goes on trying",
+        running.address,
+        running.lacking.join(", ")
+    ));
 }
 
 /// Writes them, and has them kept up with the administrator's certificate. Returns how kubectl is to be called.
