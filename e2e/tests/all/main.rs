@@ -15,5 +15,6 @@ mod openapi;
 mod representations;
 mod support;
 mod torture;
+mod upkeep;
 mod watches;
 mod writes;
