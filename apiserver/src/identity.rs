@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use corten_access::rbac::{Binding, Index, Rbac, Role};
-use corten_access::service_account::{Lookup, Meta, Pod, Secret, ServiceAccount, ServiceAccounts};
+use corten_access::service_account::{Lookup, Meta, Pod, Secret, ServiceAccount, ServiceAccounts, TokenKind};
 use corten_api::status::Status;
 use corten_api::time::Timestamp;
 use corten_object::tree::Tree;
@@ -93,6 +93,12 @@ impl ServiceAccounts for Accounts {
             let tree = self.find("nodes", name.to_owned()).await?;
             Ok(meta(metadata::read(&tree)))
         })
+    }
+
+    fn token_used(&self, kind: TokenKind) {
+        if let Some(api) = self.api.get().and_then(Weak::upgrade) {
+            api.metrics.token_used(kind);
+        }
     }
 
     fn secret_used(&self, namespace: &str, secret: &Secret, day: &str) {

@@ -158,8 +158,15 @@ impl KubernetesService {
             ip = self.service_ip,
         );
         match client::create(&self.api, SERVICES, body).await {
-            Err(refused) if !refused.is_already_exists() => bail!("make the service default/kubernetes: {refused}"),
-            _ => Ok(true),
+            Ok(_) => Ok(true),
+            Err(refused) => {
+                // A server that starts beside this one may have made it, and its address is then taken.
+                let caught_up = self.api.catch_up().await.is_ok();
+                if caught_up && self.api.lookup("", "services", KEY).is_some() {
+                    return Ok(true);
+                }
+                bail!("make the service default/kubernetes: {refused}")
+            }
         }
     }
 

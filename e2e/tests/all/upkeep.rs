@@ -191,10 +191,7 @@ async fn the_use_of_a_token_in_a_secret_is_noted() -> anyhow::Result<()> {
     let mut config = fixture.server.config().await?;
     config.auth_info = kube::config::AuthInfo { token: Some(token.into()), ..Default::default() };
     Client::try_from(config)?.apiserver_version().await?;
-    let day = eventually("the label", async || {
-        Ok(secrets.get("old").await?.labels().get(LABEL).cloned())
-    })
-    .await?;
+    let day = eventually("the label", async || Ok(secrets.get("old").await?.labels().get(LABEL).cloned())).await?;
     let form = day.bytes().map(|byte| if byte.is_ascii_digit() { '0' } else { char::from(byte) });
     assert_eq!(form.collect::<String>(), "0000-00-00");
     Ok(())
