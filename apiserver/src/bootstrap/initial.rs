@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use corten_object::json;
 
 use crate::readiness::Step;
-use crate::resource::Registry;
+use crate::registry::Registry;
 
 pub const RBAC: &str = "rbac.authorization.k8s.io";
 pub const FLOW_CONTROL: &str = "flowcontrol.apiserver.k8s.io";
@@ -37,7 +37,7 @@ impl Initial {
         let (api_version, kind) = (word(&["apiVersion"]), word(&["kind"]));
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         let (namespace, name) = (word(&["metadata", "namespace"]), word(&["metadata", "name"]));
-        let Some(resource) = registry.all().iter().find(|resource| {
+        let Some(resource) = registry.all().find(|resource| {
             *resource.group == *group
                 && *resource.version == *version
                 && *resource.kind == *kind
