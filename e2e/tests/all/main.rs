@@ -17,5 +17,6 @@ mod openapi;
 mod representations;
 mod support;
 mod torture;
+mod upkeep;
 mod watches;
 mod writes;
