@@ -198,7 +198,7 @@ pub async fn delete(
                 newest(call, storage, &key).await.map_err(|error| write::store_error(resource, "delete", error))?;
         }
         let Some(current) = object.take() else { return Err(not_found(resource, name)) };
-        let tree = storage.tree(&current);
+        let tree = resource.working_tree(&current);
         check_preconditions(resource, storage, &current, &tree, options)?;
         let attributes =
             Attributes { name, namespace, ..Attributes::of(call, resource, Operation::Delete, options.dry_run) };

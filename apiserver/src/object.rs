@@ -11,6 +11,10 @@ use corten_object::tree::{Node, Tree};
 #[derive(Debug)]
 pub struct Draft {
     pub canonical: Canonical,
+    /// The JSON that the store is given, where reading it sets more: defaults of a custom object.
+    pub stored: Option<Vec<u8>>,
+    /// See [`Object::outdated`].
+    pub outdated: bool,
     /// `namespace/name`, or the name alone.
     pub key: Arc<str>,
     pub uid: Box<str>,
@@ -26,6 +30,8 @@ pub struct Object {
     pub revision: u64,
     /// Canonical JSON, resourceVersion and all.
     pub json: Bytes,
+    /// Whether a custom object was stored in a version that is not the storage version any more, and still is in that.
+    pub outdated: bool,
     pub key: Arc<str>,
     pub uid: Box<str>,
     pub labels: Box<[(Box<str>, Box<str>)]>,
@@ -47,7 +53,8 @@ impl Draft {
             labels.as_map().iter().map(|(key, value)| (key.into(), value.as_str().into())).collect()
         });
         let uid = metadata.and_then(|metadata| metadata.get("uid")).map_or("", Node::as_str).into();
-        Draft { canonical: json::canonical(root), key, uid, labels, fields, object: OnceLock::new() }
+        let canonical = json::canonical(root);
+        Draft { canonical, stored: None, outdated: false, key, uid, labels, fields, object: OnceLock::new() }
     }
 
     /// The object at its revision.
@@ -64,6 +71,7 @@ impl Draft {
         Arc::new(Object {
             revision: 0,
             json: Bytes::copy_from_slice(&self.canonical.json),
+            outdated: self.outdated,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
@@ -85,6 +93,7 @@ impl Draft {
         Object {
             revision,
             json: Bytes::from(json),
+            outdated: self.outdated,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
@@ -121,6 +130,7 @@ impl Object {
             prefix: self.prefix,
             metadata: self.metadata.start..self.metadata.end + end - self.digits.end,
             json: Bytes::from(json),
+            outdated: self.outdated,
             protobuf: OnceLock::new(),
             row: OnceLock::new(),
         }

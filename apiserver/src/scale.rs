@@ -143,7 +143,7 @@ impl Rescale<'_> {
                 let applied = managed::apply(Some(before), &config, typing, &manager, force, &[], &managed::OneVersion);
                 let applied = applied?;
                 note_strict_yaml(self.call, self.options, strict)?;
-                return Ok(applied);
+                return Ok(applied.object);
             }
             Input::Patch(kind, body) => {
                 let patched = patch_with(self.options, *kind, before, body, EXPECTED)?;

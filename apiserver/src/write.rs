@@ -45,19 +45,45 @@ fn storage(resource: &Resource) -> Result<&Arc<Storage>> {
 pub async fn create(call: &Call, resource: &Resource, mut tree: Tree, dry_run: bool) -> Result<Arc<Object>> {
     let meta = metadata::read(&tree);
     if !meta.name().is_empty() || meta.generate_name().is_empty() {
-        return create_once(call, resource, &mut tree, dry_run).await;
+        return create_once(call, resource, &mut tree, dry_run).await.map_err(Status::from);
     }
     let mut attempt = 1;
     loop {
         let mut tree = tree.clone();
         match create_once(call, resource, &mut tree, dry_run).await {
-            Err(status) if status.is_already_exists() && attempt < GENERATE_ATTEMPTS => attempt += 1,
-            other => return other,
+            Err(Refused::Exists { .. }) if attempt < GENERATE_ATTEMPTS => attempt += 1,
+            other => return other.map_err(Status::from),
         }
     }
 }
 
-async fn create_once(call: &Call, resource: &Resource, tree: &mut Tree, dry_run: bool) -> Result<Arc<Object>> {
+/// Why a new object was not stored.
+enum Refused {
+    Failed(Status),
+    /// There is one of that name, as far as known this one; the status is what a create is answered.
+    Exists {
+        status: Status,
+        current: Option<KeyValue>,
+    },
+}
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        Refused::Failed(status)
+    }
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Failed(status) | Refused::Exists { status, .. } => status,
+        }
+    }
+}
+
+type Created = std::result::Result<Arc<Object>, Refused>;
+
+async fn create_once(call: &Call, resource: &Resource, tree: &mut Tree, dry_run: bool) -> Created {
     let storage = storage(resource)?;
     let generated = fill_system_fields(call, resource, tree);
     let mut reservation = call.api.reserve(storage, tree, None, dry_run).await?;
@@ -111,7 +137,7 @@ async fn store_new(
     tree: &mut Tree,
     dry_run: bool,
     generated: bool,
-) -> Result<Arc<Object>> {
+) -> Created {
     let strategy = storage.strategy();
     let context = call.context(resource, dry_run);
     ensure_namespace(resource, tree, &call.info.namespace)?;
@@ -124,7 +150,7 @@ async fn store_new(
     errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
-        return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), &name, &errors));
+        return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), &name, &errors).into());
     }
     warn(strategy.warn_create(tree.root(), &context));
     let attributes = Attributes { name: &name, ..Attributes::of(call, resource, Operation::Create, dry_run) };
@@ -134,14 +160,20 @@ async fn store_new(
     let draft = storage.draft(tree, &key);
     if dry_run {
         return match storage.cache.get(&key) {
-            Some(_) => Err(Status::already_exists(&resource.group, &resource.plural, &name)),
+            Some(_) => {
+                let status = Status::already_exists(&resource.group, &resource.plural, &name);
+                Err(Refused::Exists { status, current: None })
+            }
             None => Ok(draft.unstored(0)),
         };
     }
     match put(call, storage, tree, draft, Expect::Absent, false).await {
         Ok(object) => Ok(object),
-        Err(WriteError::Conflict(conflict)) => Err(already_exists(resource, storage, &name, generated, &conflict)),
-        Err(WriteError::Failed(error)) => Err(store_error(resource, "create", error)),
+        Err(WriteError::Conflict(conflict)) => Err(Refused::Exists {
+            status: already_exists(resource, storage, &name, generated, &conflict),
+            current: conflict.current,
+        }),
+        Err(WriteError::Failed(error)) => Err(store_error(resource, "create", error).into()),
     }
 }
 
@@ -225,7 +257,7 @@ pub fn store_error(resource: &Resource, verb: &str, error: Error) -> Status {
 }
 
 /// What an update does to the object: called anew for each newer object that it is tried on. The tree is of the hub
-/// version and may be taken apart; what comes back is kept.
+/// version, or of the request's for custom objects; it may be taken apart. What comes back is kept.
 pub trait Change: Send {
     fn apply(&mut self, existing: Option<&Existing>) -> impl Future<Output = Result<Tree>> + Send;
 
@@ -240,7 +272,7 @@ pub trait Change: Send {
     }
 }
 
-/// An object as it is kept, and its tree in the hub version.
+/// An object as it is kept, and its tree as writes work on it.
 pub struct Existing {
     pub object: Arc<Object>,
     pub tree: Tree,
@@ -265,7 +297,7 @@ pub async fn update(
             object = newest(call, storage, &key).await.map_err(|error| store_error(resource, "update", error))?;
             sure = true;
         }
-        let existing = object.take().map(|object| Existing { tree: storage.tree(&object), object });
+        let existing = object.take().map(|object| Existing { tree: resource.working_tree(&object), object });
         match attempt(call, resource, storage, name, &key, existing, change, dry_run, allow_create).await {
             Ok(updated) => return Ok(updated),
             Err(Attempt::Failed(status)) => {
@@ -285,7 +317,9 @@ pub async fn update(
             Err(Attempt::Changed(current)) => {
                 object = match current {
                     Some(kv) => Some(ingested(storage, &key, &kv)?),
-                    None => None,
+                    None => {
+                        newest(call, storage, &key).await.map_err(|error| store_error(resource, "update", error))?
+                    }
                 };
                 sure = true;
             }
@@ -313,8 +347,19 @@ pub async fn newest(call: &Call, storage: &Storage, key: &str) -> std::result::R
 
 enum Attempt {
     Failed(Status),
-    /// Somebody else was first; this is there now.
+    /// Somebody else was first; this is there now, as far as known.
     Changed(Option<KeyValue>),
+}
+
+/// Upstream tries an update that would have created the object once more when somebody else creates it first, and then
+/// it changes the other's.
+impl From<Refused> for Attempt {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Failed(status) => Attempt::Failed(status),
+            Refused::Exists { current, .. } => Attempt::Changed(current),
+        }
+    }
 }
 
 impl From<Status> for Attempt {
@@ -425,7 +470,7 @@ async fn store_changed(
     if ends_here(&tree, &existing.tree) && storage.strategy().is_finished(tree.root()) {
         return end(call, resource, storage, &tree, key, existing, dry_run).await;
     }
-    if tree.root().equals(existing.tree.root()) && (dry_run || kept_as_now(call, storage, key, existing).await?) {
+    if storage.stores_alike(&tree, &existing.tree) && (dry_run || kept_as_now(call, storage, key, existing).await?) {
         return Ok(Updated { object: Arc::clone(&existing.object), created: false });
     }
     let draft = storage.draft(&tree, key);
@@ -445,10 +490,11 @@ fn same_holder(tree: &Tree, old: &Tree) -> bool {
     holder(tree) == holder(old)
 }
 
-/// An update that changes nothing writes all the same where what is kept is in an older encoding.
+/// An update that changes nothing writes all the same where what is kept is in an older encoding, or lacks the defaults
+/// that a custom object is read with.
 async fn kept_as_now(call: &Call, storage: &Storage, key: &str, existing: &Existing) -> Result<bool> {
     let encoding = call.api.store.encoding();
-    if encoding == corten_store::Encoding::Json {
+    if encoding == corten_store::Encoding::Json && storage.definition().is_none() {
         return Ok(true);
     }
     let kept = call.api.store.get(&storage.store_key(key), None).await.map_err(Status::internal)?.kv;

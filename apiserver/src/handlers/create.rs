@@ -86,7 +86,7 @@ pub async fn admit_and_store(
     options: &WriteOptions,
 ) -> Result<Arc<crate::object::Object>> {
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
-    let reset = resource.storage.as_ref().map_or(&[][..], |storage| storage.strategy().reset_fields());
+    let reset = resource.reset_fields("");
     let manager = manager(call, options, &api_version, &time);
     let versions = VersionsOf::new(call, resource);
     let mut tree = resource.through_hub(tree);

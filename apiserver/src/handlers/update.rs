@@ -77,7 +77,8 @@ async fn finish(
         let manager = manager(call, options, &api_version, &time);
         let live = existing.map(|existing| resource.of_hub(existing.tree.clone()));
         let versions = VersionsOf::new(call, resource);
-        managed::update(live.as_ref(), &mut tree, typing(resource), &manager, reset(call, resource), &versions);
+        let reset = resource.reset_fields(&call.info.subresource);
+        managed::update(live.as_ref(), &mut tree, typing(resource), &manager, reset, &versions);
     }
     let mut tree = resource.to_hub(tree);
     let operation = if existing.is_some() { Operation::Update } else { Operation::Create };
@@ -85,10 +86,6 @@ async fn finish(
     call.api.admission.admit(call, &attributes, &mut tree, existing.map(|existing| &existing.tree)).await?;
     warn_of_duplicate_owners(call, &mut tree, " after mutating admission happens");
     Ok(tree)
-}
-
-fn reset<'r>(call: &Call, resource: &'r Resource) -> &'r [&'r [&'r str]] {
-    resource.storage.as_ref().map_or(&[][..], |storage| storage.rules.of(&call.info.subresource).reset_fields())
 }
 
 /// An object in whole.
@@ -253,20 +250,22 @@ impl Patch<'_> {
         let api_version = self.resource.api_version();
         let manager = manager(self.call, self.options, &api_version, &time);
         let versions = VersionsOf::new(self.call, self.resource);
-        let mut tree = managed::apply(
+        let reset = self.resource.reset_fields(&self.call.info.subresource);
+        let applied = managed::apply(
             live.as_ref(),
             &config,
             typing(self.resource),
             &manager,
             self.options.force,
-            reset(self.call, self.resource),
+            reset,
             &versions,
         )?;
-        if let Some(custom) = &self.resource.custom {
-            custom.decode(&mut tree).map_err(Status::internal)?;
-        }
         note_strict_yaml(self.call, self.options, strict)?;
-        self.resource.default(&mut tree);
+        let mut tree = applied.object;
+        // An apply that changes nothing leaves the object as it is, even where this version would set a default.
+        if applied.changed {
+            self.resource.default(&mut tree);
+        }
         Ok(tree)
     }
 }
