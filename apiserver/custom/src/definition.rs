@@ -126,17 +126,33 @@ impl Definition {
         self.versions.iter().find(|version| version.is_storage).expect("compile has found the storage version")
     }
 
-    /// The version that an object says it is of; the storage version, where the definition does not know that one.
-    fn version_of(&self, object: &Tree) -> &Version {
+    /// Drops what the version that an object of a request says it is of does not know; see [`Version::decode`]. Nothing
+    /// is known of a version that the definition does not have.
+    pub fn decode(&self, object: &mut Tree) -> Result<Vec<String>, String> {
+        let version = self.version_named(object);
+        if let Some(version) = version {
+            return version.decode(object);
+        }
+        let of_group = object.root().get("apiVersion").and_then(|node| node.as_str().split_once('/'));
+        let is_own = of_group.is_some_and(|(group, _)| group == &*self.group)
+            && object.root().get("kind").is_some_and(|kind| kind.as_str() == &*self.names.kind);
+        if !is_own || self.storage().preserves_everything {
+            return Ok(Vec::new());
+        }
+        Ok(unknown_fields(shape::prune_root(object, &Schema::default())))
+    }
+
+    /// The version that an object says it is of.
+    fn version_named(&self, object: &Tree) -> Option<&Version> {
         let api_version = object.root().get("apiVersion").map_or("", Node::as_str);
-        let found = self.versions.iter().find(|version| *version.api_version == *api_version);
-        found.unwrap_or_else(|| self.storage())
+        self.versions.iter().find(|version| *version.api_version == *api_version).map(Arc::as_ref)
     }
 
     /// Makes of stored bytes what upstream reads: pruned, repaired and defaulted by the schema of the version that the
-    /// object was stored in. The object stays in that version.
+    /// object was stored in. The object stays in that version. Upstream cannot read a version that is gone from the
+    /// definition; here the storage version stands in for it.
     pub fn read(&self, object: &mut Tree) {
-        self.version_of(object).read_stored(object);
+        self.version_named(object).unwrap_or_else(|| self.storage()).read_stored(object);
         repair_generation(object);
     }
 
@@ -331,7 +347,7 @@ impl Version {
         }
         let coerced = embedded::coerce(tree, root, &self.schema, Malformed::Refuse);
         unknown.extend(coerced.map_err(|error| error.to_string())?);
-        Ok(unknown.into_iter().map(|path| format!("unknown field \"{path}\"")).collect())
+        Ok(unknown_fields(unknown))
     }
 
     pub fn row(&self, object: Node<'_>) -> Row {
@@ -364,6 +380,10 @@ impl Version {
     pub fn selectable(&self) -> &[SelectableField] {
         &self.selectable
     }
+}
+
+fn unknown_fields(paths: Vec<String>) -> Vec<String> {
+    paths.into_iter().map(|path| format!("unknown field \"{path}\"")).collect()
 }
 
 fn scale_of(scale: CustomResourceSubresourceScale<'_>) -> Scale {

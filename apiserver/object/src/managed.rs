@@ -23,7 +23,7 @@ pub mod set;
 mod update;
 mod validate;
 
-pub use apply::{Applied, apply, decode_config};
+pub use apply::{Applied, apply, decode_config, wrong_type};
 pub use update::{update, update_within};
 
 /// Who writes, and what.

@@ -9,11 +9,11 @@ use corten_object::managed;
 use corten_object::patch::{self, Patched};
 use corten_object::tree::Tree;
 
-use super::create::{manager, normalise, warn_of_duplicate_owners};
+use super::create::{decode_object, manager, warn_of_duplicate_owners};
 use super::{code, expected, typing};
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
-use crate::decode::{Expected, Foreign, decode, foreign, kind_missing};
+use crate::decode::{Expected, Foreign, foreign, kind_missing};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
@@ -27,9 +27,7 @@ pub async fn put(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
     let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "UpdateOptions")?;
-    let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
-    normalise(call, resource, &mut tree, &options)?;
-    resource.default(&mut tree);
+    let mut tree = decode_object(call, resource, body, encoding, &options)?;
     write::ensure_request_namespace(resource, &mut tree, &call.info.namespace)?;
     check_name(resource, &tree, &call.info.name, &call.info.namespace)?;
     warn_of_duplicate_owners(call, &mut tree, "");
@@ -230,11 +228,11 @@ fn check_type(call: &Call, resource: &Resource, tree: &Tree) -> Result<()> {
 impl Patch<'_> {
     fn patched(&self, kind: PatchType, current: &Tree) -> Result<Tree> {
         let mut patched = patch_with(self.options, kind, current, self.body, expected(self.resource))?;
-        if let Some(custom) = &self.resource.custom {
+        if let Some(definition) = self.resource.storage.as_ref().and_then(|storage| storage.definition()) {
             if metadata::kind(&patched.tree).is_empty() {
                 return Err(patched.malformed(&kind_missing(patched.shown().as_bytes())));
             }
-            let unknown = custom.decode(&mut patched.tree);
+            let unknown = definition.decode(&mut patched.tree);
             patched.strict.extend(unknown.map_err(|error| patched.malformed(&error))?);
         }
         note_strict_patch(self.call, self.options, &patched)?;
@@ -245,6 +243,9 @@ impl Patch<'_> {
 
     fn apply_configuration(&self, existing: Option<&Existing>) -> Result<Tree> {
         let (config, strict) = managed::decode_config(self.body)?;
+        if self.resource.is_custom() && metadata::kind(&config) != &*self.resource.kind {
+            return Err(managed::wrong_type(&config));
+        }
         let live = existing.map(|existing| self.resource.of_hub(existing.tree.clone()));
         let time = Timestamp::from_seconds(self.call.now.seconds).format();
         let api_version = self.resource.api_version();

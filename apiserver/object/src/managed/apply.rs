@@ -75,7 +75,7 @@ pub fn apply(
     let filter = Filter::new(reset, &[]);
     let mut apply =
         Apply { live: plain_live(live, config, typing), config, typing, manager, filter, versions, entries };
-    apply.track_untracked();
+    apply.track_untracked()?;
     let applied = match apply.run(force) {
         Err(Failure::Conflicts(found)) if manager.name == "kubectl" => apply.upgrade_from_client(found),
         other => other,
@@ -119,6 +119,11 @@ fn shown(tree: &Tree) -> String {
     format!("{}/{}; {}", text(tree, &["metadata", "namespace"]), text(tree, &["metadata", "name"]), gvk(tree))
 }
 
+/// The refusal of a configuration that is of another kind or version than the request.
+pub fn wrong_type(config: &Tree) -> Status {
+    Status::bad_request(format!("invalid object type: {}", gvk(config)))
+}
+
 fn check_header(live: Option<&Tree>, config: &Tree, typing: TypeRef<'_>, manager: &Manager<'_>) -> Result<(), Status> {
     let kind = match (live, typing) {
         (Some(live), _) => text(live, &["kind"]),
@@ -127,7 +132,7 @@ fn check_header(live: Option<&Tree>, config: &Tree, typing: TypeRef<'_>, manager
     };
     let wrong_kind = !kind.is_empty() && text(config, &["kind"]) != kind;
     if wrong_kind || text(config, &["apiVersion"]) != manager.api_version {
-        return Err(Status::bad_request(format!("invalid object type: {}", gvk(config))));
+        return Err(wrong_type(config));
     }
     match config.root().at(&["metadata", "managedFields"]) {
         Some(list) if matches!(Val::of(list), Val::List(_)) => {
@@ -196,12 +201,21 @@ struct Apply<'a> {
 
 impl Apply<'_> {
     /// What is there before anybody's fields were tracked belongs to a manager of its own.
-    fn track_untracked(&mut self) {
+    fn track_untracked(&mut self) -> Result<(), Status> {
         if !self.entries.is_empty() {
-            return;
+            return Ok(());
+        }
+        if self.typing.is_custom() {
+            validate(self.typing, Val::of(self.live.root()), true).map_err(|errors| {
+                let object = shown(&self.live);
+                internal(format!(
+                    "failed to create manager for existing fields: failed to convert new object ({object}) to smd typed: {errors}"
+                ))
+            })?;
         }
         let manager = Manager { name: BEFORE_FIRST_APPLY, ..*self.manager };
         self.entries = self.created_as(&manager).unwrap_or_default();
+        Ok(())
     }
 
     fn created_as(&self, manager: &Manager<'_>) -> Option<Vec<Entry>> {

@@ -67,7 +67,8 @@ fn update_filtered(
     if base.is_empty() && live_has_uid {
         return;
     }
-    let misfit = typing.is_custom() && super::validate::validate(typing, Val::of(new.root()), true).is_err();
+    let fits = |tree: &Tree| super::validate::validate(typing, Val::of(tree.root()), true).is_ok();
+    let misfit = typing.is_custom() && !(fits(new) && live.is_none_or(fits));
     let updated = match (misfit, base.is_empty()) {
         (true, _) => None,
         (false, true) => created(live, new, typing, manager, filter),
