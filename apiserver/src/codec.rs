@@ -123,7 +123,7 @@ impl Storage {
         values.resize(self.selectable.len(), Cow::Borrowed(""));
         let fields = values.into_iter().map(|value| value.as_ref().into()).collect();
         let mut draft = Draft::new(tree.root(), key.into(), fields);
-        draft.outdated = self.definition().is_some() && metadata::api_version(tree) != &*self.hub.api_version;
+        draft.other_version = self.definition().is_some() && metadata::api_version(tree) != &*self.hub.api_version;
         draft
     }
 
@@ -214,7 +214,7 @@ impl Resource {
 
     /// Whether a kept object's bytes are what this version shows.
     pub fn shows_kept_bytes(&self, object: &Object) -> bool {
-        self.is_hub() && !object.outdated
+        self.is_hub() && !object.other_version
     }
 
     /// A kept object in this version, to look into.

@@ -1,15 +1,30 @@
 //! Small things that the tests share.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+pub use corten_store::simulation::Dice;
 use corten_store::{
     Conflict, Error, Event, Expect, KeyValue, Put, Revision, Span, Store, Watch, WatchFrom, WriteError,
 };
 
 /// Longer than anything takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A port that nobody listened on a moment ago, and below those that the kernel gives to connections: an etcd that was
+/// killed has to find it free again.
+pub fn free_port() -> u16 {
+    // From another place in each program, as several may look at once.
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id().wrapping_mul(97)));
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end: u32 = range.split_whitespace().next().and_then(|begin| begin.parse().ok()).unwrap_or(32_768);
+    let count = end.saturating_sub(10_240).max(1);
+    let candidates = (0..count).map(|_| (10_240 + NEXT.fetch_add(1, Ordering::Relaxed) % count) as u16);
+    let mut free = candidates.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.next().expect("a free port")
+}
 
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
@@ -82,26 +97,4 @@ pub fn short(events: &[Event]) -> Vec<String> {
         Some(value) => format!("{}={value}", event.key),
     };
     events.iter().map(one).collect()
-}
-
-/// Numbers that a failing run can be repeated with.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Dice {
-        Dice(seed | 1)
-    }
-
-    /// From CORTEN_SEED, or different each time.
-    pub fn seed() -> u64 {
-        let given = std::env::var("CORTEN_SEED").ok().and_then(|seed| seed.parse().ok());
-        given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
-    }
-
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % below.max(1)
-    }
 }
