@@ -291,7 +291,7 @@ pub fn store_error(resource: &Resource, verb: &str, error: Error) -> Status {
 }
 
 /// What an update does to the object: called anew for each newer object that it is tried on. The tree is of the hub
-/// version and may be taken apart; what comes back is kept.
+/// version, or of the request's for custom objects; it may be taken apart. What comes back is kept.
 pub trait Change: Send {
     fn apply(&mut self, existing: Option<&Existing>) -> impl Future<Output = Result<Tree>> + Send;
 
@@ -311,7 +311,7 @@ pub trait Change: Send {
     }
 }
 
-/// An object as it is kept, and its tree in the hub version.
+/// An object as it is kept, and its tree as writes work on it.
 pub struct Existing {
     pub object: Arc<Object>,
     pub tree: Tree,
@@ -363,7 +363,7 @@ async fn attempt(
         let created = create_once(call, resource, &mut tree, dry_run).await;
         return created.map(|object| Updated { object, created: true }).map_err(Unwritten::from);
     };
-    let existing = Existing { tree: storage.tree(object), object: Arc::clone(object) };
+    let existing = Existing { tree: resource.working_tree(object), object: Arc::clone(object) };
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
     // What a subresource changes holds nothing beside the object.
@@ -468,7 +468,7 @@ async fn store_changed(
     if ends_here(&tree, &existing.tree) && storage.strategy().is_finished(tree.root()) {
         return end(call, resource, storage, &tree, key, existing, dry_run).await;
     }
-    if tree.root().equals(existing.tree.root()) && (dry_run || !rewrite) {
+    if storage.stores_alike(&tree, &existing.tree) && (dry_run || !rewrite) {
         return Err(Unwritten::Unchanged(Updated { object: Arc::clone(&existing.object), created: false }));
     }
     let draft = storage.draft(&tree, key);
