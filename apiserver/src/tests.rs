@@ -2,4 +2,5 @@
 
 mod first_status;
 mod fixture;
+mod publication;
 mod stale;
