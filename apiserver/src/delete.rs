@@ -416,6 +416,7 @@ async fn take_step(
     step: Step,
     options: &Options,
 ) -> Result<Option<Deleted>> {
+    let _phase = call.write_phases.begin();
     match step {
         Step::Nothing => Ok(Some(Deleted { object: current, gone: false })),
         Step::Remove if options.dry_run => Ok(Some(Deleted { object: current, gone: true })),
@@ -453,10 +454,14 @@ async fn remove(
     revision: u64,
     tree: &Tree,
 ) -> Result<Option<Deleted>> {
-    match call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await {
+    let mut leaving = call.api.leaving(storage, tree);
+    leaving.sent();
+    let answer = call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await;
+    leaving.answered(&answer);
+    match answer {
         Ok(deleted) => {
             call.api.applied(deleted.revision).await;
-            call.api.released(storage, tree).await;
+            leaving.settle().await;
             let object = storage.draft(tree, key).object(deleted.revision);
             Ok(Some(Deleted { object, gone: true }))
         }

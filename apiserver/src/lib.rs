@@ -48,3 +48,4 @@ mod table;
 mod wakes;
 mod watch;
 mod write;
+mod write_phase;

@@ -39,6 +39,7 @@ use crate::metrics::{self, Metrics};
 use crate::readiness::{Readiness, Step};
 use crate::reserve;
 use crate::reserve::node_ports::{NodePorts, PortRange};
+use crate::reserve::under_way::UnderWay;
 use crate::resource::{Registry, built_in};
 
 pub use crate::reserve::service_ranges;
@@ -121,6 +122,7 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     let families = config.service_ranges.iter().map(|range| if range.addr().is_ipv4() { "IPv4" } else { "IPv6" });
     let network = corten_kinds::service::Network { families: families.collect() };
     let services = reserve::Services { network, node_ports: Arc::clone(&node_ports) };
+    let unattended = scope.child("unattended");
     let api = Arc::new(Api {
         store: Arc::clone(&store),
         feed: Arc::clone(&feed),
@@ -138,6 +140,9 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
         discovery,
         openapi: openapi_documents(),
         reservers: reserve::standard(services),
+        addresses_under_way: UnderWay::default(),
+        writes: unattended.kind("write"),
+        give_backs: unattended.kind("give-back"),
         stopping: scope.token().clone(),
         websockets: scope.kind("websocket"),
         issuer: identity.issuer,
@@ -148,7 +153,9 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     metrics::register(&api, config.feature_gates);
     accounts.belong_to(&api);
     let (http, controllers) = (scope.child("http"), scope.child("control"));
-    follow_store(&feed, watch, [http.clone(), controllers.clone()], scope);
+    // The last one: the others leave tasks there.
+    let readers = [http.clone(), controllers.clone(), unattended];
+    follow_store(&feed, watch, readers, scope);
     let (tls, serving) = tls(config, &pki, address)?;
     let endpoint = Arc::clone(&api) as Arc<dyn crate::http::Endpoint>;
     let failed_handshakes = api.metrics.failed_handshakes.clone();
@@ -242,7 +249,7 @@ async fn read_store(feed: &Feed, registry: &Registry) -> Result<Watch> {
 }
 
 /// Keeps the caches up with the store until those who need them, who answer and who ask, have left.
-fn follow_store(feed: &Arc<Feed>, watch: Watch, readers: [Scope; 2], scope: &Scope) {
+fn follow_store(feed: &Arc<Feed>, watch: Watch, readers: [Scope; 3], scope: &Scope) {
     let feed = Arc::clone(feed);
     scope.spawn("feed", OnFailure::FailScope, move |token| async move {
         let stop = CancellationToken::new();

@@ -60,16 +60,11 @@ pub async fn create(call: &Call, resource: &Resource, mut tree: Tree, dry_run: b
 async fn create_once(call: &Call, resource: &Resource, tree: &mut Tree, dry_run: bool) -> Result<Arc<Object>> {
     let storage = storage(resource)?;
     let generated = fill_system_fields(call, resource, tree);
+    let _phase = call.write_phases.begin();
     let mut reservation = call.api.reserve(storage, tree, None, dry_run).await?;
-    let result = store_new(call, resource, storage, tree, dry_run, generated).await;
-    settle(&mut reservation, result.is_ok()).await;
+    let result = store_new(call, resource, storage, tree, &mut reservation, dry_run, generated).await;
+    reservation.settle().await;
     result
-}
-
-async fn settle(reservation: &mut Option<Reservation>, done: bool) {
-    if let Some(reservation) = reservation.take() {
-        reservation.settle(done).await;
-    }
 }
 
 /// True if the name was generated.
@@ -109,6 +104,7 @@ async fn store_new(
     resource: &Resource,
     storage: &Storage,
     tree: &mut Tree,
+    reservation: &mut Reservation,
     dry_run: bool,
     generated: bool,
 ) -> Result<Arc<Object>> {
@@ -138,7 +134,7 @@ async fn store_new(
             None => Ok(draft.unstored(0)),
         };
     }
-    match put(call, storage, tree, draft, Expect::Absent, false).await {
+    match put(call, storage, tree, draft, reservation, Expect::Absent, false).await {
         Ok(object) => Ok(object),
         Err(WriteError::Conflict(conflict)) => Err(already_exists(resource, storage, &name, generated, &conflict)),
         Err(WriteError::Failed(error)) => Err(store_error(resource, "create", error)),
@@ -194,6 +190,7 @@ async fn put(
     storage: &Storage,
     tree: &Tree,
     draft: Draft,
+    reservation: &mut Reservation,
     expect: Expect,
     lazy: bool,
 ) -> std::result::Result<Arc<Object>, WriteError> {
@@ -207,7 +204,10 @@ async fn put(
         Lifetime::Lease if lazy => put = put.lazy(),
         _ => {}
     }
-    let revision = store.put(put).await?;
+    reservation.sent();
+    let answer = store.put(put).await;
+    reservation.answered(&answer);
+    let revision = answer?;
     call.api.applied(revision).await;
     Ok(draft.object(revision))
 }
@@ -352,16 +352,21 @@ async fn attempt(
     }
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
+    let _phase = call.write_phases.begin();
     // What a subresource changes holds nothing beside the object.
     let mut reservation = match call.info.subresource.as_str() {
         "" => call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?,
-        _ => None,
+        _ => Reservation::none(),
     };
-    if !change.is_internal() {
-        before_update(call, resource, storage, name, &mut tree, &existing, dry_run)?;
-    }
-    let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run).await;
-    settle(&mut reservation, result.is_ok()).await;
+    let checked = match change.is_internal() {
+        true => Ok(()),
+        false => before_update(call, resource, storage, name, &mut tree, &existing, dry_run),
+    };
+    let result = match checked {
+        Ok(()) => store_changed(call, resource, storage, name, key, &existing, tree, &mut reservation, dry_run).await,
+        Err(status) => Err(status.into()),
+    };
+    reservation.settle().await;
     result
 }
 
@@ -416,6 +421,7 @@ async fn store_changed(
     key: &str,
     existing: &Existing,
     mut tree: Tree,
+    reservation: &mut Reservation,
     dry_run: bool,
 ) -> std::result::Result<Updated, Attempt> {
     ignore_new_times(&mut tree, &existing.tree);
@@ -433,7 +439,8 @@ async fn store_changed(
         return Ok(Updated { object: draft.unstored(existing.object.revision), created: false });
     }
     let lazy = storage.lifetime == Lifetime::Lease && same_holder(&tree, &existing.tree);
-    match put(call, storage, &tree, draft, Expect::ModRevision(existing.object.revision), lazy).await {
+    let expect = Expect::ModRevision(existing.object.revision);
+    match put(call, storage, &tree, draft, reservation, expect, lazy).await {
         Ok(object) => Ok(Updated { object, created: false }),
         Err(WriteError::Conflict(conflict)) => Err(Attempt::Changed(conflict.current)),
         Err(WriteError::Failed(error)) => Err(store_error(resource, "update", error).into()),
@@ -552,10 +559,14 @@ async fn end(
     if dry_run {
         return Ok(Updated { object, created: false });
     }
-    match call.api.store.delete(storage.store_key(key), Expect::ModRevision(existing.object.revision)).await {
+    let mut leaving = call.api.leaving(storage, &existing.tree);
+    leaving.sent();
+    let answer = call.api.store.delete(storage.store_key(key), Expect::ModRevision(existing.object.revision)).await;
+    leaving.answered(&answer);
+    match answer {
         Ok(deleted) => {
             call.api.applied(deleted.revision).await;
-            call.api.released(storage, tree).await;
+            leaving.settle().await;
             Ok(Updated { object, created: false })
         }
         Err(WriteError::Conflict(conflict)) => Err(Attempt::Changed(conflict.current)),

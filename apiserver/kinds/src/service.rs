@@ -18,7 +18,7 @@ use crate::access::{put_back, view};
 use crate::strategy::{Context, Strategy};
 
 pub use facts::{Facts, Port};
-pub use plan::{Failure, IpRequest, Network, NodePortRequest, Plan, default_on_read, plan, releases};
+pub use plan::{IpRequest, Network, NodePortRequest, Plan, default_on_read, plan, releases};
 
 pub use validation::{validate_endpoint_families, validate_endpoint_ip, validate_port_num_or_name};
 

@@ -42,6 +42,12 @@ pub async fn delete(api: &Arc<Api>, path: &str) -> Result<Bytes> {
     send(api, Method::DELETE, path, JSON, Vec::new()).await
 }
 
+/// Deletes the object of this uid; another one of its name is a conflict.
+pub async fn delete_this(api: &Arc<Api>, path: &str, uid: &str) -> Result<Bytes> {
+    let options = format!(r#"{{"preconditions":{{"uid":{}}}}}"#, corten_api::json::string(uid));
+    send(api, Method::DELETE, path, JSON, options.into_bytes()).await
+}
+
 async fn send(api: &Arc<Api>, method: Method, path: &str, content_type: &'static str, body: Vec<u8>) -> Result<Bytes> {
     let (status, answer) = ask_with(api, method, path, content_type, body).await;
     if status.is_success() {
