@@ -24,6 +24,8 @@ mod dispatch;
 mod documents;
 mod escalation;
 mod feed;
+#[cfg(test)]
+mod fixture;
 mod handlers;
 mod http;
 mod identity;
@@ -45,6 +47,8 @@ mod select;
 pub mod server;
 mod show;
 mod table;
+#[cfg(test)]
+mod tests;
 mod wakes;
 mod watch;
 mod write;

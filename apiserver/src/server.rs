@@ -102,7 +102,48 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     // Bound early, so that a port that is taken is told before anything else is done.
     let bound = Bound::bind(config.listen).await.map_err(|error| cannot_listen(config.listen, error))?;
     let address = bound.address;
+    let foundation = Foundation {
+        store: Arc::clone(&store),
+        shared_store: matches!(config.datastore, Datastore::Etcd(_)),
+        clock,
+        random,
+        pki: Arc::clone(&pki),
+        address,
+    };
+    let assembly = assemble(config, foundation, scope).await?;
+    listen(config, bound, &assembly, scope)?;
+    let api = assembly.begin(config, scope).await?;
+    Ok(Running { api, address, pki, store, store_scope, _folder: folder })
+}
 
+/// What a server is put together from.
+pub(crate) struct Foundation {
+    pub store: Arc<dyn Store>,
+    /// Whether other servers may work on the same store.
+    pub shared_store: bool,
+    pub clock: Clock,
+    pub random: Random,
+    pub pki: Arc<Pki>,
+    /// Where this server is reached.
+    pub address: SocketAddr,
+}
+
+/// A server whose caches follow the store: it can answer, but has not looked after its cluster yet.
+pub(crate) struct Assembly {
+    pub api: Arc<Api>,
+    pki: Arc<Pki>,
+    shared_store: bool,
+    address: SocketAddr,
+    node_ports: Arc<NodePorts>,
+    readiness: Readiness,
+    /// Of those who answer requests.
+    http: Scope,
+    controllers: Scope,
+}
+
+/// Puts a server together, and has it read the store and follow it. Nobody listens yet.
+pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Scope) -> Result<Assembly> {
+    let Foundation { store, shared_store, clock, random, pki, address } = foundation;
     let feed = Arc::new(Feed::new(Arc::clone(&store), clock.clone()));
     let resources = built_in(&rows(), &|dispatch| feed.cache(dispatch));
     let registry = Registry::new(resources);
@@ -124,11 +165,11 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     let services = reserve::Services { network, node_ports: Arc::clone(&node_ports) };
     let unattended = scope.child("unattended");
     let api = Arc::new(Api {
-        store: Arc::clone(&store),
+        store,
         feed: Arc::clone(&feed),
         registry: ArcSwap::from_pointee(registry),
-        clock: clock.clone(),
-        random: random.clone(),
+        clock,
+        random,
         authenticators: identity.authenticators,
         impersonator: Impersonator::new(Arc::clone(&authorizers) as Arc<dyn Authorizer>),
         authorizers,
@@ -156,34 +197,47 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     // The last one: the others leave tasks there.
     let readers = [http.clone(), controllers.clone(), unattended];
     follow_store(&feed, watch, readers, scope);
-    let (tls, serving) = tls(config, &pki, address)?;
-    let endpoint = Arc::clone(&api) as Arc<dyn crate::http::Endpoint>;
-    let failed_handshakes = api.metrics.failed_handshakes.clone();
-    let listener = Listener::new(bound, Arc::new(tls), endpoint, failed_handshakes, &http);
-    http.spawn("listener", OnFailure::FailScope, move |token| listener.run(token));
-    keep_certificates(&pki, serving, scope);
+    Ok(Assembly { api, pki, shared_store, address, node_ports, readiness, http, controllers })
+}
 
-    let today = corten_api::time::Timestamp::from_seconds(clock.now().seconds).format();
-    let facts = Facts { today: today[..10].to_owned() };
-    bootstrap::run(&api, &facts).await?;
-    readiness.reached(Step::Bootstrapped);
-    let settings = control::Settings {
-        service_ranges: config.service_ranges.clone(),
-        node_ports,
-        advertise_address: config.advertise_address,
-        listen: address,
-        trust: trust_published(&pki),
-        shared_store: matches!(config.datastore, Datastore::Etcd(_)),
-    };
-    let mut control = Control::new(&api, &settings)?;
-    control.begin().await?;
-    readiness.reached(Step::Controlled);
-    control.run(&controllers);
-    let mut definitions = Definitions::new(&api)?;
-    definitions.begin().await?;
-    readiness.reached(Step::Defined);
-    scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
-    Ok(Running { api, address, pki, store, store_scope, _folder: folder })
+/// Answers requests from the network.
+fn listen(config: &Config, bound: Bound, assembly: &Assembly, scope: &Scope) -> Result<()> {
+    let Assembly { api, pki, http, .. } = assembly;
+    let (tls, serving) = tls(config, pki, bound.address)?;
+    let endpoint = Arc::clone(api) as Arc<dyn crate::http::Endpoint>;
+    let failed_handshakes = api.metrics.failed_handshakes.clone();
+    let listener = Listener::new(bound, Arc::new(tls), endpoint, failed_handshakes, http);
+    http.spawn("listener", OnFailure::FailScope, move |token| listener.run(token));
+    keep_certificates(pki, serving, scope);
+    Ok(())
+}
+
+impl Assembly {
+    /// Makes what every cluster has from the beginning, and starts what looks after it.
+    pub(crate) async fn begin(self, config: &Config, scope: &Scope) -> Result<Arc<Api>> {
+        let Assembly { api, pki, shared_store, address, node_ports, mut readiness, http: _, controllers } = self;
+        let today = corten_api::time::Timestamp::from_seconds(api.clock.now().seconds).format();
+        let facts = Facts { today: today[..10].to_owned() };
+        bootstrap::run(&api, &facts).await?;
+        readiness.reached(Step::Bootstrapped);
+        let settings = control::Settings {
+            service_ranges: config.service_ranges.clone(),
+            node_ports,
+            advertise_address: config.advertise_address,
+            listen: address,
+            trust: trust_published(&pki),
+            shared_store,
+        };
+        let mut control = Control::new(&api, &settings)?;
+        control.begin().await?;
+        readiness.reached(Step::Controlled);
+        control.run(&controllers);
+        let mut definitions = Definitions::new(&api)?;
+        definitions.begin().await?;
+        readiness.reached(Step::Defined);
+        scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
+        Ok(api)
+    }
 }
 
 impl Running {

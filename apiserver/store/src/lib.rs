@@ -7,6 +7,8 @@
 pub mod embedded;
 mod error;
 pub mod etcd;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod span;
 mod store;
 mod watch;

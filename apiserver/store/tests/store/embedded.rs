@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use crate::conformance::Fixture;
 use crate::crashes::rounds;
 use crate::history::History;
-use crate::sim::SimDisk;
 use crate::support::{Dice, compacted, create, delete, events, get, put, revision, short, watch, within};
+use corten_store::simulation::SimDisk;
 
 /// The engine in a folder, with a clock that stands.
 pub struct Folder {

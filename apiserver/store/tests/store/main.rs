@@ -8,6 +8,5 @@ mod embedded;
 mod etcd;
 mod full_disk;
 mod history;
-mod sim;
 mod support;
 mod torture;

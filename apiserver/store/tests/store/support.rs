@@ -1,9 +1,8 @@
 //! Small things that the tests share.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
+pub use corten_store::simulation::Dice;
 use corten_store::{
     Conflict, Error, Event, Expect, KeyValue, Put, Revision, Span, Store, Watch, WatchFrom, WriteError,
 };
@@ -82,26 +81,4 @@ pub fn short(events: &[Event]) -> Vec<String> {
         Some(value) => format!("{}={value}", event.key),
     };
     events.iter().map(one).collect()
-}
-
-/// Numbers that a failing run can be repeated with.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Dice {
-        Dice(seed | 1)
-    }
-
-    /// From CORTEN_SEED, or different each time.
-    pub fn seed() -> u64 {
-        let given = std::env::var("CORTEN_SEED").ok().and_then(|seed| seed.parse().ok());
-        given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
-    }
-
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % below.max(1)
-    }
 }

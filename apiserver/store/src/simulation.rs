@@ -1,13 +1,15 @@
-//! A disk in memory that can lose its power and run full.
+//! A disk in memory that can lose its power and run full, for tests of this crate and of those that build on it. It is
+//! part of the crate with the feature `simulation` only, which nothing but tests turns on.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::sync::Arc;
 
-use corten_store::embedded::medium::{Medium, Part};
 use parking_lot::Mutex;
 use redb::StorageBackend;
 
-use crate::support::Dice;
+use crate::embedded::medium::{Medium, Part};
 
 const SECTOR: usize = 512;
 
@@ -40,6 +42,13 @@ enum Change {
 }
 
 impl SimDisk {
+    /// A disk of its own that holds the same.
+    pub fn copy(&self) -> SimDisk {
+        let (tables, journal) = (self.tables.lock(), self.journal.lock());
+        let copy = |platter: &Platter| Arc::new(Mutex::new(platter.copy()));
+        SimDisk { tables: copy(&tables), journal: copy(&journal) }
+    }
+
     /// Power is lost: of what was not synced, any part may have reached the disk, in any order, down to sectors.
     pub fn cut(&self, dice: &mut Dice) {
         // Both are held, so that nobody writes to one after the other has lost its power.
@@ -76,6 +85,15 @@ impl SimDisk {
 }
 
 impl Platter {
+    fn copy(&self) -> Platter {
+        Platter {
+            durable: self.durable.clone(),
+            current: self.current.clone(),
+            unsynced: self.unsynced.clone(),
+            ..Platter::default()
+        }
+    }
+
     fn cut(&mut self, dice: &mut Dice) {
         let mut image = std::mem::take(&mut self.durable);
         let kept_of_ten = dice.roll(11);
@@ -193,5 +211,27 @@ impl StorageBackend for Head {
             platter.unsynced.push(change);
             Ok(())
         })
+    }
+}
+
+/// Numbers that a failing run can be repeated with.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed | 1)
+    }
+
+    /// From CORTEN_SEED, or different each time.
+    pub fn seed() -> u64 {
+        let given = std::env::var("CORTEN_SEED").ok().and_then(|seed| seed.parse().ok());
+        given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
+    }
+
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % below.max(1)
     }
 }

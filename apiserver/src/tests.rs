@@ -1,0 +1,3 @@
+//! Tests of behaviour on servers in process; see `fixture`.
+
+mod fixture;
