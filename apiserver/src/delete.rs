@@ -416,7 +416,7 @@ async fn take_step(
     step: Step,
     options: &Options,
 ) -> Result<Option<Deleted>> {
-    let _phase = call.write_phases.begin();
+    let _phase = call.write_phases.begin().await;
     match step {
         Step::Nothing => Ok(Some(Deleted { object: current, gone: false })),
         Step::Remove if options.dry_run => Ok(Some(Deleted { object: current, gone: true })),

@@ -60,7 +60,7 @@ pub async fn create(call: &Call, resource: &Resource, mut tree: Tree, dry_run: b
 async fn create_once(call: &Call, resource: &Resource, tree: &mut Tree, dry_run: bool) -> Result<Arc<Object>> {
     let storage = storage(resource)?;
     let generated = fill_system_fields(call, resource, tree);
-    let _phase = call.write_phases.begin();
+    let _phase = call.write_phases.begin().await;
     let mut reservation = call.api.reserve(storage, tree, None, dry_run).await?;
     let result = store_new(call, resource, storage, tree, &mut reservation, dry_run, generated).await;
     reservation.settle().await;
@@ -352,7 +352,7 @@ async fn attempt(
     }
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
-    let _phase = call.write_phases.begin();
+    let _phase = call.write_phases.begin().await;
     // What a subresource changes holds nothing beside the object.
     let mut reservation = match call.info.subresource.as_str() {
         "" => call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?,

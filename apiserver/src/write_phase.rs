@@ -3,13 +3,13 @@
 //! The future of a request is dropped when its client leaves and when its time is up. Before a request writes, and
 //! between two writes of a collection, nothing is lost by that. Within a *write phase*, which reaches from the first
 //! reservation to the settled result, it would leave a write whose outcome nobody sees. So [`Finishing`] hands a request
-//! that is dropped within a phase to a task of its own, which polls it until the phase has ended. Nothing is spawned for
-//! a request that is not dropped.
+//! that is dropped within a phase to a task of its own, which polls it until the phase has ended; the request begins no
+//! other. Nothing is spawned for a request that is not dropped.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
@@ -18,20 +18,28 @@ use crate::call::Call;
 
 /// The write phases that a request is in. Only the request's own future begins and ends them.
 #[derive(Default)]
-pub struct WritePhases(AtomicUsize);
+pub struct WritePhases {
+    under_way: AtomicUsize,
+    /// Nobody waits for the request's answer.
+    abandoned: AtomicBool,
+}
 
 /// One phase, which ends when this is dropped.
 #[must_use = "the phase ends when this is dropped"]
 pub struct WritePhase<'p>(&'p AtomicUsize);
 
 impl WritePhases {
-    pub fn begin(&self) -> WritePhase<'_> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        WritePhase(&self.0)
+    /// Begins a phase. This never returns to a request that has been abandoned and is in no phase.
+    pub async fn begin(&self) -> WritePhase<'_> {
+        if self.abandoned.load(Ordering::Relaxed) && !self.under_way() {
+            std::future::pending::<()>().await;
+        }
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        WritePhase(&self.under_way)
     }
 
     fn under_way(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.under_way.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -73,6 +81,7 @@ impl<F: Future + Send + 'static> Drop for Finishing<F> {
         if !self.call.write_phases.under_way() || std::thread::panicking() || Handle::try_current().is_err() {
             return;
         }
+        self.call.write_phases.abandoned.store(true, Ordering::Relaxed);
         let call = Arc::clone(&self.call);
         let rest = poll_fn(move |context| {
             let ended = request.as_mut().poll(context).is_ready() || !call.write_phases.under_way();

@@ -208,7 +208,7 @@ impl Source for Pretended<'_> {
     }
 
     fn take_any(&mut self) -> std::result::Result<i64, PortError> {
-        let port = self.taken.iter().max().map_or(FIRST_PRETENDED, |highest| highest + 1);
+        let port = self.taken.iter().max().map_or(FIRST_PRETENDED, |highest| highest.max(&0) + 1);
         self.taken.push(port);
         Ok(port)
     }
@@ -309,6 +309,7 @@ mod tests {
         };
         check(&[None, None], None, &[32769, 32770]);
         check(&[Some(30007), None], Some(None), &[30007, 30008, 30009]);
+        check(&[Some(-1)], Some(None), &[-1, 1]);
         let refused = choose_ports(&plan(&[Some(30001)], None), &mut Pretended { kept: &kept, taken: Vec::new() });
         assert_eq!(refused.unwrap_err().error, PortError::Allocated);
     }
