@@ -84,6 +84,8 @@ impl Services {
     ) -> Result<()> {
         let namespace = metadata::read(object).namespace().to_owned();
         let owner = Owner { namespace: &namespace, name };
+        // Written in when all are found: an error shows the addresses as they were asked for.
+        let mut ips = Vec::with_capacity(plan.ips.len());
         for request in &plan.ips {
             let made = match named(request)? {
                 Some(ip) => addresses::take(api, ip, owner).await,
@@ -94,9 +96,9 @@ impl Services {
             let mut taken = taken.lock();
             taken.things.addresses.push(Address { ip, uid: Some(made.uid) });
             taken.addresses_under_way.push(made.under_way);
-            drop(taken);
-            Plan::assign_ip(&mut object.edit(), request, &shown(request, ip));
+            ips.push(ip);
         }
+        assign_ips(plan, &ips, object);
         if !plan.needs_ports() {
             return Ok(());
         }
@@ -125,14 +127,15 @@ impl Services {
 
     /// Shows what would be reserved, as far as that can be told without doing it.
     async fn pretend(&self, api: &Arc<Api>, object: &mut Tree, plan: &Plan, name: &str) -> Result<()> {
+        let mut ips = Vec::with_capacity(plan.ips.len());
         for request in &plan.ips {
             let shown_ip = match named(request)? {
                 Some(ip) => addresses::pretend(api, ip).map(|()| ip),
                 None => addresses::pretend_any(api, &request.family),
             };
-            let ip = shown_ip.map_err(|error| ip_refused(object, request, &error, name))?;
-            Plan::assign_ip(&mut object.edit(), request, &shown(request, ip));
+            ips.push(shown_ip.map_err(|error| ip_refused(object, request, &error, name))?);
         }
+        assign_ips(plan, &ips, object);
         if !plan.needs_ports() {
             return Ok(());
         }
@@ -158,8 +161,11 @@ fn named(request: &IpRequest) -> Result<Option<IpAddr>> {
 }
 
 /// An address that was named stays as it was written.
-fn shown(request: &IpRequest, ip: IpAddr) -> String {
-    request.address.clone().unwrap_or_else(|| ip.to_string())
+fn assign_ips(plan: &Plan, ips: &[IpAddr], object: &mut Tree) {
+    for (request, ip) in plan.ips.iter().zip(ips) {
+        let shown = request.address.clone().unwrap_or_else(|| ip.to_string());
+        Plan::assign_ip(&mut object.edit(), request, &shown);
+    }
 }
 
 fn ip_refused(object: &Tree, request: &IpRequest, error: &AddressError, name: &str) -> Status {

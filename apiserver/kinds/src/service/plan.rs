@@ -172,14 +172,14 @@ impl Plan {
 
     /// The error for an address that could not be had: `reason` is the allocator's.
     pub fn ip_refused(object: Node<'_>, request: &IpRequest, reason: &str) -> Errors {
-        let ips = view::<Service<'_>>(object).spec().cluster_ips();
+        let spec = view::<Service<'_>>(object).spec();
         let detail = match &request.address {
             Some(address) => format!("failed to allocate IP {address}: {reason}"),
             None => format!("failed to allocate IP: {reason}"),
         };
-        // Upstream has a place for each address that is to be found.
-        let mut shown: Vec<&str> = ips.iter().collect();
-        shown.resize(shown.len().max(request.index + 1), "");
+        // Upstream has a place for each address that is to be found, one for each family.
+        let mut shown: Vec<&str> = spec.cluster_ips().iter().collect();
+        shown.resize(shown.len().max(spec.ip_families().len()).max(request.index + 1), "");
         one(Error::invalid(&Path::new("spec").child("clusterIPs"), BadValue::strings(shown), detail))
     }
 

@@ -120,6 +120,10 @@ fn creates() {
         "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'\nspec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'",
     );
     check(
+        r#""type":"ExternalName","externalName":"example.com","internalTrafficPolicy":"Odd""#,
+        "spec.internalTrafficPolicy: Unsupported value: \"Odd\": supported values: \"Cluster\", \"Local\"",
+    );
+    check(
         &format!(r#"{PORT},"trafficDistribution":"Odd""#),
         "spec.trafficDistribution: Unsupported value: \"Odd\": supported values: \"PreferClose\", \"PreferSameZone\", \"PreferSameNode\"",
     );
