@@ -450,6 +450,23 @@ async fn a_port_that_a_dead_server_took_is_found() {
     assert!(cluster.engine().current_revision().await.is_ok());
 }
 
+/// What a reservation took whose own outcome is unknown is nobody's: the repair loops find it.
+#[tokio::test]
+async fn what_a_reservation_of_unknown_outcome_took_is_found() {
+    for key in [STORED_PORTS, STORED_ADDRESSES] {
+        let cluster = Cluster::start().await;
+        let server = cluster.server(0);
+        server.store.fail(On::verb(Verb::Put, key), Fault::unanswered());
+        server.ask(create("a", balanced_load(30101))).await.has_code(422);
+        until("the repair", async || {
+            cluster.advance(PASS).await;
+            let (held, had) = held_and_had(&cluster).await;
+            (held == had).then_some(())
+        })
+        .await;
+    }
+}
+
 /// A write that takes its time keeps what it has reserved, however often the repair loops look.
 #[tokio::test]
 async fn the_repair_leaves_writes_under_way_alone() {
