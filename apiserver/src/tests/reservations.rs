@@ -7,7 +7,7 @@ use corten_runtime::random::Random;
 use corten_store::Store;
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Cluster, Fault, On, Request, Server, Settings, Verb, eventually, settle, until};
+use crate::fixture::{Cluster, Fault, On, Request, Server, Settings, Verb, eventually, settle, until};
 use crate::reserve::node_ports::{NodePorts, PortRange};
 
 const SERVICES: &str = "/api/v1/namespaces/default/services";
@@ -53,10 +53,12 @@ async fn held_and_had(cluster: &Cluster) -> (BTreeSet<String>, BTreeSet<String>)
     for service in services.items() {
         let spec = &service["spec"];
         let ips = spec["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        had.extend(ips.filter(|ip| *ip != "None").map(str::to_owned));
+        let ips = ips.filter(|ip| *ip != "None").map(str::to_owned);
         let ports = spec["ports"].as_array().into_iter().flatten().map(|port| &port["nodePort"]);
         let ports = ports.chain([&spec["healthCheckNodePort"]]).filter_map(Value::as_i64);
-        had.extend(ports.map(|port| port.to_string()));
+        for thing in ips.chain(ports.map(|port| port.to_string())) {
+            assert!(had.insert(thing.clone()), "two Services have {thing}: {services:?}");
+        }
     }
     (held, had)
 }
@@ -538,34 +540,71 @@ async fn a_server_stops_after_its_writes() {
     nothing_is_lost(&cluster, "a server that stopped").await;
 }
 
-/// Writes of several clients at two servers, of which some go away: in the end nothing is held that no Service has.
+/// Some writes at random, of which some lose their clients.
+async fn crowd(cluster: &Cluster, random: &Random) {
+    let below = |bound: u64| random.below(bound) as usize;
+    let mut pending: Vec<_> = Vec::new();
+    for _ in 0..4 {
+        let server = cluster.server(below(2));
+        let name = ["a", "b", "c"][below(3)];
+        let port = 30101 + 10 * below(3) as u16;
+        let request = match below(5) {
+            0 | 1 => create(name, balanced_load(port)),
+            2 => Request::merge_patch(path(name), json!({"spec": node_port(port)})),
+            3 => Request::merge_patch(path(name), json!({"spec": {"ports": [{"port": 0, "nodePort": port}]}})),
+            _ => Request::delete(path(name)),
+        };
+        pending.push((server.begin(request), below(9)));
+    }
+    for (pending, polls) in &mut pending {
+        pending.advance(*polls).await;
+    }
+}
+
+/// In the end nothing is held that no Service has.
 #[tokio::test]
 async fn nothing_is_lost_in_a_crowd() {
     let cluster = Cluster::of(2).await;
     let random = Random::seeded(11);
-    let below = |bound: u64| random.below(bound) as usize;
     for round in 0..40 {
-        let mut pending: Vec<_> = Vec::new();
-        for _ in 0..4 {
-            let server = cluster.server(below(2));
-            let name = ["a", "b", "c"][below(3)];
-            let port = 30101 + 10 * below(3) as u16;
-            let request = match below(5) {
-                0 | 1 => create(name, balanced_load(port)),
-                2 => Request::merge_patch(path(name), json!({"spec": node_port(port)})),
-                3 => Request::merge_patch(path(name), json!({"spec": {"ports": [{"port": 0, "nodePort": port}]}})),
-                _ => Request::delete(path(name)),
-            };
-            pending.push((server.begin(request), below(9)));
-        }
-        let mut answers: Vec<Answer> = Vec::new();
-        for (pending, polls) in &mut pending {
-            answers.extend(pending.advance(*polls).await);
-        }
-        drop(pending);
+        crowd(&cluster, &random).await;
         for server in cluster.servers() {
             finished(server).await;
         }
         nothing_is_lost(&cluster, &format!("round {round}")).await;
+    }
+}
+
+/// The same while calls of the store fail, with and without effect; the repair loops find what is left.
+#[tokio::test]
+async fn nothing_is_lost_while_the_store_fails() {
+    for seed in 0..8 {
+        let cluster = Cluster::of(2).await;
+        let random = Random::seeded(seed);
+        for round in 0..10 {
+            for server in cluster.servers() {
+                let key = [STORED_PORTS, STORED_ADDRESSES, STORED_SERVICES][random.below(3) as usize];
+                let fault = [Fault::refused(), Fault::lost(), Fault::unanswered()][random.below(3) as usize].clone();
+                server.store.fail_after(random.below(3) as usize, 1, On::write(key), fault);
+            }
+            crowd(&cluster, &random).await;
+            settle().await;
+            cluster.servers().iter().for_each(|server| server.store.no_faults());
+            let mut passes = 0;
+            until("the end of it", async || {
+                let idle = |server: &Server| server.api.writes.count() + server.api.give_backs.count() == 0;
+                if cluster.servers().iter().all(idle) {
+                    let (held, had) = held_and_had(&cluster).await;
+                    if held == had {
+                        return Some(());
+                    }
+                    assert!(passes < 1000, "seed {seed}, round {round}: {held:?} are held, Services have {had:?}");
+                }
+                passes += 1;
+                cluster.advance(Duration::from_secs(20)).await;
+                None
+            })
+            .await;
+        }
     }
 }
