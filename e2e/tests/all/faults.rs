@@ -1,7 +1,7 @@
 //! What goes wrong around the process, and how it says so.
 
 use crate::support::{Fixture, parse, refusal, refused};
-use corten_e2e::{Engine, Etcd, Options, Server, SmallDisk, eventually};
+use corten_e2e::{DEADLINE, Engine, Etcd, Options, Server, SmallDisk, eventually};
 use http::Request;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
@@ -9,7 +9,6 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::core::Status;
 use serde_json::json;
 use std::net::TcpListener;
-use std::time::Duration;
 
 /// Starts a server that must end by itself, and gives what it printed.
 async fn fails(flags: &[&str]) -> anyhow::Result<String> {
@@ -228,7 +227,7 @@ async fn a_client_that_hangs_holds_nobody_up() -> anyhow::Result<()> {
         // It connects and says nothing.
         idle.push(std::net::TcpStream::connect(&authority)?);
     }
-    tokio::time::timeout(Duration::from_secs(10), fixture.configmap("a")).await??;
+    tokio::time::timeout(DEADLINE, fixture.configmap("a")).await??;
     Ok(())
 }
 
