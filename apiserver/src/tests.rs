@@ -3,4 +3,5 @@
 mod first_status;
 mod fixture;
 mod publication;
+mod reservations;
 mod stale;
