@@ -17,6 +17,7 @@ use crate::negotiate::{self, Form, Offers};
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
 use crate::serving::Pass;
+use crate::write_phase::WritePhases;
 
 pub struct Call {
     pub api: Arc<Api>,
@@ -29,6 +30,7 @@ pub struct Call {
     /// How long an answer may take, unless it is a watch or a stream.
     pub allotted: Duration,
     pub warnings: Warnings,
+    pub write_phases: WritePhases,
     /// The connection, for whoever is first to take it over.
     pub upgrade: Mutex<Option<OnUpgrade>>,
     /// Keeps the storage that the request is about until the request has been answered.
@@ -105,6 +107,7 @@ impl Call {
             now: Timestamp { seconds: now.seconds, nanos: now.nanos },
             allotted: REQUEST_MAX,
             warnings: Warnings::default(),
+            write_phases: WritePhases::default(),
             upgrade: Mutex::default(),
             pass: Mutex::default(),
         }

@@ -71,7 +71,7 @@ impl Definitions {
             cleanups: Cleanups::new(api, scope.kind("definition-cleanup"), shared_store),
             retirements: scope.kind("storage-retirement"),
             due: BTreeSet::new(),
-            agenda: Agenda::persistent(api.clock.clone()),
+            agenda: Agenda::new(api.clock.clone()),
         })
     }
 
@@ -102,23 +102,13 @@ impl Definitions {
         };
         self.due.extend(changed.filter(unseen).collect::<Vec<_>>());
         self.due.extend(self.agenda.take());
-        loop {
-            while let Some(key) = self.due.pop_first() {
-                match self.reconcile(&key).await {
-                    Ok(()) => self.agenda.done(&key),
-                    Err(error) => {
-                        warn!(definition = %key, error = format!("{error:#}"), "will be looked at again");
-                        self.agenda.failed(&key);
-                    }
+        while let Some(key) = self.due.pop_first() {
+            match self.reconcile(&key).await {
+                Ok(()) => self.agenda.done(&key),
+                Err(error) => {
+                    warn!(definition = %key, error = format!("{error:#}"), "will be looked at again");
+                    self.agenda.failed(&key);
                 }
-            }
-            // Where events were missed, some may have gone unnoticed.
-            if self.known.len() > storage.cache.len() {
-                let present = storage.cache.snapshot().objects;
-                self.due.extend(self.known.keys().filter(|key| !present.contains_key(*key)).cloned());
-            }
-            if self.due.is_empty() {
-                return;
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::registry::Registry;
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
 use crate::router::{self, Route};
+use crate::write_phase::Finishing;
 use crate::{documents, handlers, metrics, show};
 
 pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
@@ -178,26 +179,36 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         Err(registry) => return documents::unknown(&registry, info),
     };
     let resource = &resource;
-    if router::route(call, resource)? == Route::NoPage {
+    let route = router::route(call, resource);
+    if matches!(route, Ok(Route::NoPage)) {
         return Ok(documents::no_page());
     }
-    // Only what a route takes is warned of.
     if let Some(warning) = resource.deprecation_warning() {
-        call.warnings.add(warning);
-        call.api.metrics.deprecated(resource, &call.info.subresource);
-    }
-    let answered = if is_long_running(info) {
-        handlers::handle(call, resource, body).await
-    } else {
-        match call.api.clock.timeout(call.allotted, handlers::handle(call, resource, body)).await {
-            Ok(result) => result,
-            // A write that has gone to the store holds the call, and with it its storage, until it has ended.
-            Err(_) => return Err(Status::timeout("request did not complete within the allotted timeout", 0)),
+        // Only what a route takes is warned of, but for custom resources, which have no routes upstream.
+        if route.is_ok() || resource.is_custom() {
+            call.warnings.add(warning);
         }
+        if route.is_ok() {
+            call.api.metrics.deprecated(resource, &call.info.subresource);
+        }
+    }
+    route?;
+    let answered = if is_long_running(info) {
+        Ok(handlers::handle(call, resource, body).await)
+    } else if matches!(call.method, Method::GET | Method::HEAD) {
+        call.api.clock.timeout(call.allotted, handlers::handle(call, resource, body)).await
+    } else {
+        let (writer, written) = (Arc::clone(call), Arc::clone(resource));
+        let request = async move { handlers::handle(&writer, &written, body).await };
+        call.api.clock.timeout(call.allotted, Finishing::new(call, request)).await
+    };
+    // A write that has gone to the store holds the call, and with it its storage, until it has ended.
+    let Ok(answer) = answered else {
+        return Err(Status::timeout("request did not complete within the allotted timeout", 0));
     };
     // What is sent from here on, of a watch or a long list, holds nobody up who replaces the storage.
     call.pass.lock().take();
-    answered
+    answer
 }
 
 /// The resource that a request is about, whose storage it holds from now on; else what is served.

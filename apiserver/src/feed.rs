@@ -47,6 +47,8 @@ pub struct Feed {
     routes: Mutex<Routes>,
     applied: Arc<AtomicU64>,
     progress: watch::Sender<u64>,
+    /// Keys of no storage that somebody follows, and the revisions at which they may have changed.
+    followed: Mutex<Vec<(&'static str, watch::Sender<u64>)>>,
     /// Somebody waits for this revision.
     target: AtomicU64,
     wanted: Notify,
@@ -73,6 +75,7 @@ impl Feed {
             routes: Mutex::default(),
             applied: Arc::default(),
             progress: watch::Sender::new(0),
+            followed: Mutex::default(),
             target: AtomicU64::new(0),
             wanted: Notify::new(),
         }
@@ -100,6 +103,25 @@ impl Feed {
         let objects = ingested(&storage, &listing.kvs);
         filling.finish(objects, listing.revision);
         Ok(())
+    }
+
+    /// Tells of changes of a key below the root that is no object's.
+    pub fn follow(&self, key: &'static str) -> watch::Receiver<u64> {
+        let mut followed = self.followed.lock();
+        if let Some((_, changes)) = followed.iter().find(|(known, _)| *known == key) {
+            return changes.subscribe();
+        }
+        let (changes, receiver) = watch::channel(0);
+        followed.push((key, changes));
+        receiver
+    }
+
+    fn tell_followers(&self, revision: u64, changed: impl Fn(&str) -> bool) {
+        for (key, changes) in self.followed.lock().iter() {
+            if changed(key) {
+                changes.send_replace(revision);
+            }
+        }
     }
 
     /// Feeds a storage no longer, and ends its watches.
@@ -149,6 +171,7 @@ impl Feed {
             route.waiting = None;
         }
         self.advance(listing.revision);
+        self.tell_followers(listing.revision, |_| true);
     }
 
     fn storages_to_read(&self) -> Storages {
@@ -206,10 +229,31 @@ impl Feed {
         let mut routes = self.routes.lock();
         wakes::together(|| {
             for events in batch.events.chunk_by(|one, next| one.mod_revision == next.mod_revision) {
-                apply_revision(&mut routes, events);
+                self.apply_revision(&mut routes, events);
             }
             self.advance(batch.revision);
         });
+    }
+
+    fn apply_revision(&self, routes: &mut Routes, events: &[Event]) {
+        if let [event] = events {
+            let upto = routes.range_mut::<str, _>((Bound::Unbounded, Bound::Included(&*event.key)));
+            let mut near = upto.rev().take(NEAR);
+            return match near.find(|(prefix, _)| event.key.starts_with(&***prefix)) {
+                Some((_, routes)) => routes.iter_mut().for_each(|route| route.take(&[event])),
+                None => self.tell_followers(event.mod_revision, |key| *key == *event.key),
+            };
+        }
+        let mut of_prefix: BTreeMap<Arc<str>, Vec<&Event>> = BTreeMap::new();
+        for event in events {
+            match prefix_of(routes, &event.key) {
+                Some((prefix, _)) => of_prefix.entry(Arc::clone(prefix)).or_default().push(event),
+                None => self.tell_followers(event.mod_revision, |key| *key == *event.key),
+            }
+        }
+        for (prefix, events) in of_prefix {
+            routes.get_mut(&prefix).into_iter().flatten().for_each(|route| route.take(&events));
+        }
     }
 
     fn advance(&self, revision: u64) {
@@ -265,25 +309,6 @@ fn prefix_of<'r, T>(routes: &'r BTreeMap<Arc<str>, T>, key: &str) -> Option<(&'r
 
 /// Between a key and its prefix another prefix may sort, but only a longer one: how many are looked at.
 const NEAR: usize = 5;
-
-/// Applies the changes that one revision made.
-fn apply_revision(routes: &mut Routes, events: &[Event]) {
-    if let [event] = events {
-        let upto = routes.range_mut::<str, _>((Bound::Unbounded, Bound::Included(&*event.key)));
-        let mut near = upto.rev().take(NEAR);
-        let found = near.find(|(prefix, _)| event.key.starts_with(&***prefix));
-        return found.into_iter().flat_map(|(_, routes)| routes).for_each(|route| route.take(&[event]));
-    }
-    let mut of_prefix: BTreeMap<Arc<str>, Vec<&Event>> = BTreeMap::new();
-    for event in events {
-        if let Some((prefix, _)) = prefix_of(routes, &event.key) {
-            of_prefix.entry(Arc::clone(prefix)).or_default().push(event);
-        }
-    }
-    for (prefix, events) in of_prefix {
-        routes.get_mut(&prefix).into_iter().flatten().for_each(|route| route.take(&events));
-    }
-}
 
 impl Route {
     /// Takes what one revision changes of it.

@@ -56,3 +56,4 @@ mod tests;
 mod wakes;
 mod watch;
 mod write;
+mod write_phase;

@@ -15,6 +15,10 @@ pub struct Draft {
     /// The cache of the storage that made it: for any other, its version and its fields may be wrong.
     pub of: CacheId,
     pub canonical: Canonical,
+    /// The JSON that the store is given, where reading it sets more: defaults of a custom object.
+    pub stored: Option<Vec<u8>>,
+    /// See [`Object::other_version`].
+    pub other_version: bool,
     /// `namespace/name`, or the name alone.
     pub key: Arc<str>,
     pub uid: Box<str>,
@@ -32,6 +36,8 @@ pub struct Object {
     pub revision: u64,
     /// Canonical JSON, resourceVersion and all.
     pub json: Bytes,
+    /// Whether a custom object is still in the version that it was stored in, while another is the storage version now.
+    pub other_version: bool,
     pub key: Arc<str>,
     pub uid: Box<str>,
     pub labels: Box<[(Box<str>, Box<str>)]>,
@@ -57,6 +63,8 @@ impl Draft {
         Draft {
             of,
             canonical: json::canonical(root),
+            stored: None,
+            other_version: false,
             key,
             uid: text("uid").into(),
             labels,
@@ -80,6 +88,7 @@ impl Draft {
         Arc::new(Object {
             revision: 0,
             json: Bytes::copy_from_slice(&self.canonical.json),
+            other_version: self.other_version,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
@@ -102,6 +111,7 @@ impl Draft {
         Object {
             revision,
             json: Bytes::from(json),
+            other_version: self.other_version,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
@@ -140,6 +150,7 @@ impl Object {
             prefix: self.prefix,
             metadata: self.metadata.start..self.metadata.end + end - self.digits.end,
             json: Bytes::from(json),
+            other_version: self.other_version,
             protobuf: OnceLock::new(),
             row: OnceLock::new(),
         }

@@ -68,6 +68,27 @@ async fn a_create_that_is_under_way_does_not_outlive_the_definition() {
     assert!(server.get(WIDGETS).await.names().is_empty());
 }
 
+/// Nobody is told of the write any more, but it has gone to the store.
+#[tokio::test]
+async fn a_create_whose_client_is_gone_does_not_outlive_the_definition() {
+    let cluster = Cluster::start().await;
+    let server = cluster.server(0);
+    define_widgets(server).await;
+    let hold = server.store.hold(On::write(PREFIX));
+    let mut pending = server.begin(widget("a", ""));
+    assert_eq!(pending.advance(3).await, None);
+    hold.wait_for(1).await;
+    drop(pending);
+    server.ask(Request::delete(DEFINITION)).await.ok();
+    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionInProgress").then_some(()))
+        .await;
+    settle().await;
+    assert_eq!(server.get(DEFINITION).await.code, 200, "it waits");
+    drop(hold);
+    gone(server, "g.io").await;
+    assert_eq!(kept(&cluster).await, 0);
+}
+
 /// The other server has yet to see that the definition goes.
 #[tokio::test]
 async fn what_another_server_creates_meanwhile_goes_too() {
