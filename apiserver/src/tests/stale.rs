@@ -1,7 +1,7 @@
 //! Two servers on one store, of which one is behind: what it refuses holds for what the store has, not for what its
 //! caches show.
 
-use corten_store::Encoding;
+use corten_store::{Encoding, Expect, Put, Store};
 use serde_json::{Value, json};
 
 use crate::fixture::{Answer, Cluster, On, Request, Settings, eventually, within};
@@ -299,6 +299,29 @@ async fn a_claim_grows_if_its_class_lets_it_by_now() {
     two.part().await;
     two.first(Request::merge_patch(path(classes, "disk"), json!({"allowVolumeExpansion": true}))).await;
     two.behind(Request::merge_patch(path(claims, "a"), json!({"spec": claim("2Gi")}))).await.has_code(200);
+}
+
+/// Somebody has kept an object in another encoding than this server's: whoever changes nothing writes it anew, once.
+#[tokio::test]
+async fn an_older_encoding_is_replaced_once() {
+    for held in [json!(null), json!(["example.com/held"])] {
+        let cluster = Cluster::with(Settings { encoding: Some(Encoding::Protobuf), ..Settings::default() }).await;
+        let server = cluster.server(0);
+        let object = json!({"metadata": {"name": "a", "finalizers": held}, "data": {"n": "1"}});
+        server.ask(Request::post(MAPS).json(object)).await.created();
+        let request = || match held.is_null() {
+            true => Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "1"}})),
+            false => Request::delete(path(MAPS, "a")),
+        };
+        server.ask(request()).await.ok();
+        let mut kept = server.get(&path(MAPS, "a")).await;
+        kept.body["metadata"].as_object_mut().expect("a map").remove("resourceVersion");
+        let put = Put::new("/registry/configmaps/default/a", serde_json::to_vec(&kept.body).unwrap(), Expect::Any);
+        let older = cluster.engine().put(put).await.unwrap();
+        let anew = server.ask(request()).await.revision();
+        assert!(anew > older, "{held}");
+        assert_eq!(server.ask(request()).await.revision(), anew, "{held}");
+    }
 }
 
 /// A success costs no reading of the store.
