@@ -11,12 +11,18 @@ use corten_object::tree::{Node, Tree};
 #[derive(Debug)]
 pub struct Draft {
     pub canonical: Canonical,
+    /// The JSON that the store is given, where reading it sets more: defaults of a custom object.
+    pub stored: Option<Vec<u8>>,
+    /// See [`Object::other_version`].
+    pub other_version: bool,
     /// `namespace/name`, or the name alone.
     pub key: Arc<str>,
     pub uid: Box<str>,
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// The values of the resource's field labels, in the order of its row.
     pub fields: Box<[Box<str>]>,
+    /// Whether it has a deletionTimestamp.
+    pub being_deleted: bool,
     /// Made into an object once, whoever comes first: the writer or the feed.
     object: OnceLock<Arc<Object>>,
 }
@@ -26,10 +32,13 @@ pub struct Object {
     pub revision: u64,
     /// Canonical JSON, resourceVersion and all.
     pub json: Bytes,
+    /// Whether a custom object is still in the version that it was stored in, while another is the storage version now.
+    pub other_version: bool,
     pub key: Arc<str>,
     pub uid: Box<str>,
     pub labels: Box<[(Box<str>, Box<str>)]>,
     pub fields: Box<[Box<str>]>,
+    being_deleted: bool,
     /// Where the digits of the resourceVersion stand.
     digits: Range<u32>,
     prefix: u32,
@@ -46,8 +55,18 @@ impl Draft {
         let labels = metadata.and_then(|metadata| metadata.get("labels")).map_or(Box::default(), |labels| {
             labels.as_map().iter().map(|(key, value)| (key.into(), value.as_str().into())).collect()
         });
-        let uid = metadata.and_then(|metadata| metadata.get("uid")).map_or("", Node::as_str).into();
-        Draft { canonical: json::canonical(root), key, uid, labels, fields, object: OnceLock::new() }
+        let text = |name: &str| metadata.and_then(|metadata| metadata.get(name)).map_or("", Node::as_str);
+        Draft {
+            canonical: json::canonical(root),
+            stored: None,
+            other_version: false,
+            key,
+            uid: text("uid").into(),
+            labels,
+            fields,
+            being_deleted: !text("deletionTimestamp").is_empty(),
+            object: OnceLock::new(),
+        }
     }
 
     /// The object at its revision.
@@ -64,10 +83,12 @@ impl Draft {
         Arc::new(Object {
             revision: 0,
             json: Bytes::copy_from_slice(&self.canonical.json),
+            other_version: self.other_version,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
             fields: self.fields.clone(),
+            being_deleted: self.being_deleted,
             digits: at..at,
             prefix: self.canonical.prefix,
             metadata: self.canonical.metadata.clone(),
@@ -85,10 +106,12 @@ impl Draft {
         Object {
             revision,
             json: Bytes::from(json),
+            other_version: self.other_version,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
             fields: self.fields.clone(),
+            being_deleted: self.being_deleted,
             digits: start..start + digits_len,
             prefix: self.canonical.prefix,
             metadata: self.canonical.metadata.start..self.canonical.metadata.end + added,
@@ -117,10 +140,12 @@ impl Object {
             uid: self.uid.clone(),
             labels: self.labels.clone(),
             fields: self.fields.clone(),
+            being_deleted: self.being_deleted,
             digits: self.digits.start..end,
             prefix: self.prefix,
             metadata: self.metadata.start..self.metadata.end + end - self.digits.end,
             json: Bytes::from(json),
+            other_version: self.other_version,
             protobuf: OnceLock::new(),
             row: OnceLock::new(),
         }
@@ -145,7 +170,7 @@ impl Object {
 
     /// Whether it is marked, and waits for finalizers or for its time.
     pub fn is_being_deleted(&self) -> bool {
-        memchr::memmem::find(&self.metadata_json(), b"\"deletionTimestamp\":\"").is_some()
+        self.being_deleted
     }
 
     pub fn metadata_json(&self) -> Bytes {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Authenticated, Outcome, intersect};
-use crate::service_account::{Identity, Meta, Secret, ServiceAccounts, split_username};
+use crate::service_account::{Identity, Meta, Secret, ServiceAccounts, TokenKind, split_username};
 use crate::tokens::{Kubernetes, LEEWAY_SECONDS, PublicClaims, PublicKey, credential_id, parse_unverified};
 use crate::words::quoted_list;
 
@@ -69,10 +69,21 @@ impl ServiceAccountTokens {
             let Some(verified) = self.verify(token, &[LEGACY_ISSUER.to_owned()], audiences, &mut notes)? else {
                 return Ok(None);
             };
-            (self.check_legacy(token, &verified, &mut notes).await?, verified.audiences)
+            let seen = self.objects.revision();
+            let mut identity = self.check_legacy(token, &verified, &mut notes).await;
+            if identity.is_err() && self.objects.was_behind(seen).await {
+                identity = self.check_legacy(token, &verified, &mut notes).await;
+            }
+            (identity?, verified.audiences)
         } else if self.issuers.contains(&issuer) {
             let Some(verified) = self.verify(token, &self.issuers, audiences, &mut notes)? else { return Ok(None) };
-            (self.check_bound(&verified, &mut notes).await?, verified.audiences)
+            verified.public.check_times(self.clock.now()).map_err(|error| error.to_string())?;
+            let seen = self.objects.revision();
+            let mut identity = self.check_bound(&verified, &mut notes).await;
+            if identity.is_err() && self.objects.was_behind(seen).await {
+                identity = self.check_bound(&verified, &mut notes).await;
+            }
+            (identity?, verified.audiences)
         } else {
             return Ok(None);
         };
@@ -104,6 +115,7 @@ impl ServiceAccountTokens {
         let mut offered = public.audiences.as_slice();
         if offered.is_empty() {
             notes.annotations.push(("authentication.k8s.io/legacy-token", public.subject.clone()));
+            self.objects.token_used(TokenKind::Legacy);
             offered = &self.api_audiences;
         }
         let wanted = wanted.unwrap_or(&self.api_audiences);
@@ -120,7 +132,6 @@ impl ServiceAccountTokens {
 
     async fn check_bound(&self, verified: &Verified<BoundClaims>, notes: &mut Notes) -> Result<Identity, String> {
         let now = self.clock.now();
-        verified.public.check_times(now).map_err(|error| error.to_string())?;
         let Kubernetes { namespace, node, pod, secret, service_account, warn_after } = &verified.private.kubernetes;
         let gone = |meta: &Meta| meta.deletion_timestamp.is_some_and(|deleted| deleted < minute_before(now));
         let invalidated = |_| INVALIDATED.to_owned();
@@ -158,15 +169,18 @@ impl ServiceAccountTokens {
             let found = self.objects.node(&claim.name).await.map_err(invalidated)?;
             same("node", "node", &found, &claim.uid)?;
         }
-        if let Some(warn_after) = warn_after.filter(|&seconds| seconds != 0)
-            && now > Wall::from_seconds(warn_after)
-        {
-            let text = format!(
-                "subject: {}, seconds after warning threshold: {}",
-                verified.public.subject,
-                now.seconds.saturating_sub(warn_after)
-            );
-            notes.annotations.push(("authentication.k8s.io/stale-token", text));
+        if let Some(warn_after) = warn_after.filter(|&seconds| seconds != 0) {
+            if now > Wall::from_seconds(warn_after) {
+                let text = format!(
+                    "subject: {}, seconds after warning threshold: {}",
+                    verified.public.subject,
+                    now.seconds.saturating_sub(warn_after)
+                );
+                notes.annotations.push(("authentication.k8s.io/stale-token", text));
+                self.objects.token_used(TokenKind::Stale);
+            } else {
+                self.objects.token_used(TokenKind::Valid);
+            }
         }
         let (pod, node) = (pod.clone().unwrap_or_default(), node.clone().unwrap_or_default());
         Ok(Identity {
@@ -220,6 +234,7 @@ impl ServiceAccountTokens {
             return Err(format!("ServiceAccount UID ({}) does not match claim ({uid})", account.meta.uid));
         }
         if !found.invalid_since.is_empty() {
+            self.objects.token_used(TokenKind::InvalidLegacyAuto);
             self.note_use(namespace, &found);
             return Err(format!(
                 "the token in secret {namespace}/{secret} for service account {namespace}/{name} has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the 'kubernetes.io/legacy-token-invalid-since' label from the secret to temporarily allow use of this token"
@@ -231,8 +246,10 @@ impl ServiceAccountTokens {
                     .to_owned(),
             );
             notes.annotations.push(("authentication.k8s.io/legacy-token-autogenerated-secret", secret.clone()));
+            self.objects.token_used(TokenKind::LegacyAuto);
         } else {
             notes.annotations.push(("authentication.k8s.io/legacy-token-manual-secret", secret.clone()));
+            self.objects.token_used(TokenKind::LegacyManual);
         }
         self.note_use(namespace, &found);
         Ok(Identity { namespace: namespace.clone(), name: name.clone(), uid: uid.clone(), ..Identity::default() })
