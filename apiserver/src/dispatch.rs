@@ -195,14 +195,20 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
         return documents::unknown(&registry, info);
     };
-    if router::route(call, resource)? == Route::NoPage {
+    let route = router::route(call, resource);
+    if matches!(route, Ok(Route::NoPage)) {
         return Ok(documents::no_page());
     }
-    // Only what a route takes is warned of.
     if let Some(warning) = resource.deprecation_warning() {
-        call.warnings.add(warning);
-        call.api.metrics.deprecated(resource, &call.info.subresource);
+        // Only what a route takes is warned of, but for custom resources, which have no routes upstream.
+        if route.is_ok() || resource.is_custom() {
+            call.warnings.add(warning);
+        }
+        if route.is_ok() {
+            call.api.metrics.deprecated(resource, &call.info.subresource);
+        }
     }
+    route?;
     if is_long_running(info) {
         return handlers::handle(call, resource, body).await;
     }

@@ -296,7 +296,7 @@ pub fn store_error(resource: &Resource, verb: &str, error: Error) -> Status {
 }
 
 /// What an update does to the object: called anew for each newer object that it is tried on. The tree is of the hub
-/// version and may be taken apart; what comes back is kept.
+/// version, or of the request's for custom objects; it may be taken apart. What comes back is kept.
 pub trait Change: Send {
     fn apply(&mut self, existing: Option<&Existing>) -> impl Future<Output = Result<Tree>> + Send;
 
@@ -309,9 +309,14 @@ pub trait Change: Send {
     fn uid(&self) -> Option<&str> {
         None
     }
+
+    /// The revision that the change is for, if it names one other than by its object's resourceVersion.
+    fn revision(&self) -> Option<&str> {
+        None
+    }
 }
 
-/// An object as it is kept, and its tree in the hub version.
+/// An object as it is kept, and its tree as writes work on it.
 pub struct Existing {
     pub object: Arc<Object>,
     pub tree: Tree,
@@ -357,19 +362,13 @@ async fn attempt(
     if object.is_none() && !allow_create && !storage.strategy().allows_create_on_update() {
         return Err(not_found(resource, name).into());
     }
-    // What is not there has no uid.
-    let uid = object.map_or("", |object| &object.uid);
-    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
-        let message = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
-        let message = storage_error(storage, key, &message);
-        return Err(Status::conflict(&resource.group, &resource.plural, name, message).into());
-    }
+    check_preconditions(resource, storage, name, key, object.map(|object| &**object), change)?;
     let Some(object) = object else {
         let mut tree = change.apply(None).await?;
         let created = create_once(call, resource, &mut tree, dry_run).await;
         return created.map(|object| Updated { object, created: true }).map_err(Unwritten::from);
     };
-    let existing = Existing { tree: storage.tree(object), object: Arc::clone(object) };
+    let existing = Existing { tree: resource.working_tree(object), object: Arc::clone(object) };
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
     let _phase = call.write_phases.begin().await;
@@ -390,6 +389,33 @@ async fn attempt(
     };
     reservation.settle().await;
     result
+}
+
+/// What the change says of the object that it is for.
+fn check_preconditions(
+    resource: &Resource,
+    storage: &Storage,
+    name: &str,
+    key: &str,
+    object: Option<&Object>,
+    change: &impl Change,
+) -> Result<()> {
+    let conflict = |what: &str, wanted: &str, own: &str| {
+        let message = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {own}");
+        Err(Status::conflict(&resource.group, &resource.plural, name, storage_error(storage, key, &message)))
+    };
+    // What is not there has neither uid nor revision.
+    let uid = object.map_or("", |object| &object.uid);
+    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
+        return conflict("UID", wanted, uid);
+    }
+    if let Some(wanted) = change.revision() {
+        let own = object.map_or(String::new(), |object| object.revision.to_string());
+        if wanted != own {
+            return conflict("ResourceVersion", wanted, &own);
+        }
+    }
+    Ok(())
 }
 
 /// How upstream's storage layer words a failed precondition.
@@ -454,7 +480,7 @@ async fn store_changed(
     if ends_here(&tree, &existing.tree) && storage.strategy().is_finished(tree.root()) {
         return end(call, resource, storage, &tree, key, existing, dry_run).await;
     }
-    if tree.root().equals(existing.tree.root()) && (dry_run || !rewrite) {
+    if storage.stores_alike(&tree, &existing.tree) && (dry_run || !rewrite) {
         return Err(Unwritten::Unchanged(Updated { object: Arc::clone(&existing.object), created: false }));
     }
     let draft = storage.draft(&tree, key);

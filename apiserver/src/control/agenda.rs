@@ -9,15 +9,6 @@ use corten_runtime::clock::{Clock, Instant};
 /// A failed key is looked at again after 5 ms, 10 ms, ... and so on, up to 5 ms times two to this power (2 min 44 s).
 const DOUBLINGS_MAX: u32 = 15;
 const RETRY_FIRST: Duration = Duration::from_millis(5);
-const RETRY_WHOLE: Duration = Duration::from_secs(1);
-
-/// For a controller with one thing to do, which failed: returns when it may try again, never if it did not fail.
-pub async fn retry(clock: &Clock, failed: bool) {
-    match failed {
-        true => clock.sleep(RETRY_WHOLE).await,
-        false => std::future::pending().await,
-    }
-}
 
 pub struct Agenda {
     clock: Clock,

@@ -186,7 +186,7 @@ pub async fn create(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<Stri
 
 /// Deletes the IPAddress of the uid.
 pub async fn delete(api: &Arc<Api>, name: &str, uid: &str) -> Result<(), client::Refused> {
-    match client::delete_this(api, &format!("{COLLECTION}/{name}"), uid).await {
+    match client::delete_if(api, &format!("{COLLECTION}/{name}"), uid).await {
         Err(refused) if refused.is_not_found() => Ok(()),
         other => other.map(drop),
     }

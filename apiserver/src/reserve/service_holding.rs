@@ -115,7 +115,7 @@ impl ServiceHolding {
         let Some(uid) = &self.endpoints else { return Ok(()) };
         let (namespace, name) = (&self.namespace, &self.name);
         let path = format!("/api/v1/namespaces/{namespace}/endpoints/{name}");
-        match client::delete_this(&self.api, &path, uid).await {
+        match client::delete_if(&self.api, &path, uid).await {
             Ok(_) => {}
             // They are gone, or others have taken their place.
             Err(refused) if refused.is_not_found() || refused.is_conflict() => {}
