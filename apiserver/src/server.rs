@@ -40,6 +40,7 @@ use crate::readiness::{Readiness, Step};
 use crate::registry::Registry;
 use crate::reserve;
 use crate::reserve::node_ports::{NodePorts, PortRange};
+use crate::reserve::under_way::UnderWay;
 use crate::resource::built_in;
 
 pub use crate::reserve::service_ranges;
@@ -164,6 +165,7 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     let families = config.service_ranges.iter().map(|range| if range.addr().is_ipv4() { "IPv4" } else { "IPv6" });
     let network = corten_kinds::service::Network { families: families.collect() };
     let services = reserve::Services { network, node_ports: Arc::clone(&node_ports) };
+    let unattended = scope.child("unattended");
     let api = Arc::new(Api {
         store,
         feed: Arc::clone(&feed),
@@ -179,6 +181,9 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
         metrics: Metrics::new(),
         storage_size: AtomicU64::new(0),
         reservers: reserve::standard(services),
+        addresses_under_way: UnderWay::default(),
+        writes: unattended.kind("write"),
+        give_backs: unattended.kind("give-back"),
         stopping: scope.token().clone(),
         websockets: scope.kind("websocket"),
         issuer: identity.issuer,
@@ -189,7 +194,9 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     metrics::register(&api, config.feature_gates);
     accounts.belong_to(&api);
     let (http, controllers) = (scope.child("http"), scope.child("control"));
-    follow_store(&feed, watch, [http.clone(), controllers.clone()], scope);
+    // The last one: the others leave tasks there.
+    let readers = [http.clone(), controllers.clone(), unattended];
+    follow_store(&feed, watch, readers, scope);
     Ok(Assembly { api, pki, accounts, shared_store, address, node_ports, readiness, http, controllers })
 }
 
@@ -326,7 +333,7 @@ async fn read_store(feed: &Feed, registry: &Registry) -> Result<Watch> {
 }
 
 /// Keeps the caches up with the store until those who need them, who answer and who ask, have left.
-fn follow_store(feed: &Arc<Feed>, watch: Watch, readers: [Scope; 2], scope: &Scope) {
+fn follow_store(feed: &Arc<Feed>, watch: Watch, readers: [Scope; 3], scope: &Scope) {
     let feed = Arc::clone(feed);
     scope.spawn("feed", OnFailure::FailScope, move |token| async move {
         let stop = CancellationToken::new();

@@ -4,6 +4,7 @@
 //! those of `engines` and `faults` are about the process itself and always start their own.
 
 mod access;
+mod anyday;
 mod convergence;
 mod custom;
 mod deletes;
