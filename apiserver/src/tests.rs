@@ -5,3 +5,4 @@ mod fixture;
 mod publication;
 mod reservations;
 mod stale;
+mod upkeep;

@@ -94,17 +94,28 @@ impl Follower {
     fn start_over(&mut self, keys: &mut BTreeSet<Arc<str>>, gone: &mut impl FnMut(&Object)) {
         let (snapshot, watcher) = self.cache.snapshot_and_watch(self.scope.clone());
         self.watcher = watcher;
-        let mut present = Objects::new();
-        for (key, object) in snapshot.objects.iter().filter(|(_, object)| concerns(&self.scope, object)) {
-            if self.known.remove(key).is_none_or(|known| known.revision != object.revision) {
+        let present = within(snapshot.objects, &self.scope);
+        let mut before = std::mem::replace(&mut self.known, present);
+        for (key, object) in &self.known {
+            if before.remove(key).is_none_or(|known| known.revision != object.revision) {
                 keys.insert(Arc::clone(key));
             }
-            present.insert(Arc::clone(key), Arc::clone(object));
         }
-        for (key, object) in std::mem::replace(&mut self.known, present) {
+        for (key, object) in before {
             gone(&object);
             keys.insert(key);
         }
+    }
+}
+
+/// The objects of a scope.
+fn within(objects: Objects, scope: &Scope) -> Objects {
+    match scope {
+        Scope::All | Scope::Field(_) => objects,
+        Scope::Object(key) => {
+            objects.get(key).map(|object| (Arc::clone(key), Arc::clone(object))).into_iter().collect()
+        }
+        Scope::Namespace(_) => objects.into_iter().filter(|(_, object)| concerns(scope, object)).collect(),
     }
 }
 
