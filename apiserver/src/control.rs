@@ -118,8 +118,10 @@ impl Control {
         self.address_repair.look().await;
         self.kubernetes_service.look(true).await;
         self.api_services.look().await;
+        self.flow_control_defaults.look().await;
         self.flow_schemas.look().await;
         self.authentication_trust.look().await;
+        self.legacy_tokens.look().await;
         self.identity.begin().await;
         Ok(())
     }

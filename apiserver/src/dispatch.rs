@@ -203,12 +203,12 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         call.api.clock.timeout(call.allotted, Finishing::new(call, request)).await
     };
     // A write that has gone to the store holds the call, and with it its storage, until it has ended.
-    let Ok(answer) = answered else {
+    let Ok(answered) = answered else {
         return Err(Status::timeout("request did not complete within the allotted timeout", 0));
     };
     // What is sent from here on, of a watch or a long list, holds nobody up who replaces the storage.
     call.pass.lock().take();
-    answer
+    answered
 }
 
 /// The resource that a request is about, whose storage it holds from now on; else what is served.

@@ -48,7 +48,7 @@ pub struct Feed {
     applied: Arc<AtomicU64>,
     progress: watch::Sender<u64>,
     /// Keys of no storage that somebody follows, and the revisions at which they may have changed.
-    followed: Mutex<Vec<(&'static str, watch::Sender<u64>)>>,
+    followed: parking_lot::Mutex<Vec<(&'static str, watch::Sender<u64>)>>,
     /// Somebody waits for this revision.
     target: AtomicU64,
     wanted: Notify,
@@ -75,7 +75,7 @@ impl Feed {
             routes: Mutex::default(),
             applied: Arc::default(),
             progress: watch::Sender::new(0),
-            followed: Mutex::default(),
+            followed: parking_lot::Mutex::default(),
             target: AtomicU64::new(0),
             wanted: Notify::new(),
         }
@@ -229,31 +229,11 @@ impl Feed {
         let mut routes = self.routes.lock();
         wakes::together(|| {
             for events in batch.events.chunk_by(|one, next| one.mod_revision == next.mod_revision) {
-                self.apply_revision(&mut routes, events);
+                apply_revision(&mut routes, events);
+                self.tell_followers(events[0].mod_revision, |key| events.iter().any(|event| *event.key == *key));
             }
             self.advance(batch.revision);
         });
-    }
-
-    fn apply_revision(&self, routes: &mut Routes, events: &[Event]) {
-        if let [event] = events {
-            let upto = routes.range_mut::<str, _>((Bound::Unbounded, Bound::Included(&*event.key)));
-            let mut near = upto.rev().take(NEAR);
-            return match near.find(|(prefix, _)| event.key.starts_with(&***prefix)) {
-                Some((_, routes)) => routes.iter_mut().for_each(|route| route.take(&[event])),
-                None => self.tell_followers(event.mod_revision, |key| *key == *event.key),
-            };
-        }
-        let mut of_prefix: BTreeMap<Arc<str>, Vec<&Event>> = BTreeMap::new();
-        for event in events {
-            match prefix_of(routes, &event.key) {
-                Some((prefix, _)) => of_prefix.entry(Arc::clone(prefix)).or_default().push(event),
-                None => self.tell_followers(event.mod_revision, |key| *key == *event.key),
-            }
-        }
-        for (prefix, events) in of_prefix {
-            routes.get_mut(&prefix).into_iter().flatten().for_each(|route| route.take(&events));
-        }
     }
 
     fn advance(&self, revision: u64) {
@@ -309,6 +289,25 @@ fn prefix_of<'r, T>(routes: &'r BTreeMap<Arc<str>, T>, key: &str) -> Option<(&'r
 
 /// Between a key and its prefix another prefix may sort, but only a longer one: how many are looked at.
 const NEAR: usize = 5;
+
+/// Applies the changes that one revision made.
+fn apply_revision(routes: &mut Routes, events: &[Event]) {
+    if let [event] = events {
+        let upto = routes.range_mut::<str, _>((Bound::Unbounded, Bound::Included(&*event.key)));
+        let mut near = upto.rev().take(NEAR);
+        let found = near.find(|(prefix, _)| event.key.starts_with(&***prefix));
+        return found.into_iter().flat_map(|(_, routes)| routes).for_each(|route| route.take(&[event]));
+    }
+    let mut of_prefix: BTreeMap<Arc<str>, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        if let Some((prefix, _)) = prefix_of(routes, &event.key) {
+            of_prefix.entry(Arc::clone(prefix)).or_default().push(event);
+        }
+    }
+    for (prefix, events) in of_prefix {
+        routes.get_mut(&prefix).into_iter().flatten().for_each(|route| route.take(&events));
+    }
+}
 
 impl Route {
     /// Takes what one revision changes of it.

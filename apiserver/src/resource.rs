@@ -236,6 +236,10 @@ impl Storage {
             Rules::BuiltIn(_) => None,
         }
     }
+
+    pub fn is_custom(&self) -> bool {
+        matches!(self.rules, Rules::Custom(_))
+    }
 }
 
 /// The rows of the built-in resources that are served by default. `cache` makes the cache of a storage.

@@ -6,4 +6,5 @@ mod fixture;
 mod publication;
 mod reservations;
 mod stale;
+mod upkeep;
 mod watches;

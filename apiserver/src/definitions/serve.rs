@@ -80,13 +80,7 @@ impl Definitions {
             return Ok(());
         };
         let storage = Arc::new(storage_of(&definition, &self.api.feed));
-        if self
-            .api
-            .registry
-            .load()
-            .storage(&storage.group, &storage.plural)
-            .is_some_and(|other| other.definition().is_none())
-        {
+        if self.api.registry.load().storage(&storage.group, &storage.plural).is_some_and(|other| !other.is_custom()) {
             error!(definition = %key, "cannot be served: the server has such a resource of its own");
             return Ok(());
         }
