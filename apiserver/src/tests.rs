@@ -1,4 +1,5 @@
 //! Tests of behaviour on servers in process; see `fixture`.
 
+mod custom;
 mod fixture;
 mod stale;
