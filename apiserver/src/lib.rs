@@ -48,6 +48,7 @@ mod router;
 mod scale;
 mod select;
 pub mod server;
+mod serving;
 mod show;
 mod table;
 #[cfg(test)]
@@ -55,3 +56,4 @@ mod tests;
 mod wakes;
 mod watch;
 mod write;
+mod write_phase;

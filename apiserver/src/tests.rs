@@ -1,5 +1,11 @@
 //! Tests of behaviour on servers in process; see `fixture`.
 
 mod custom;
+mod definitions;
+mod first_status;
 mod fixture;
+mod publication;
+mod reservations;
 mod stale;
+mod upkeep;
+mod watches;

@@ -101,9 +101,11 @@ async fn create_once(
 ) -> std::result::Result<Arc<Object>, Uncreated> {
     let storage = storage(resource)?;
     fill_system_fields(call, resource, tree);
+    let phase = call.write_phases.begin().await;
     let mut reservation = call.api.reserve(storage, tree, None, dry_run).await?;
-    let result = store_new(call, resource, storage, tree, dry_run).await;
-    settle(&mut reservation, result.is_ok()).await;
+    let result = store_new(call, resource, storage, tree, &mut reservation, dry_run).await;
+    reservation.settle().await;
+    drop(phase);
     if let Ok(object) = &result
         && !dry_run
         && storage.strategy().awaits_first_status(tree.root())
@@ -124,12 +126,6 @@ async fn first_status(storage: &Storage, created: &Object) {
             return;
         }
         watcher.changed().await;
-    }
-}
-
-async fn settle(reservation: &mut Option<Reservation>, done: bool) {
-    if let Some(reservation) = reservation.take() {
-        reservation.settle(done).await;
     }
 }
 
@@ -168,6 +164,7 @@ async fn store_new(
     resource: &Resource,
     storage: &Storage,
     tree: &mut Tree,
+    reservation: &mut Reservation,
     dry_run: bool,
 ) -> std::result::Result<Arc<Object>, Uncreated> {
     let strategy = storage.strategy();
@@ -197,7 +194,7 @@ async fn store_new(
             None => Ok(draft.unstored(0)),
         };
     }
-    match put(call, storage, tree, draft, Expect::Absent, false).await {
+    match put(call, storage, tree, draft, reservation, Expect::Absent, false).await {
         Ok(object) => Ok(object),
         Err(WriteError::Conflict(conflict)) => Err(Uncreated::Exists(conflict.current)),
         Err(WriteError::Failed(error)) => Err(Uncreated::Failed(store_error(resource, "create", error))),
@@ -246,6 +243,7 @@ pub async fn put(
     storage: &Storage,
     tree: &Tree,
     draft: Draft,
+    reservation: &mut Reservation,
     expect: Expect,
     lazy: bool,
 ) -> std::result::Result<Arc<Object>, WriteError> {
@@ -259,7 +257,10 @@ pub async fn put(
         Lifetime::Lease if lazy => put = put.lazy(),
         _ => {}
     }
-    let revision = store.put(put).await?;
+    reservation.sent();
+    let answer = store.put(put).await;
+    reservation.answered(&answer);
+    let revision = answer?;
     call.api.applied(revision).await;
     Ok(draft.object(revision))
 }
@@ -272,9 +273,13 @@ pub async fn remove(
     tree: &Tree,
     revision: u64,
 ) -> std::result::Result<u64, WriteError> {
-    let deleted = call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await?;
+    let mut leaving = call.api.leaving(storage, tree);
+    leaving.sent();
+    let answer = call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await;
+    leaving.answered(&answer);
+    let deleted = answer?;
     call.api.applied(deleted.revision).await;
-    call.api.released(storage, tree).await;
+    leaving.settle().await;
     Ok(deleted.revision)
 }
 
@@ -302,6 +307,11 @@ pub trait Change: Send {
 
     /// The uid that the change is for, if it names one.
     fn uid(&self) -> Option<&str> {
+        None
+    }
+
+    /// The revision that the change is for, if it names one other than by its object's resourceVersion.
+    fn revision(&self) -> Option<&str> {
         None
     }
 }
@@ -352,13 +362,7 @@ async fn attempt(
     if object.is_none() && !allow_create && !storage.strategy().allows_create_on_update() {
         return Err(not_found(resource, name).into());
     }
-    // What is not there has no uid.
-    let uid = object.map_or("", |object| &object.uid);
-    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
-        let message = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
-        let message = storage_error(storage, key, &message);
-        return Err(Status::conflict(&resource.group, &resource.plural, name, message).into());
-    }
+    check_preconditions(resource, storage, name, key, object.map(|object| &**object), change)?;
     let Some(object) = object else {
         let mut tree = change.apply(None).await?;
         let created = create_once(call, resource, &mut tree, dry_run).await;
@@ -367,18 +371,51 @@ async fn attempt(
     let existing = Existing { tree: resource.working_tree(object), object: Arc::clone(object) };
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
+    let _phase = call.write_phases.begin().await;
     // What a subresource changes holds nothing beside the object.
     let mut reservation = match call.info.subresource.as_str() {
         "" => call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?,
-        _ => None,
+        _ => Reservation::none(),
     };
-    if !change.is_internal() {
-        before_update(call, resource, storage, name, &mut tree, &existing, dry_run).await?;
-    }
+    let checked = match change.is_internal() {
+        true => Ok(()),
+        false => before_update(call, resource, storage, name, &mut tree, &existing, dry_run).await,
+    };
     let rewrite = latest.is_outdated();
-    let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run, rewrite).await;
-    settle(&mut reservation, result.is_ok()).await;
+    let (held, old) = (&mut reservation, &existing);
+    let result = match checked {
+        Ok(()) => store_changed(call, resource, storage, name, key, old, tree, held, dry_run, rewrite).await,
+        Err(status) => Err(status.into()),
+    };
+    reservation.settle().await;
     result
+}
+
+/// What the change says of the object that it is for.
+fn check_preconditions(
+    resource: &Resource,
+    storage: &Storage,
+    name: &str,
+    key: &str,
+    object: Option<&Object>,
+    change: &impl Change,
+) -> Result<()> {
+    let conflict = |what: &str, wanted: &str, own: &str| {
+        let message = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {own}");
+        Err(Status::conflict(&resource.group, &resource.plural, name, storage_error(storage, key, &message)))
+    };
+    // What is not there has neither uid nor revision.
+    let uid = object.map_or("", |object| &object.uid);
+    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
+        return conflict("UID", wanted, uid);
+    }
+    if let Some(wanted) = change.revision() {
+        let own = object.map_or(String::new(), |object| object.revision.to_string());
+        if wanted != own {
+            return conflict("ResourceVersion", wanted, &own);
+        }
+    }
+    Ok(())
 }
 
 /// How upstream's storage layer words a failed precondition.
@@ -432,6 +469,7 @@ async fn store_changed(
     key: &str,
     existing: &Existing,
     mut tree: Tree,
+    reservation: &mut Reservation,
     dry_run: bool,
     rewrite: bool,
 ) -> std::result::Result<Updated, Unwritten<Updated>> {
@@ -452,7 +490,8 @@ async fn store_changed(
         return Ok(Updated { object: draft.unstored(existing.object.revision), created: false });
     }
     let lazy = storage.lifetime == Lifetime::Lease && same_holder(&tree, &existing.tree);
-    match put(call, storage, &tree, draft, Expect::ModRevision(existing.object.revision), lazy).await {
+    let expect = Expect::ModRevision(existing.object.revision);
+    match put(call, storage, &tree, draft, reservation, expect, lazy).await {
         Ok(object) => Ok(Updated { object, created: false }),
         Err(WriteError::Conflict(conflict)) => Err(Unwritten::Overtaken(conflict.current)),
         Err(WriteError::Failed(error)) => Err(Unwritten::Failed(store_error(resource, "update", error))),
@@ -559,7 +598,8 @@ async fn end(
     if dry_run {
         return Ok(updated);
     }
-    match remove(call, storage, key, tree, revision).await {
+    // What it holds is what the store has of it: the change itself is not stored.
+    match remove(call, storage, key, &existing.tree, revision).await {
         Ok(_) => Ok(updated),
         Err(WriteError::Conflict(conflict)) => match conflict.current {
             // Somebody else took the last finalizer, too.

@@ -4,8 +4,10 @@
 //! those of `engines` and `faults` are about the process itself and always start their own.
 
 mod access;
+mod anyday;
 mod convergence;
 mod custom;
+mod definitions;
 mod deletes;
 mod engines;
 mod faults;
@@ -16,5 +18,6 @@ mod openapi;
 mod representations;
 mod support;
 mod torture;
+mod upkeep;
 mod watches;
 mod writes;

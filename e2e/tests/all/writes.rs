@@ -171,9 +171,17 @@ async fn a_bound_pod_is_deleted_gracefully_and_another_at_once() -> anyhow::Resu
         api.create(&PostParams::default(), &pod(name)?).await?;
     }
     let binding = json!({"metadata": {"name": "bound"}, "target": {"kind": "Node", "name": "n"}});
-    let request = http::Request::post(format!("/api/v1/namespaces/{}/pods/bound/binding", fixture.namespace));
-    let request = request.header("Content-Type", "application/json").body(serde_json::to_vec(&binding)?)?;
-    fixture.client.request_text(request).await?;
+    let bind = async |binding: &serde_json::Value| {
+        let request = http::Request::post(format!("/api/v1/namespaces/{}/pods/bound/binding", fixture.namespace));
+        let request = request.header("Content-Type", "application/json").body(serde_json::to_vec(binding)?)?;
+        anyhow::Ok(fixture.client.request_text(request).await)
+    };
+    for wrong in [json!({"name": "bound", "uid": "wrong"}), json!({"name": "bound", "resourceVersion": "1"})] {
+        let mut other = binding.clone();
+        other["metadata"] = wrong;
+        assert_eq!(refusal(bind(&other).await?)?, refused(409, "Conflict"));
+    }
+    bind(&binding).await??;
 
     api.delete("free", &DeleteParams::default()).await?;
     assert!(api.get_opt("free").await?.is_none());
