@@ -1,5 +1,6 @@
 //! Tests of behaviour on servers in process; see `fixture`.
 
+mod custom;
 mod definitions;
 mod first_status;
 mod fixture;

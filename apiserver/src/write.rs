@@ -480,7 +480,9 @@ async fn store_changed(
     if ends_here(&tree, &existing.tree) && storage.strategy().is_finished(tree.root()) {
         return end(call, resource, storage, &tree, key, existing, dry_run).await;
     }
-    if storage.stores_alike(&tree, &existing.tree) && (dry_run || !rewrite) {
+    // A dry run shows a custom object as it would be read again: in another version that may be with other defaults.
+    let rewrite = rewrite && !(dry_run && storage.definition().is_none());
+    if storage.stores_alike(&tree, &existing.tree) && !rewrite {
         return Err(Unwritten::Unchanged(Updated { object: Arc::clone(&existing.object), created: false }));
     }
     let draft = storage.draft(&tree, key);

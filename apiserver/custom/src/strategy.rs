@@ -47,7 +47,7 @@ impl Definition {
 }
 
 impl Definition {
-    /// An object of another kind is nothing to look at more closely.
+    /// The values of an object of another kind are not looked at; its lists and embedded resources are.
     fn kind_errors(&self, object: Node<'_>) -> Errors {
         let kind = object.get("kind").map_or("", Node::as_str);
         let wanted = &*self.names().kind;
@@ -74,15 +74,11 @@ impl Strategy for CustomStrategy {
 
     fn validate(&self, object: Node<'_>, context: &Context<'_>) -> Errors {
         let version = self.definition.of_request(context);
-        let kind_errors = self.definition.kind_errors(object);
-        if !kind_errors.is_empty() {
-            return kind_errors;
-        }
         let schema = version.schema();
-        let mut errors = values::validate(object, schema, &Path::root());
-        if let Some(scale) = version.scale() {
-            validate_scale_spec(scale, object, &mut errors);
-            validate_scale_status(scale, object, &mut errors);
+        let mut errors = self.definition.kind_errors(object);
+        if errors.is_empty() {
+            errors = values::validate(object, schema, &Path::root());
+            validate_scale(version, object, &mut errors);
         }
         embedded::validate(object, schema, &Path::root(), false, &mut errors);
         lists::validate(object, schema, &Path::root(), &mut errors);
@@ -91,15 +87,11 @@ impl Strategy for CustomStrategy {
 
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, context: &Context<'_>) -> Errors {
         let version = self.definition.of_request(context);
-        let kind_errors = self.definition.kind_errors(object);
-        if !kind_errors.is_empty() {
-            return kind_errors;
-        }
         let schema = version.schema();
-        let mut errors = values::validate_update(Correlated::new(object, old, schema), schema, &Path::root());
-        if let Some(scale) = version.scale() {
-            validate_scale_spec(scale, object, &mut errors);
-            validate_scale_status(scale, object, &mut errors);
+        let mut errors = self.definition.kind_errors(object);
+        if errors.is_empty() {
+            errors = values::validate_update(Correlated::new(object, old, schema), schema, &Path::root());
+            validate_scale(version, object, &mut errors);
         }
         embedded::validate(object, schema, &Path::root(), false, &mut errors);
         let mut old_lists = Errors::default();
@@ -243,6 +235,13 @@ fn keep_metadata(object: &mut Edit<'_>, old: Node<'_>) {
             Some(value) => tree.set_field(meta, field, value),
             None => tree.remove_field(meta, field),
         }
+    }
+}
+
+fn validate_scale(version: &Version, object: Node<'_>, errors: &mut Errors) {
+    if let Some(scale) = version.scale() {
+        validate_scale_spec(scale, object, errors);
+        validate_scale_status(scale, object, errors);
     }
 }
 

@@ -269,6 +269,19 @@ fn an_object_of_another_kind_is_left_alone_until_it_is_refused() {
 }
 
 #[test]
+fn embedded_resources_are_looked_at_whatever_the_kind() {
+    let schema = r#""schema":{"openAPIV3Schema":{"type":"object","properties":{"t":{"type":"object","x-kubernetes-embedded-resource":true},"n":{"type":"integer"}}}}"#;
+    let strategy = CustomStrategy::new(Arc::new(Definition::compile(widgets(schema).root()).unwrap()));
+    let object = custom(
+        r#"{"apiVersion":"example.com/v1","kind":"Gadget","metadata":{"name":"w"},"n":"x","t":{"apiVersion":"v1"}}"#,
+    );
+    let expected = ["kind: Invalid value: \"Gadget\": must be Widget", "t.kind: Required value"];
+    assert_eq!(causes(&strategy.validate(object.root(), &context("v1", ""))), expected);
+    let old = widget("");
+    assert_eq!(causes(&strategy.validate_update(object.root(), old.root(), &context("v1", ""))), expected);
+}
+
+#[test]
 fn finalizers_that_name_no_domain_are_warned_of() {
     let warned = |finalizer: &str| {
         let object = custom(&format!(r#"{{"metadata":{{"finalizers":["{finalizer}"]}}}}"#));
