@@ -5,7 +5,7 @@
 //! Each looks at the present when something that it follows has changed, and asks the API as everybody does, as the
 //! server's own user. What a cluster must have before anybody is answered is made by [`Control::begin`].
 
-mod agenda;
+pub mod agenda;
 mod api_services;
 mod authentication_trust;
 pub mod changes;

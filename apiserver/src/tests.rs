@@ -1,8 +1,10 @@
 //! Tests of behaviour on servers in process; see `fixture`.
 
+mod definitions;
 mod first_status;
 mod fixture;
 mod publication;
 mod reservations;
 mod stale;
 mod upkeep;
+mod watches;
