@@ -60,7 +60,7 @@ async fn start_at_odds(settings: Settings, prefix: &str) -> Cluster {
 async fn a_fresh_store_is_filled_by_two_at_once() {
     for prefix in ["/registry/namespaces/", "/registry/clusterroles/", "/registry/rolebindings/", "/registry/services/"]
     {
-        start_at_odds(Settings { disk: Some(SimDisk::default()), ..Settings::default() }, prefix).await;
+        Box::pin(start_at_odds(Settings { disk: Some(SimDisk::default()), ..Settings::default() }, prefix)).await;
     }
 }
 
@@ -71,13 +71,14 @@ async fn roles_are_completed_by_two_at_once() {
     cluster.server(0).ask(Request::merge_patch(format!("{CLUSTER_ROLES}/system:discovery"), rules)).await.ok();
     cluster.server(0).stop().await;
     within("closing the store", cluster.engine().close()).await.unwrap();
-    start_at_odds(Settings { disk: Some(cluster.disk.copy()), ..Settings::default() }, "/registry/clusterroles/").await;
+    let settings = Settings { disk: Some(cluster.disk.copy()), ..Settings::default() };
+    Box::pin(start_at_odds(settings, "/registry/clusterroles/")).await;
 }
 
 #[tokio::test]
 async fn two_become_dual_stack_at_once() {
     let settings = Settings { service_ranges: "10.96.0.0/16,fd00:96::/112", ..Settings::default() };
-    let mut cluster = start_at_odds(settings, "/registry/servicecidrs/").await;
+    let mut cluster = Box::pin(start_at_odds(settings, "/registry/servicecidrs/")).await;
     let range = cluster.add_server().await.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").await.ok();
     assert_eq!(range["spec"]["cidrs"], json!(["10.96.0.0/16", "fd00:96::/112"]));
 }
@@ -230,7 +231,7 @@ async fn an_object_that_waits_for_its_finalizers_is_left_alone() {
     server.ask(Request::delete(format!("{definitions}/things.example.test"))).await.ok();
     let revision = until("the APIService is marked", async || {
         let found = server.get(&service).await;
-        (found.text("/metadata/deletionTimestamp") != "").then(|| found.revision())
+        (!found.text("/metadata/deletionTimestamp").is_empty()).then(|| found.revision())
     })
     .await;
     let calls = server.store.calls();
