@@ -1,3 +1,4 @@
 //! Tests of behaviour on servers in process; see `fixture`.
 
 mod fixture;
+mod interleavings;
