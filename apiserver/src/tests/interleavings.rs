@@ -29,6 +29,8 @@ use self::sequence::{Finding, Plan, Sequence};
 
 /// How many sequences a test is content with.
 const FEW: u64 = 200;
+/// How many seeds are told for each check that fails.
+const EXAMPLES: usize = 4;
 /// How many are tried to find a shorter one that fails too.
 const SHORTER: usize = 200;
 
@@ -59,7 +61,7 @@ fn number(name: &str) -> Option<u64> {
 
 fn run_all(servers: usize) {
     let (first, count) = (number("CORTEN_SEED").unwrap_or(0), number("CORTEN_SEQUENCES").unwrap_or(FEW));
-    let findings: Mutex<BTreeMap<&'static str, (u64, u64, Finding)>> = Mutex::default();
+    let found: Mutex<BTreeMap<&'static str, Found>> = Mutex::default();
     let (next, began) = (AtomicU64::new(0), Instant::now());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -74,12 +76,14 @@ fn run_all(servers: usize) {
                         eprintln!("seed {}", first + at);
                     }
                     let plan = Plan { seed: first + at, servers, without: Default::default(), told: false };
-                    if let Err(finding) = run(&plan).0 {
-                        let mut findings = findings.lock();
-                        findings
-                            .entry(finding.check)
-                            .and_modify(|known| known.0 += 1)
-                            .or_insert((1, plan.seed, finding));
+                    for finding in run(&plan).0 {
+                        let mut found = found.lock();
+                        let known = found.entry(finding.check).or_default();
+                        known.times += 1;
+                        if known.examples.len() < EXAMPLES && known.examples.iter().all(|(seed, _)| *seed != plan.seed)
+                        {
+                            known.examples.push((plan.seed, finding.text));
+                        }
                     }
                 }
             });
@@ -87,56 +91,63 @@ fn run_all(servers: usize) {
     });
     let per_second = count as f64 / began.elapsed().as_secs_f64();
     println!("{count} sequences with {servers} servers, {per_second:.0} a second");
-    let findings = findings.into_inner();
-    for (check, (times, seed, finding)) in &findings {
-        println!("\n{check}: {times} times, first with CORTEN_SEED={seed}: {}", finding.text);
-        println!("{}", shortened(*seed, servers, check));
+    let found = found.into_inner();
+    for (check, Found { times, examples }) in &found {
+        println!("\n{check}: {times} times");
+        examples.iter().for_each(|(seed, text)| println!("CORTEN_SEED={seed}: {text}"));
+        let seed = examples.iter().map(|(seed, _)| *seed).min().unwrap_or_default();
+        println!("{}", shortened(seed, servers, check));
     }
-    assert!(
-        findings.is_empty(),
-        "{:?}",
-        findings.iter().map(|(check, found)| (check, found.0, found.1)).collect::<Vec<_>>()
-    );
+    let seeds: Vec<_> = found.iter().map(|(check, found)| (check, found.times, found.examples[0].0)).collect();
+    assert!(found.is_empty(), "checks, how often they failed, and a seed: {seeds:?}");
 }
 
-/// Runs a sequence, with what it told of itself.
-fn run(plan: &Plan) -> (Result<(), Finding>, Vec<String>) {
+/// How often a check failed, and where.
+#[derive(Default)]
+struct Found {
+    times: u64,
+    examples: Vec<(u64, String)>,
+}
+
+/// Runs a sequence: what was found, and what it told of itself.
+fn run(plan: &Plan) -> (Vec<Finding>, Vec<String>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         // Who gives way goes on when nobody else can.
         .event_interval(u32::MAX)
         .build()
         .expect("a runtime");
-    let told = Mutex::new(Vec::new());
+    let told = Mutex::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let mut sequence = Box::pin(Sequence::begin(plan.clone())).await;
-            let mut outcome = sequence.run().await;
-            if outcome.is_ok() {
-                outcome = Box::pin(rest::check(&mut sequence)).await;
+            let mut judged = sequence.run().await;
+            if judged.is_ok() {
+                judged = Box::pin(rest::check(&mut sequence)).await;
             }
-            *told.lock() = std::mem::take(&mut sequence.history);
-            outcome
+            sequence.judged(judged);
+            *told.lock() = (std::mem::take(&mut sequence.findings), std::mem::take(&mut sequence.history));
         })
     }));
-    let outcome = outcome.unwrap_or_else(|panic| {
+    let (mut findings, history) = told.into_inner();
+    if let Err(panic) = outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Err(Finding::new("panic", text.unwrap_or_default()))
-    });
-    (outcome, told.into_inner())
+        findings.push(Finding::new("panic", text.unwrap_or_default()));
+    }
+    (findings, history)
 }
 
 fn history(plan: &Plan) -> Vec<String> {
-    let (outcome, mut history) = run(plan);
-    history.push(format!("{outcome:?}"));
+    let (findings, mut history) = run(plan);
+    history.push(format!("{findings:?}"));
     history
 }
 
 /// The history of a failing sequence, without requests that it fails without.
 fn shortened(seed: u64, servers: usize, check: &str) -> String {
     let mut plan = Plan { seed, servers, without: Default::default(), told: false };
-    let fails = |plan: &Plan| run(plan).0.is_err_and(|finding| finding.check == check);
+    let fails = |plan: &Plan| run(plan).0.iter().any(|finding| finding.check == check);
     let mut tries = 0;
     for number in (0..40).rev() {
         let mut shorter = plan.clone();
@@ -147,6 +158,5 @@ fn shortened(seed: u64, servers: usize, check: &str) -> String {
         }
     }
     plan.told = true;
-    let (outcome, history) = run(&plan);
-    format!("  {}\n  {outcome:?}", history.join("\n  "))
+    format!("  {}", history(&plan).join("\n  "))
 }

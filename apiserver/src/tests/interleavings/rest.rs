@@ -1,6 +1,7 @@
 //! What must hold once all has come to rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use corten_access::authorize::{Attributes, Authorizer};
 use corten_access::rbac::{Binding, Rbac, Role};
@@ -20,29 +21,34 @@ pub async fn check(sequence: &mut Sequence) -> Judged {
             return Err(Finding::new("failed task", format!("s{number} {}: {}", failure.task, failure.error)));
         }
     }
-    followers(sequence)?;
+    for at in 0..sequence.followers.len() {
+        let judged = follower(sequence, at);
+        sequence.judged(judged);
+    }
     let read = Read::of(Span::prefix("/registry/"));
     let kept = within("all that is kept", sequence.cluster.engine().range(read)).await.expect("a listing").kvs;
     let kept: BTreeMap<String, KeyValue> = kept.into_iter().map(|kv| (kv.key.to_string(), kv)).collect();
-    for (number, server) in sequence.cluster.servers().iter().enumerate() {
-        caches(number, &server.api, &kept)?;
-        grants(number, &server.api, &kept)?;
+    for number in 0..sequence.plan.servers {
+        let api = Arc::clone(&sequence.cluster.server(number).api);
+        sequence.judged(caches(number, &api, &kept));
+        sequence.judged(grants(number, &api, &kept));
     }
-    deletions(sequence, &kept)?;
-    reservations(sequence).await?;
-    definitions(sequence, &kept).await?;
+    let judged = deletions(sequence, &kept);
+    sequence.judged(judged);
+    let judged = reservations(sequence).await;
+    sequence.judged(judged);
+    let judged = definitions(sequence, &kept).await;
+    sequence.judged(judged);
     no_ops(sequence).await
 }
 
-fn followers(sequence: &Sequence) -> Judged {
-    for follower in &sequence.followers {
-        let kind = &KINDS[follower.scope.kind];
-        let judged = follower.judge(&sequence.timeline);
-        let told = |text: String| Finding::new("watch", format!("{} at s{}: {text}", follower.path, follower.server));
-        judged.map_err(told)?;
-        if follower.end.is_some() && !kind.is_custom() && !sequence.faulty {
-            return Err(told(format!("it ended: {:?}", follower.end)));
-        }
+fn follower(sequence: &Sequence, at: usize) -> Judged {
+    let follower = &sequence.followers[at];
+    let kind = &KINDS[follower.scope.kind];
+    let told = |text: String| Finding::new("watch", format!("{} at s{}: {text}", follower.path, follower.server));
+    follower.judge(&sequence.timeline).map_err(told)?;
+    if follower.end.is_some() && !kind.is_custom() && !sequence.faulty {
+        return Err(told(format!("it ended: {:?}", follower.end)));
     }
     Ok(())
 }

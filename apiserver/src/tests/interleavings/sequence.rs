@@ -65,6 +65,7 @@ pub struct Sequence {
     /// Objects whose deletion was answered, by uid.
     pub deleted: BTreeMap<String, String>,
     pub history: Vec<String>,
+    pub findings: Vec<Finding>,
     gates: Arc<Gates>,
     dice: Dice,
     clients: Vec<Client>,
@@ -191,10 +192,19 @@ impl Sequence {
             shown: BTreeMap::new(),
             deleted: BTreeMap::new(),
             history: Vec::new(),
+            findings: Vec::new(),
             gates,
             dice,
             next: 0,
             weights,
+        }
+    }
+
+    /// Notes what must not be; the sequence goes on, so that one finding does not hide the next.
+    pub fn judged(&mut self, judged: Judged) {
+        if let Err(finding) = judged {
+            self.tell(|| format!("FOUND {}: {}", finding.check, finding.text));
+            self.findings.push(finding);
         }
     }
 
@@ -235,7 +245,8 @@ impl Sequence {
             if matches!(steps[at].1, Step::Start(_) | Step::Poll(_)) {
                 progressed = self.cluster.clock.monotonic();
             }
-            self.take(steps[at].1)?;
+            let judged = self.take(steps[at].1);
+            self.judged(judged);
         }
         self.rest().await
     }
@@ -387,7 +398,8 @@ impl Sequence {
         }
         self.flow().await?;
         for at in 0..self.followers.len() {
-            self.read(at)?;
+            let judged = self.read(at);
+            self.judged(judged);
         }
         self.timeline.catch_up(&self.cluster);
         Ok(())
