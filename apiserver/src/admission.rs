@@ -1,7 +1,8 @@
 //! Admission: the chain of plugins that may change what is written, then of those that may refuse it.
 //!
-//! Plugins stand in upstream's order. A plugin decides from the request and from the caches; it writes nothing. The
-//! mutating phase is run once: only webhooks and mutating policies ask upstream for a second run, and there are none yet.
+//! Plugins stand in upstream's order. A plugin decides from the request and from the caches; it writes nothing. One that
+//! refuses is asked once more if the caches were behind the store. The mutating phase is run once: only webhooks and
+//! mutating policies ask upstream for a second run, and there are none yet.
 
 mod certificates;
 mod default_toleration_seconds;
@@ -89,7 +90,8 @@ pub trait Plugin: Send + Sync {
     /// The phases in which it has something to say; it is asked in no other.
     fn phases(&self) -> &'static [Phase];
 
-    /// May change the object; it is of the hub version.
+    /// May change the object, which is of the hub version. What it refuses it has not changed, or only so that it may be
+    /// asked again.
     fn admit(&self, _call: &Call, _attributes: &Attributes<'_>, _object: &mut Tree, _old: Option<&Tree>) -> Result<()> {
         Ok(())
     }
@@ -144,11 +146,12 @@ impl Chain {
             plugin.precheck(call, attributes)?;
             plugin.admit(call, attributes, object, old)
         })
+        .await
     }
 
     /// What stands before a delete or a connect.
-    pub fn precheck(&self, call: &Call, attributes: &Attributes<'_>) -> Result<()> {
-        self.phase(call, attributes, Phase::Admit, |plugin| plugin.precheck(call, attributes))
+    pub async fn precheck(&self, call: &Call, attributes: &Attributes<'_>) -> Result<()> {
+        self.phase(call, attributes, Phase::Admit, |plugin| plugin.precheck(call, attributes)).await
     }
 
     /// The validating phase.
@@ -159,11 +162,11 @@ impl Chain {
         object: Option<&Tree>,
         old: Option<&Tree>,
     ) -> Result<()> {
-        self.phase(call, attributes, Phase::Validate, |plugin| plugin.validate(call, attributes, object, old))
+        self.phase(call, attributes, Phase::Validate, |plugin| plugin.validate(call, attributes, object, old)).await
     }
 
     /// Asks the plugins of a phase in their order until one refuses, and measures them.
-    fn phase(
+    async fn phase(
         &self,
         call: &Call,
         attributes: &Attributes<'_>,
@@ -174,13 +177,17 @@ impl Chain {
         let label = if phase == Phase::Admit { "admit" } else { "validate" };
         let began = clock.monotonic();
         let mut last = began;
-        let outcome = self.0.iter().filter(|plugin| plugin.phases().contains(&phase)).try_for_each(|plugin| {
-            let verdict = ask(&**plugin);
+        let mut outcome = Ok(());
+        for plugin in self.0.iter().filter(|plugin| plugin.phases().contains(&phase)) {
+            outcome = call.api.decide(|| ask(&**plugin)).await;
             let now = clock.monotonic();
-            metrics.admission_plugin(plugin.name(), label, attributes.operation, now - last, &verdict);
+            metrics.admission_plugin(plugin.name(), label, attributes.operation, now - last, &outcome);
             last = now;
-            verdict.inspect_err(|status| debug!(plugin = plugin.name(), message = status.message(), "refused"))
-        });
+            if let Err(status) = &outcome {
+                debug!(plugin = plugin.name(), message = status.message(), "refused");
+                break;
+            }
+        }
         metrics.admission_step(label, attributes.operation, last - began, &outcome);
         outcome
     }

@@ -25,8 +25,9 @@ use crate::feed::Feed;
 use crate::http::{ApiRequest, ApiResponse, Endpoint};
 use crate::metrics::Metrics;
 use crate::object::Object;
+use crate::registry::Registry;
 use crate::reserve::{self, Reservation, Reserver, Reservers};
-use crate::resource::{Registry, Storage};
+use crate::resource::Storage;
 
 pub struct Api {
     pub store: Arc<dyn Store>,
@@ -43,8 +44,6 @@ pub struct Api {
     pub metrics: Metrics,
     /// Of the store when it was last asked.
     pub storage_size: AtomicU64,
-    pub discovery: crate::discovery::Discovery,
-    pub openapi: corten_openapi::Documents,
     pub reservers: Reservers,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,
@@ -70,6 +69,22 @@ impl Api {
     /// admission of the next request included. A feed that has lost its place is not waited for long.
     pub async fn applied(&self, revision: u64) {
         let _ = self.feed.wait_for(revision).await;
+    }
+
+    /// Decides on what the caches show. If that is a refusal, they may be behind what another server has written: then
+    /// it is decided once more when they show all that the store holds.
+    pub async fn decide<T>(&self, mut decision: impl FnMut() -> Result<T>) -> Result<T> {
+        let seen = self.feed.progress();
+        match decision() {
+            Err(_) if self.was_behind(seen).await? => decision(),
+            verdict => verdict,
+        }
+    }
+
+    /// Whether the caches, which showed the store as of this revision, were behind it. They have caught up then.
+    pub async fn was_behind(&self, seen: u64) -> Result<bool> {
+        self.catch_up().await?;
+        Ok(self.feed.progress() > seen)
     }
 
     pub fn storage(&self, group: &str, plural: &str) -> Option<Arc<Storage>> {

@@ -111,7 +111,7 @@ impl Change for Bind<'_> {
         self.set_scheduled(&mut tree);
         metadata::edit(&mut tree).remove(ObjectMeta::RESOURCE_VERSION);
         let attributes = Attributes::of(self.call, self.pods, Operation::Create, self.options.dry_run);
-        self.call.api.admission.precheck(self.call, &attributes)?;
+        self.call.api.admission.precheck(self.call, &attributes).await?;
         Ok(tree)
     }
 }

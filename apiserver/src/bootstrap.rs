@@ -92,7 +92,7 @@ async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
     let of_kind = |row: &&Arc<crate::resource::Resource>| {
         &*row.group == group && &*row.version == version && &*row.kind == kind && row.storage.is_some()
     };
-    let Some(resource) = registry.all().iter().find(of_kind) else { bail!("{api_version} {kind} is not served") };
+    let Some(resource) = registry.all().find(of_kind) else { bail!("{api_version} {kind} is not served") };
     let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
     let below = if resource.namespaced { format!("namespaces/{namespace}/") } else { String::new() };
     let collection = format!("{root}/{version}/{below}{}", resource.plural);

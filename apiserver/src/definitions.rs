@@ -15,7 +15,6 @@ use corten_custom::lifecycle::{self, Cleanup, Deleted};
 use corten_custom::{CustomStrategy, Definition, Version};
 use corten_object::json;
 use corten_object::tree::Tree;
-use corten_openapi::CustomKind;
 use corten_runtime::clock::Instant;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::apiextensions_v1::CustomResourceDefinition;
@@ -28,7 +27,7 @@ use crate::cache::{Scope, Watcher};
 use crate::control::changes::Changes;
 use crate::object::Object;
 use crate::openapi;
-use crate::resource::{Hub, Kept, Lifetime, Registry, Resource, Rules, Storage, Subresource};
+use crate::resource::{Hub, Kept, Lifetime, Resource, Rules, Storage, Subresource};
 use crate::watch::LastFrame;
 
 const GROUP: &str = "apiextensions.k8s.io";
@@ -46,14 +45,10 @@ struct Served {
     shape: Vec<u8>,
     storage: Arc<Storage>,
     resources: Vec<Arc<Resource>>,
-    /// The same for OpenAPI.
-    published: Vec<CustomKind>,
 }
 
 pub struct Definitions {
     api: Arc<Api>,
-    /// What is served whatever the definitions are.
-    built_in: Vec<Arc<Resource>>,
     served: BTreeMap<String, Served>,
     changes: Changes,
     /// Of the objects that definitions wait for which are being deleted.
@@ -69,7 +64,6 @@ impl Definitions {
     pub fn new(api: &Arc<Api>) -> Result<Definitions> {
         Ok(Definitions {
             api: Arc::clone(api),
-            built_in: api.registry.load().all().to_vec(),
             served: BTreeMap::new(),
             changes: Changes::of(api, GROUP, PLURAL, Scope::All)?,
             leaving: Vec::new(),
@@ -218,51 +212,40 @@ impl Definitions {
 
     /// Brings what is served in line with the definitions.
     async fn serve(&mut self, objects: &[Arc<Object>], trees: &[Tree]) -> Result<()> {
-        let mut changed = false;
         for (object, tree) in objects.iter().zip(trees) {
-            changed |= self.serve_one(object, tree).await?;
+            self.serve_one(object, tree).await?;
         }
         let gone: Vec<String> =
             self.served.keys().filter(|name| !objects.iter().any(|object| object.name() == *name)).cloned().collect();
         for name in gone {
             if let Some(served) = self.served.remove(&name) {
                 self.api.feed.remove(&served.storage.prefix).await;
-                changed = true;
+                self.api.withdraw(&name);
             }
-        }
-        if changed {
-            let mut resources = self.built_in.clone();
-            resources.extend(self.served.values().flat_map(|served| served.resources.iter().cloned()));
-            let registry = Registry::new(resources);
-            self.api.discovery.update(&registry);
-            self.api
-                .openapi
-                .set_custom(self.served.values().flat_map(|served| served.published.iter().cloned()).collect());
-            self.api.registry.store(Arc::new(registry));
         }
         Ok(())
     }
 
-    async fn serve_one(&mut self, object: &Arc<Object>, tree: &Tree) -> Result<bool> {
+    async fn serve_one(&mut self, object: &Arc<Object>, tree: &Tree) -> Result<()> {
         let crd: CustomResourceDefinition<'_> = tree.view();
         // Served before it is said to be established, so that nobody who waited for that is disappointed.
         if !lifecycle::is_true(crd, "NamesAccepted") {
-            return Ok(false);
+            return Ok(());
         }
         let known = self.served.get(object.name());
         if known.is_some_and(|served| served.revision == object.revision) {
-            return Ok(false);
+            return Ok(());
         }
         let shape = shape(tree);
         if let Some(served) = self.served.get_mut(object.name()).filter(|served| served.shape == shape) {
             served.revision = object.revision;
-            return Ok(false);
+            return Ok(());
         }
         let definition = match Definition::compile(tree.root()) {
             Ok(definition) => Arc::new(definition),
             Err(message) => {
                 error!(definition = object.name(), message, "cannot be served");
-                return Ok(false);
+                return Ok(());
             }
         };
         let storage = Arc::new(self.storage_of(&definition));
@@ -270,9 +253,10 @@ impl Definitions {
         added.map_err(|error| anyhow!("read the objects of {}: {error}", object.name()))?;
         let resources = resources_of(&definition, &storage);
         let published = resources.iter().filter_map(|resource| openapi::custom_kind(tree.root(), resource)).collect();
-        let served = Served { revision: object.revision, shape, storage, resources, published };
+        self.api.publish(object.name(), resources.clone(), published);
+        let served = Served { revision: object.revision, shape, storage, resources };
         self.served.insert(object.name().to_owned(), served);
-        Ok(true)
+        Ok(())
     }
 
     fn storage_of(&self, definition: &Arc<Definition>) -> Storage {

@@ -3,6 +3,7 @@
 
 use corten_access::authorize::{Attributes, Authorizer, forbidden};
 use corten_api::field::{Error, Errors, Path};
+use corten_api::status::Status;
 use corten_object::tree::{Items, Tree, View};
 use corten_views::resource_v1::{
     AllocatedDeviceStatus, DeviceRequest, ResourceClaim, ResourceClaimStatus, ResourceClaimTemplate,
@@ -16,11 +17,31 @@ const ADMIN_LABEL: &str = "resource.kubernetes.io/admin-access";
 const NODE_NAME_KEY: &str = "authentication.kubernetes.io/node-name";
 
 /// What is wrong with a new claim or template.
-pub fn check_create(call: &Call, resource: &Resource, tree: &Tree) -> Errors {
-    let mut errors = Errors::default();
+pub async fn check_create(call: &Call, resource: &Resource, tree: &Tree) -> Result<Errors, Status> {
     if &*resource.group != GROUP {
-        return errors;
+        return Ok(Errors::default());
     }
+    confirmed(call, || create_errors(call, resource, tree)).await
+}
+
+/// What is wrong with a change of a claim's status.
+pub async fn check_update(call: &Call, resource: &Resource, tree: &Tree, old: &Tree) -> Result<Errors, Status> {
+    let is_status = call.info.subresource == "status";
+    if &*resource.group != GROUP || &*resource.plural != "resourceclaims" || !is_status {
+        return Ok(Errors::default());
+    }
+    confirmed(call, || update_errors(call, resource, tree, old)).await
+}
+
+/// Errors that hold for the rights and namespaces as the store has them, not only for what the caches show of them.
+async fn confirmed(call: &Call, check: impl Fn() -> Errors) -> Result<Errors, Status> {
+    let seen = call.api.feed.progress();
+    let errors = check();
+    if errors.is_empty() || !call.api.was_behind(seen).await? { Ok(errors) } else { Ok(check()) }
+}
+
+fn create_errors(call: &Call, resource: &Resource, tree: &Tree) -> Errors {
+    let mut errors = Errors::default();
     let requests = match &*resource.plural {
         "resourceclaims" => tree.view::<ResourceClaim<'_>>().spec().devices().requests(),
         "resourceclaimtemplates" => tree.view::<ResourceClaimTemplate<'_>>().spec().spec().devices().requests(),
@@ -35,13 +56,8 @@ pub fn check_create(call: &Call, resource: &Resource, tree: &Tree) -> Errors {
     errors
 }
 
-/// What is wrong with a change of a claim's status.
-pub fn check_update(call: &Call, resource: &Resource, tree: &Tree, old: &Tree) -> Errors {
+fn update_errors(call: &Call, resource: &Resource, tree: &Tree, old: &Tree) -> Errors {
     let mut errors = Errors::default();
-    let is_status = call.info.subresource == "status";
-    if &*resource.group != GROUP || &*resource.plural != "resourceclaims" || !is_status {
-        return errors;
-    }
     let new = tree.view::<ResourceClaim<'_>>().status();
     let old = old.view::<ResourceClaim<'_>>().status();
     if admin_result(old).is_none()

@@ -1,82 +1,120 @@
-//! Discovery: which groups, versions and resources there are. The documents are made anew when what is served changes,
-//! and sent with an ETag.
+//! Discovery: which groups, versions and resources there are.
+//!
+//! What is said of a resource is written once, when it is first asked for; documents are joined from that.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use corten_api::json::{write_array, write_string};
 use corten_schema::GROUPS;
 use ring::digest::{SHA512, digest};
 
-use crate::resource::{Registry, Resource, Subresource, api_version};
+use crate::registry::{Group, Registry, Resources, Served};
+use crate::resource::{Resource, Subresource, api_version};
 
-#[derive(Default)]
-pub struct Discovery(ArcSwap<Documents>);
-
+/// The documents of a registry that tell of many groups, each made when it is first asked for.
 #[derive(Default)]
 pub struct Documents {
-    /// `/apis`
-    pub groups: Bytes,
-    /// `/api` and `/apis`, aggregated.
-    pub aggregated_core: Tagged,
-    pub aggregated_groups: Tagged,
-    /// `/apis/GROUP`
-    pub group: HashMap<String, Bytes>,
-    /// `/apis/GROUP/VERSION` and `/api/v1`, by group and version.
-    pub version: HashMap<(String, String), Bytes>,
+    groups: OnceLock<Bytes>,
+    aggregated_core: OnceLock<Tagged>,
+    aggregated_groups: OnceLock<Tagged>,
 }
 
-#[derive(Default, Clone)]
+#[derive(Clone)]
 pub struct Tagged {
     pub body: Bytes,
     pub etag: String,
 }
 
-/// A group with its versions, the preferred one first.
-struct Group<'r> {
-    name: &'r str,
-    versions: Vec<(&'r str, Vec<&'r Arc<Resource>>)>,
+/// What discovery says of a resource, made when it is first asked for.
+#[derive(Default)]
+pub struct Texts {
+    /// Its elements in the list of its group version.
+    listed: OnceLock<Box<[u8]>>,
+    /// Its element in the aggregated form.
+    aggregated: OnceLock<Box<[u8]>>,
 }
 
-impl Discovery {
-    pub fn load(&self) -> Arc<Documents> {
-        self.0.load_full()
+impl Registry {
+    /// `/apis`
+    pub fn group_list(&self) -> &Bytes {
+        self.discovery.groups.get_or_init(|| {
+            let mut list = b"{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":".to_vec();
+            let groups: Vec<(&str, &Group)> = ordered(self).into_iter().filter(|(name, _)| !name.is_empty()).collect();
+            write_array(&mut list, groups, |(name, group), out| {
+                out.push(b'{');
+                write_group(name, group, out);
+            });
+            list.push(b'}');
+            line(list)
+        })
     }
 
-    pub fn update(&self, registry: &Registry) {
-        self.0.store(Arc::new(Documents::of(registry)));
+    /// `/apis/GROUP`
+    pub fn group_document(&self, name: &str) -> Option<Bytes> {
+        let group = self.group(name).filter(|_| !name.is_empty())?;
+        let mut alone = b"{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",".to_vec();
+        write_group(name, group, &mut alone);
+        Some(line(alone))
+    }
+
+    /// `/apis/GROUP/VERSION` and `/api/v1`
+    pub fn resource_list(&self, group: &str, version: &str) -> Option<Bytes> {
+        let resources = self.resources(group, version)?;
+        // The core group's list leaves its apiVersion out.
+        let head = if group.is_empty() { "APIResourceList" } else { "APIResourceList\",\"apiVersion\":\"v1" };
+        let group_version = api_version(group, version);
+        let mut out = format!("{{\"kind\":\"{head}\",\"groupVersion\":\"{group_version}\",\"resources\":").into_bytes();
+        write_array(&mut out, resources.values(), |served, out| out.extend_from_slice(served.listed()));
+        out.push(b'}');
+        Some(line(out))
+    }
+
+    /// `/api`, aggregated.
+    pub fn aggregated_core(&self) -> &Tagged {
+        self.discovery.aggregated_core.get_or_init(|| self.aggregated(|name| name.is_empty()))
+    }
+
+    /// `/apis`, aggregated.
+    pub fn aggregated_groups(&self) -> &Tagged {
+        self.discovery.aggregated_groups.get_or_init(|| self.aggregated(|name| !name.is_empty()))
+    }
+
+    fn aggregated(&self, is_wanted: impl Fn(&str) -> bool) -> Tagged {
+        let mut out =
+            b"{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":"
+                .to_vec();
+        let groups: Vec<(&str, &Group)> = ordered(self).into_iter().filter(|(name, _)| is_wanted(name)).collect();
+        write_array(&mut out, groups, |(name, group), out| write_aggregated_group(name, group, out));
+        out.push(b'}');
+        let body = line(out);
+        let etag = digest(&SHA512, &body).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        Tagged { body, etag }
     }
 }
 
-impl Documents {
-    fn of(registry: &Registry) -> Documents {
-        let groups = groups(registry);
-        let mut documents = Documents::default();
-        let (core, named): (Vec<&Group<'_>>, Vec<&Group<'_>>) = groups.iter().partition(|group| group.name.is_empty());
-        documents.aggregated_core = aggregated(&core);
-        documents.aggregated_groups = aggregated(&named);
-        let mut list = b"{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[".to_vec();
-        for (i, group) in named.iter().enumerate() {
-            if i > 0 {
-                list.push(b',');
-            }
-            list.push(b'{');
-            write_group(group, &mut list);
-            let mut alone = b"{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",".to_vec();
-            write_group(group, &mut alone);
-            documents.group.insert(group.name.to_owned(), line(alone));
-        }
-        list.extend_from_slice(b"]}");
-        documents.groups = line(list);
-        for group in &groups {
-            for (version, resources) in &group.versions {
-                let body = resource_list(group.name, version, resources);
-                documents.version.insert((group.name.to_owned(), (*version).to_owned()), body);
-            }
-        }
-        documents
+impl Served {
+    fn listed(&self) -> &[u8] {
+        self.texts.listed.get_or_init(|| {
+            let mut out = Vec::new();
+            write_listed(&self.resource, &mut out);
+            out.into()
+        })
+    }
+
+    fn aggregated(&self) -> &[u8] {
+        self.texts.aggregated.get_or_init(|| {
+            let mut out = Vec::new();
+            write_aggregated(&self.resource, &mut out);
+            out.into()
+        })
+    }
+}
+
+#[cfg(test)]
+impl Texts {
+    pub fn is_made(&self) -> bool {
+        self.listed.get().is_some() && self.aggregated.get().is_some()
     }
 }
 
@@ -85,32 +123,19 @@ fn line(mut json: Vec<u8>) -> Bytes {
     json.into()
 }
 
-fn groups(registry: &Registry) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for resource in registry.all() {
-        let place = match groups.iter().position(|group| group.name == &*resource.group) {
-            Some(place) => place,
-            None => {
-                groups.push(Group { name: &resource.group, versions: Vec::new() });
-                groups.len() - 1
-            }
-        };
-        let versions = &mut groups[place].versions;
-        match versions.iter_mut().find(|(version, _)| *version == &*resource.version) {
-            Some((_, resources)) => resources.push(resource),
-            None => versions.push((&resource.version, vec![resource])),
-        }
-    }
-    for group in &mut groups {
-        group.versions.sort_by(|(a, _), (b, _)| version_rank(b).cmp(&version_rank(a)).then(a.cmp(b)));
-        for (_, resources) in &mut group.versions {
-            resources.sort_by(|a, b| a.plural.cmp(&b.plural));
-        }
-    }
-    // Groups of custom resources come last, by name.
+/// The groups in the order of discovery: those of custom resources come last, by name.
+fn ordered(registry: &Registry) -> Vec<(&str, &Group)> {
     let rank = |name: &str| GROUPS.iter().position(|known| known.name == name).unwrap_or(GROUPS.len());
-    groups.sort_by(|a, b| rank(a.name).cmp(&rank(b.name)).then(a.name.cmp(b.name)));
+    let mut groups: Vec<(&str, &Group)> = registry.groups().collect();
+    groups.sort_by_cached_key(|(name, _)| rank(name));
     groups
+}
+
+/// The versions of a group, the preferred one first.
+fn versions(group: &Group) -> Vec<(&str, &Resources)> {
+    let mut versions: Vec<(&str, &Resources)> = group.versions().collect();
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(version_rank(version)));
+    versions
 }
 
 /// Kubernetes' order of versions: GA over beta over alpha, then the higher number; what is no such version comes last.
@@ -129,15 +154,15 @@ fn version_rank(version: &str) -> (u8, u64, u64) {
     }
 }
 
-fn write_group(group: &Group<'_>, out: &mut Vec<u8>) {
-    let version = |version: &str| {
-        format!("{{\"groupVersion\":\"{}\",\"version\":\"{version}\"}}", api_version(group.name, version))
+/// The members of a group, and the brace that closes it.
+fn write_group(name: &str, group: &Group, out: &mut Vec<u8>) {
+    let version = |(version, _): (&str, &Resources)| {
+        format!("{{\"groupVersion\":\"{}\",\"version\":\"{version}\"}}", api_version(name, version))
     };
-    let all: Vec<String> = group.versions.iter().map(|(name, _)| version(name)).collect();
+    let all: Vec<String> = versions(group).into_iter().map(version).collect();
     let preferred = all.first().cloned().unwrap_or_default();
     out.extend_from_slice(
-        format!("\"name\":\"{}\",\"versions\":[{}],\"preferredVersion\":{preferred}}}", group.name, all.join(","))
-            .as_bytes(),
+        format!("\"name\":\"{name}\",\"versions\":[{}],\"preferredVersion\":{preferred}}}", all.join(",")).as_bytes(),
     );
 }
 
@@ -156,48 +181,34 @@ fn write_strings(key: &str, values: impl Iterator<Item = impl AsRef<str>>, out: 
     }
 }
 
-fn resource_list(group: &str, version: &str, resources: &[&Arc<Resource>]) -> Bytes {
-    let head = if resources.iter().any(|resource| resource.is_custom()) {
-        "APIResourceList\",\"apiVersion\":\"v1"
-    } else {
-        "APIResourceList"
-    };
-    // The core group's list leaves its apiVersion out.
-    let head = if group.is_empty() { head.to_owned() } else { "APIResourceList\",\"apiVersion\":\"v1".to_owned() };
-    let mut out = format!("{{\"kind\":\"{head}\",\"groupVersion\":\"{}\",\"resources\":[", api_version(group, version))
-        .into_bytes();
-    let mut first = true;
-    for resource in resources {
-        if !std::mem::take(&mut first) {
-            out.push(b',');
-        }
-        let (plural, singular, kind) = (&resource.plural, &resource.singular, &resource.kind);
-        let namespaced = resource.namespaced;
-        out.extend_from_slice(
-            format!("{{\"name\":\"{plural}\",\"singularName\":\"{singular}\",\"namespaced\":{namespaced},\"kind\":\"{kind}\"").as_bytes(),
-        );
-        write_strings("verbs", resource.verbs.iter(), &mut out);
-        write_strings("shortNames", resource.short_names.iter(), &mut out);
-        write_strings("categories", resource.categories.iter(), &mut out);
-        if !resource.storage_version_hash.is_empty() {
-            out.extend_from_slice(format!(",\"storageVersionHash\":\"{}\"", resource.storage_version_hash).as_bytes());
-        }
-        out.push(b'}');
-        for row in sorted(resource) {
-            let group_version = row.group_version.map_or(String::new(), |(group, version)| {
-                let group = if group.is_empty() { String::new() } else { format!("\"group\":\"{group}\",") };
-                format!("{group}\"version\":\"{version}\",")
-            });
-            out.extend_from_slice(
-                format!(",{{\"name\":\"{plural}/{}\",\"singularName\":\"\",\"namespaced\":{namespaced},{group_version}\"kind\":\"{}\"", row.name, row.kind)
-                    .as_bytes(),
-            );
-            write_strings("verbs", row.verbs.iter(), &mut out);
-            out.push(b'}');
-        }
+fn write_listed(resource: &Resource, out: &mut Vec<u8>) {
+    let (plural, singular, kind) = (&resource.plural, &resource.singular, &resource.kind);
+    let namespaced = resource.namespaced;
+    out.extend_from_slice(
+        format!(
+            "{{\"name\":\"{plural}\",\"singularName\":\"{singular}\",\"namespaced\":{namespaced},\"kind\":\"{kind}\""
+        )
+        .as_bytes(),
+    );
+    write_strings("verbs", resource.verbs.iter(), out);
+    write_strings("shortNames", resource.short_names.iter(), out);
+    write_strings("categories", resource.categories.iter(), out);
+    if !resource.storage_version_hash.is_empty() {
+        out.extend_from_slice(format!(",\"storageVersionHash\":\"{}\"", resource.storage_version_hash).as_bytes());
     }
-    out.extend_from_slice(b"]}");
-    line(out)
+    out.push(b'}');
+    for row in sorted(resource) {
+        let group_version = row.group_version.map_or(String::new(), |(group, version)| {
+            let group = if group.is_empty() { String::new() } else { format!("\"group\":\"{group}\",") };
+            format!("{group}\"version\":\"{version}\",")
+        });
+        out.extend_from_slice(
+            format!(",{{\"name\":\"{plural}/{}\",\"singularName\":\"\",\"namespaced\":{namespaced},{group_version}\"kind\":\"{}\"", row.name, row.kind)
+                .as_bytes(),
+        );
+        write_strings("verbs", row.verbs.iter(), out);
+        out.push(b'}');
+    }
 }
 
 /// Those of built-in resources by name; those of custom ones stand in an order of their own.
@@ -209,24 +220,15 @@ fn sorted(resource: &Resource) -> Vec<&Subresource> {
     rows
 }
 
-fn aggregated(groups: &[&Group<'_>]) -> Tagged {
-    let mut out =
-        b"{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":"
-            .to_vec();
-    write_array(&mut out, groups, |group, out| {
-        let metadata = if group.name.is_empty() { "{}".to_owned() } else { format!("{{\"name\":\"{}\"}}", group.name) };
-        out.extend_from_slice(format!("{{\"metadata\":{metadata},\"versions\":").as_bytes());
-        write_array(out, &group.versions, |(version, resources), out| {
-            out.extend_from_slice(format!("{{\"version\":\"{version}\",\"resources\":").as_bytes());
-            write_array(out, resources, |resource, out| write_aggregated(resource, out));
-            out.extend_from_slice(b",\"freshness\":\"Current\"}");
-        });
-        out.push(b'}');
+fn write_aggregated_group(name: &str, group: &Group, out: &mut Vec<u8>) {
+    let metadata = if name.is_empty() { "{}".to_owned() } else { format!("{{\"name\":\"{name}\"}}") };
+    out.extend_from_slice(format!("{{\"metadata\":{metadata},\"versions\":").as_bytes());
+    write_array(out, versions(group), |(version, resources), out| {
+        out.extend_from_slice(format!("{{\"version\":\"{version}\",\"resources\":").as_bytes());
+        write_array(out, resources.values(), |served, out| out.extend_from_slice(served.aggregated()));
+        out.extend_from_slice(b",\"freshness\":\"Current\"}");
     });
     out.push(b'}');
-    let body = line(out);
-    let etag = digest(&SHA512, &body).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-    Tagged { body, etag }
 }
 
 fn write_aggregated(resource: &Resource, out: &mut Vec<u8>) {

@@ -16,8 +16,8 @@ use crate::discovery::Tagged;
 use crate::handlers::{method_not_allowed, no_such_path, refused};
 use crate::http::{ApiResponse, RequestBody};
 use crate::negotiate::accepts_any;
+use crate::registry::Registry;
 use crate::request::RequestInfo;
-use crate::resource::Registry;
 use crate::show::{json_answer, nosniff, whole};
 
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
@@ -31,22 +31,19 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         check_accepts(call, &parts)?;
     }
     match parts.as_slice() {
-        [""] => Ok(root(call)),
+        [""] => Ok(root(call, &registry)),
         ["healthz" | "livez" | "readyz", ..] => Ok(health(call, &parts).await),
         ["version"] => Ok(version()),
         ["metrics"] => Ok(metrics(call).await),
         ["metrics", "slis"] => Ok(whole(StatusCode::OK, CONTENT_TYPE, call.api.health.metrics().into())),
-        ["api"] => core(call),
-        ["apis"] => groups(call),
-        ["api", version] if registry.has_version("", version) => document(call, "", version),
-        ["apis", group] => {
-            let documents = call.api.discovery.load();
-            documents.group.get(*group).map_or_else(|| Ok(no_page()), |body| plain(call, body))
-        }
-        ["apis", group, version] if registry.has_version(group, version) => document(call, group, version),
+        ["api"] => core(call, &registry),
+        ["apis"] => groups(call, &registry),
+        ["api", version] if registry.has_version("", version) => document(call, &registry, "", version),
+        ["apis", group] => registry.group_document(group).map_or_else(|| Ok(no_page()), |body| plain(call, &body)),
+        ["apis", group, version] if registry.has_version(group, version) => document(call, &registry, group, version),
         ["apis" | "api" | "version", ..] => unknown(&registry, &call.info),
         ["debug", "pprof", _] => Ok(text(StatusCode::NOT_FOUND, b"Unknown profile\n")),
-        ["openapi", ..] => crate::openapi::answer(call, &parts[1..]).await,
+        ["openapi", ..] => crate::openapi::answer(call, registry.openapi(), &parts[1..]),
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
         _ => Ok(no_page()),
     }
@@ -146,10 +143,9 @@ fn tagged(call: &Call, document: &Tagged) -> ApiResponse {
     response
 }
 
-fn core(call: &Call) -> Result<ApiResponse> {
-    let documents = call.api.discovery.load();
+fn core(call: &Call, registry: &Registry) -> Result<ApiResponse> {
     if wants_aggregated(call) {
-        return Ok(tagged(call, &documents.aggregated_core));
+        return Ok(tagged(call, registry.aggregated_core()));
     }
     let mut body = b"{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":[{\"clientCIDR\":\"0.0.0.0/0\",\"serverAddress\":".to_vec();
     write_string(&mut body, &call.api.address);
@@ -157,18 +153,16 @@ fn core(call: &Call) -> Result<ApiResponse> {
     plain(call, &body.into())
 }
 
-fn groups(call: &Call) -> Result<ApiResponse> {
-    let documents = call.api.discovery.load();
+fn groups(call: &Call, registry: &Registry) -> Result<ApiResponse> {
     if wants_aggregated(call) {
-        return Ok(tagged(call, &documents.aggregated_groups));
+        return Ok(tagged(call, registry.aggregated_groups()));
     }
-    plain(call, &documents.groups)
+    plain(call, registry.group_list())
 }
 
-fn document(call: &Call, group: &str, version: &str) -> Result<ApiResponse> {
-    let documents = call.api.discovery.load();
-    let body = documents.version.get(&(group.to_owned(), version.to_owned()));
-    body.map_or_else(|| unknown(&call.api.registry.load(), &call.info), |body| plain(call, body))
+fn document(call: &Call, registry: &Registry, group: &str, version: &str) -> Result<ApiResponse> {
+    let body = registry.resource_list(group, version);
+    body.map_or_else(|| unknown(registry, &call.info), |body| plain(call, &body))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {
@@ -199,8 +193,7 @@ fn version() -> ApiResponse {
     json_answer(&body, crate::negotiate::Encoding::Json, StatusCode::OK)
 }
 
-fn root(call: &Call) -> ApiResponse {
-    let documents = call.api.discovery.load();
+fn root(call: &Call, registry: &Registry) -> ApiResponse {
     let mut paths: Vec<String> = vec![
         "/.well-known/openid-configuration".into(),
         "/api".into(),
@@ -219,9 +212,10 @@ fn root(call: &Call) -> ApiResponse {
         paths.push(format!("/{}", endpoint.name()));
         paths.extend(call.api.health.names(endpoint).iter().map(|check| format!("/{}/{check}", endpoint.name())));
     }
-    paths.extend(documents.group.keys().map(|group| format!("/apis/{group}")));
-    paths
-        .extend(documents.version.keys().filter(|(group, _)| !group.is_empty()).map(|(g, v)| format!("/apis/{g}/{v}")));
+    for (name, group) in registry.groups().filter(|(name, _)| !name.is_empty()) {
+        paths.push(format!("/apis/{name}"));
+        paths.extend(group.versions().map(|(version, _)| format!("/apis/{name}/{version}")));
+    }
     paths.sort();
     let body = serde_json::json!({ "paths": paths });
     json_answer(&crate::show::indent(body.to_string().as_bytes()), crate::negotiate::Encoding::Json, StatusCode::OK)

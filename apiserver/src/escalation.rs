@@ -11,10 +11,15 @@ use crate::call::Call;
 use crate::metadata;
 use crate::resource::Resource;
 
-pub fn check(call: &Call, resource: &Resource, new: &Tree, old: Option<&Tree>) -> Result<()> {
+pub async fn check(call: &Call, resource: &Resource, new: &Tree, old: Option<&Tree>) -> Result<()> {
     if &*resource.group != GROUP || old.is_some_and(|old| differs_for_garbage_collection_only(new, old)) {
         return Ok(());
     }
+    call.api.decide(|| check_now(call, resource, new, old)).await
+}
+
+/// The same by the rights that the caches show.
+fn check_now(call: &Call, resource: &Resource, new: &Tree, old: Option<&Tree>) -> Result<()> {
     let index = call.api.rbac.snapshot();
     let authorizer: &dyn Authorizer = &*call.api.authorizers;
     let grantor = Grantor { authorizer, index: &index, user: &call.user };

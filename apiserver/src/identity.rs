@@ -1,6 +1,7 @@
 //! What authentication and authorization need of the objects that are kept: service accounts and what their tokens are
 //! bound to, and the objects of RBAC.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 
 use corten_access::rbac::{Binding, Index, Rbac, Role};
@@ -27,15 +28,15 @@ impl Accounts {
         let _ = self.0.set(Arc::downgrade(api));
     }
 
-    /// The cache may be behind another server's writes; what it lacks is asked for again once it has caught up.
+    fn api(&self) -> Result<Arc<Api>, Status> {
+        self.0.get().and_then(Weak::upgrade).ok_or_else(|| Status::internal("the server is not ready"))
+    }
+
     async fn find(&self, plural: &str, key: String) -> Result<Tree, Status> {
-        let name = key.rsplit('/').next().unwrap_or_default().to_owned();
-        let api = self.0.get().and_then(Weak::upgrade).ok_or_else(|| Status::internal("the server is not ready"))?;
-        if let Some(tree) = api.lookup_tree("", plural, &key) {
-            return Ok(tree);
-        }
-        api.catch_up().await?;
-        api.lookup_tree("", plural, &key).ok_or_else(|| Status::not_found("", plural, &name))
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let api = self.api()?;
+        let missing = || Status::not_found("", plural, name);
+        api.decide(|| api.lookup_tree("", plural, &key).ok_or_else(missing)).await
     }
 }
 
@@ -87,6 +88,19 @@ impl ServiceAccounts for Accounts {
         Box::pin(async move {
             let tree = self.find("nodes", name.to_owned()).await?;
             Ok(meta(metadata::read(&tree)))
+        })
+    }
+
+    fn revision(&self) -> u64 {
+        self.api().map_or(0, |api| api.feed.progress())
+    }
+
+    fn was_behind(&self, revision: u64) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async move {
+            match self.api() {
+                Ok(api) => api.was_behind(revision).await.unwrap_or(false),
+                Err(_) => false,
+            }
         })
     }
 }

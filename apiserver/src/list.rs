@@ -161,13 +161,7 @@ pub async fn list(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Res
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
     let selection = Selection::read(&call.query, resource)?;
     let options = ListOptions::read(call, false)?;
-    // A namespace that the field selector names narrows a list over all of them.
-    let namespace = match (call.info.namespace.as_str(), selection.namespace()) {
-        ("", Some(one)) if resource.namespaced => one.to_owned(),
-        (given, _) => given.to_owned(),
-    };
-    let prefix = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
-    let mut page = page(call, storage, &options, &prefix, &selection).await?;
+    let mut page = page(call, resource, storage, &options, &selection).await?;
     if let (Projection::Table, Some(order)) = (form.projection, storage.strategy().table_order()) {
         page.objects.sort_by_cached_key(|object| order(storage.tree(object).root()));
     }
@@ -177,20 +171,27 @@ pub async fn list(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Res
 }
 
 /// What a list answers with.
-struct Page {
-    objects: Vec<Arc<Object>>,
+pub struct Page {
+    pub objects: Vec<Arc<Object>>,
     revision: u64,
     continue_token: String,
     remaining: Option<i64>,
 }
 
-async fn page(
+pub async fn page(
     call: &Call,
+    resource: &Resource,
     storage: &Storage,
     options: &ListOptions,
-    prefix: &str,
     selection: &Selection,
 ) -> Result<Page> {
+    // A namespace that the field selector names narrows a list over all of them.
+    let namespace = match (call.info.namespace.as_str(), selection.namespace()) {
+        ("", Some(one)) if resource.namespaced => one,
+        (given, _) => given,
+    };
+    let prefix = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
+    let prefix = prefix.as_str();
     let (snapshot, start) = if options.continue_token.is_empty() {
         (snapshot(call, storage, options).await?, None)
     } else {
@@ -252,9 +253,10 @@ async fn snapshot(call: &Call, storage: &Storage, options: &ListOptions) -> Resu
             Ok(storage.cache.snapshot())
         }
         Some(0) => Ok(storage.cache.snapshot()),
+        Some(revision) if exact => at_revision(call, storage, revision).await,
         Some(revision) => {
             call.api.feed.wait_for(revision).await?;
-            if exact { at_revision(call, storage, revision).await } else { Ok(storage.cache.snapshot()) }
+            Ok(storage.cache.snapshot())
         }
     }
 }
@@ -262,6 +264,7 @@ async fn snapshot(call: &Call, storage: &Storage, options: &ListOptions) -> Resu
 async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Snapshot> {
     // What the store has forgotten is too old for everybody, whatever a cache still knows.
     if revision >= call.api.store.compacted_revision()
+        && revision <= call.api.feed.progress()
         && let Some(snapshot) = storage.cache.snapshot_at(revision)
     {
         return Ok(snapshot);
@@ -271,6 +274,7 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
         Error::Compacted { .. } => {
             Status::resource_expired("The resourceVersion for the provided list is too old.".to_string())
         }
+        Error::FutureRevision { requested, current } => Status::resource_version_too_large(requested, current, 0),
         error => Status::internal(error),
     })?;
     let mut objects = Objects::new();
@@ -305,16 +309,9 @@ async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result
     }
 }
 
-/// These objects as a list: what a deleted collection was.
-pub fn answer_with(
-    call: &Arc<Call>,
-    resource: &Arc<Resource>,
-    form: Form,
-    objects: Vec<Arc<Object>>,
-) -> Result<ApiResponse> {
+/// The page of a collection that was deleted.
+pub fn answer_with(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, page: Page) -> Result<ApiResponse> {
     check_form(resource, form)?;
-    let revision = resource.storage.as_ref().map_or(0, |storage| storage.cache.snapshot().revision);
-    let page = Page { objects, revision, continue_token: String::new(), remaining: None };
     Ok(answer(call, resource, form, Include::Metadata, page))
 }
 

@@ -17,6 +17,8 @@ pub struct Draft {
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// The values of the resource's field labels, in the order of its row.
     pub fields: Box<[Box<str>]>,
+    /// Whether it has a deletionTimestamp.
+    pub being_deleted: bool,
     /// Made into an object once, whoever comes first: the writer or the feed.
     object: OnceLock<Arc<Object>>,
 }
@@ -30,6 +32,7 @@ pub struct Object {
     pub uid: Box<str>,
     pub labels: Box<[(Box<str>, Box<str>)]>,
     pub fields: Box<[Box<str>]>,
+    being_deleted: bool,
     /// Where the digits of the resourceVersion stand.
     digits: Range<u32>,
     prefix: u32,
@@ -46,8 +49,16 @@ impl Draft {
         let labels = metadata.and_then(|metadata| metadata.get("labels")).map_or(Box::default(), |labels| {
             labels.as_map().iter().map(|(key, value)| (key.into(), value.as_str().into())).collect()
         });
-        let uid = metadata.and_then(|metadata| metadata.get("uid")).map_or("", Node::as_str).into();
-        Draft { canonical: json::canonical(root), key, uid, labels, fields, object: OnceLock::new() }
+        let text = |name: &str| metadata.and_then(|metadata| metadata.get(name)).map_or("", Node::as_str);
+        Draft {
+            canonical: json::canonical(root),
+            key,
+            uid: text("uid").into(),
+            labels,
+            fields,
+            being_deleted: !text("deletionTimestamp").is_empty(),
+            object: OnceLock::new(),
+        }
     }
 
     /// The object at its revision.
@@ -68,6 +79,7 @@ impl Draft {
             uid: self.uid.clone(),
             labels: self.labels.clone(),
             fields: self.fields.clone(),
+            being_deleted: self.being_deleted,
             digits: at..at,
             prefix: self.canonical.prefix,
             metadata: self.canonical.metadata.clone(),
@@ -89,6 +101,7 @@ impl Draft {
             uid: self.uid.clone(),
             labels: self.labels.clone(),
             fields: self.fields.clone(),
+            being_deleted: self.being_deleted,
             digits: start..start + digits_len,
             prefix: self.canonical.prefix,
             metadata: self.canonical.metadata.start..self.canonical.metadata.end + added,
@@ -117,6 +130,7 @@ impl Object {
             uid: self.uid.clone(),
             labels: self.labels.clone(),
             fields: self.fields.clone(),
+            being_deleted: self.being_deleted,
             digits: self.digits.start..end,
             prefix: self.prefix,
             metadata: self.metadata.start..self.metadata.end + end - self.digits.end,
@@ -145,7 +159,7 @@ impl Object {
 
     /// Whether it is marked, and waits for finalizers or for its time.
     pub fn is_being_deleted(&self) -> bool {
-        memchr::memmem::find(&self.metadata_json(), b"\"deletionTimestamp\":\"").is_some()
+        self.being_deleted
     }
 
     pub fn metadata_json(&self) -> Bytes {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use corten_api::status::Result;
 use corten_api::time::Timestamp;
 use corten_object::tree::Node;
-use corten_openapi::{CustomKind, Document, Form, accepts_json, location};
+use corten_openapi::{CustomKind, Document, Documents, Form, Packed, accepts_json, location};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -17,43 +17,42 @@ use crate::resource::Resource;
 use crate::show::whole;
 
 /// Answers a path below `/openapi`.
-pub async fn answer(call: &Arc<Call>, parts: &[&str]) -> Result<ApiResponse> {
+pub fn answer(call: &Call, documents: &Documents, parts: &[&str]) -> Result<ApiResponse> {
     let document = match parts {
-        ["v2"] => return Ok(version_2(call)),
+        ["v2"] => return Ok(version_2(call, documents)),
         ["v3", document @ ..] => document,
         _ => return Ok(crate::documents::no_page()),
     };
     if document.is_empty() {
-        return Ok(whole(StatusCode::OK, "text/plain; charset=utf-8", call.api.openapi.index().json));
+        return Ok(whole(StatusCode::OK, "text/plain; charset=utf-8", documents.index().json));
     }
     let path = document.join("/");
-    let Some(document) = call.api.openapi.document(&path) else { return Ok(not_found()) };
+    let Some(document) = documents.document(&path) else { return Ok(not_found()) };
     if !accepts_json(text_of(&call.headers, header::ACCEPT)) {
         return Ok(not_acceptable());
     }
     Ok(tagged(call, &path, &document))
 }
 
-fn version_2(call: &Call) -> ApiResponse {
+fn version_2(call: &Call, documents: &Documents) -> ApiResponse {
     let Some(form) = Form::of_v2(text_of(&call.headers, header::ACCEPT)) else { return not_acceptable() };
-    found(call, &call.api.openapi.v2(form), form.content_type())
+    found(call, &documents.v2(form), form.content_type())
 }
 
 /// A custom kind as documents need it; None for what no definition of the tree publishes.
 pub fn custom_kind(definition: Node<'_>, resource: &Resource) -> Option<CustomKind> {
     let published = corten_custom::publish::publish(definition, &resource.version)?;
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok().map(Arc::from);
     Some(CustomKind {
-        group: resource.group.to_string(),
-        version: resource.version.to_string(),
-        plural: resource.plural.to_string(),
-        kind: resource.kind.to_string(),
-        list_kind: resource.list_kind.to_string(),
+        group: Arc::clone(&resource.group),
+        version: Arc::clone(&resource.version),
+        plural: Arc::clone(&resource.plural),
+        kind: Arc::clone(&resource.kind),
+        list_kind: Arc::clone(&resource.list_kind),
         namespaced: resource.namespaced,
         status: resource.subresource("status").is_some(),
         scale: resource.subresource("scale").is_some(),
-        schema: text(published.schema)?,
-        list_schema: text(published.list_schema)?,
+        schema: Packed::new(&published.schema),
+        list_schema: Packed::new(&published.list_schema),
     })
 }
 

@@ -11,7 +11,8 @@ use corten_object::typing::TypeRef;
 use crate::call::Call;
 use crate::handlers::typing;
 use crate::metadata;
-use crate::resource::{Registry, Resource};
+use crate::registry::Registry;
+use crate::resource::Resource;
 
 /// The versions of one resource.
 pub struct VersionsOf<'r> {

@@ -1,7 +1,7 @@
 //! What is served: a row for each resource of each version, and what its versions share beneath.
 //!
 //! Rows of built-in resources come from the schema tables and the table of kinds, those of custom resources from their
-//! definitions. A reader takes the whole registry at one moment; a change of definitions swaps it.
+//! definitions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -213,64 +213,6 @@ impl Storage {
 
     pub fn strategy(&self) -> &dyn Strategy {
         self.rules.of("")
-    }
-}
-
-/// Everything that is served at one moment.
-#[derive(Default)]
-pub struct Registry {
-    groups: HashMap<Arc<str>, Group>,
-    /// In the order of discovery.
-    ordered: Vec<Arc<Resource>>,
-}
-
-#[derive(Default)]
-struct Group {
-    /// By version, then by plural.
-    resources: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Resource>>>,
-    /// By plural.
-    storages: HashMap<Arc<str>, Arc<Storage>>,
-}
-
-impl Registry {
-    pub fn new(resources: Vec<Arc<Resource>>) -> Registry {
-        let mut registry = Registry::default();
-        for resource in &resources {
-            let group = registry.groups.entry(Arc::clone(&resource.group)).or_default();
-            let version = group.resources.entry(Arc::clone(&resource.version)).or_default();
-            version.insert(Arc::clone(&resource.plural), Arc::clone(resource));
-            if let Some(storage) = &resource.storage {
-                group.storages.entry(Arc::clone(&resource.plural)).or_insert_with(|| Arc::clone(storage));
-            }
-        }
-        registry.ordered = resources;
-        registry
-    }
-
-    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.groups.get(group)?.resources.get(version)?.get(plural)
-    }
-
-    pub fn has_version(&self, group: &str, version: &str) -> bool {
-        self.groups.get(group).is_some_and(|group| group.resources.contains_key(version))
-    }
-
-    /// Whether a group is one of the server's own.
-    pub fn is_built_in(&self, group: &str) -> bool {
-        self.ordered.iter().any(|resource| &*resource.group == group && !resource.is_custom())
-    }
-
-    pub fn has_group(&self, group: &str) -> bool {
-        self.groups.contains_key(group)
-    }
-
-    pub fn all(&self) -> &[Arc<Resource>] {
-        &self.ordered
-    }
-
-    /// The storage of a built-in or custom resource, whatever its version.
-    pub fn storage(&self, group: &str, plural: &str) -> Option<&Arc<Storage>> {
-        self.groups.get(group)?.storages.get(plural)
     }
 }
 

@@ -31,15 +31,15 @@ use crate::bootstrap::{self, Facts};
 use crate::control::{self, Control};
 use crate::data_folder::DataFolder;
 use crate::definitions::Definitions;
-use crate::discovery::Discovery;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
 use crate::metrics::{self, Metrics};
 use crate::readiness::{Readiness, Step};
+use crate::registry::Registry;
 use crate::reserve;
 use crate::reserve::node_ports::{NodePorts, PortRange};
-use crate::resource::{Registry, built_in};
+use crate::resource::built_in;
 
 pub use crate::reserve::service_ranges;
 
@@ -145,7 +145,7 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     let Foundation { store, shared_store, clock, random, pki, address } = foundation;
     let feed = Arc::new(Feed::new(Arc::clone(&store), clock.clone()));
     let resources = built_in(&rows(), &|dispatch| feed.cache(dispatch));
-    let registry = Registry::new(resources);
+    let registry = Registry::new(resources, openapi_documents());
     let rbac = Arc::new(Rbac::default());
     observe_rbac(&registry, &rbac);
     let accounts = Arc::new(Accounts::default());
@@ -154,8 +154,6 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     let mut readiness = Readiness::register(&health, &store, &clock, scope.token().clone());
     let node: Arc<dyn Authorizer> = Arc::new(NodeSeat);
     let authorizers = Arc::new(Chain::standard(node, Arc::clone(&rbac)));
-    let discovery = Discovery::default();
-    discovery.update(&registry);
     let watch = read_store(&feed, &registry).await?;
     readiness.reached(Step::Read);
     let node_ports = Arc::new(NodePorts::new(PortRange::default()));
@@ -176,8 +174,6 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
         health,
         metrics: Metrics::new(),
         storage_size: AtomicU64::new(0),
-        discovery,
-        openapi: openapi_documents(),
         reservers: reserve::standard(services),
         stopping: scope.token().clone(),
         websockets: scope.kind("websocket"),
@@ -289,7 +285,7 @@ async fn open_store(config: &Config, scope: &Scope) -> Result<Arc<dyn Store>> {
 /// Fills the cache of each storage, which several resources may share.
 async fn read_store(feed: &Feed, registry: &Registry) -> Result<Watch> {
     let mut storages: HashMap<Arc<str>, _> = HashMap::new();
-    for storage in registry.all().iter().filter_map(|resource| resource.storage.as_ref()) {
+    for storage in registry.all().filter_map(|resource| resource.storage.as_ref()) {
         storages.insert(Arc::clone(&storage.prefix), Arc::clone(storage));
     }
     feed.start(storages.into_values()).await.map_err(|error| anyhow!("read the store: {error}"))
@@ -324,7 +320,7 @@ pub(crate) fn rows() -> Vec<&'static [corten_kinds::rows::Row]> {
 
 fn openapi_documents() -> corten_openapi::Documents {
     let served: Vec<_> = corten_schema::RESOURCES.iter().filter(|row| row.served_by_default).collect();
-    corten_openapi::Documents::new(&served, Vec::new())
+    corten_openapi::Documents::new(&served)
 }
 
 fn observe_rbac(registry: &Registry, rbac: &Arc<Rbac>) {

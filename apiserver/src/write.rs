@@ -1,23 +1,27 @@
 //! The write path: what every create and update of a kept object goes through, whatever its kind and whoever asks.
 //!
 //! Create: system fields, reservation, the kind's preparation and rules, the rules of metadata, validating admission,
-//! storage. Update: the same around a change that is tried on the newest object until the store takes it. An update that
-//! changes nothing writes nothing; one that takes the last finalizer from an object that is being deleted deletes it.
+//! storage. Update: the same around a change that is tried on the newest object (`latest`) until the store takes it. An
+//! update that changes nothing writes nothing; one that takes the last finalizer from an object that is being deleted
+//! deletes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use corten_api::field::{BadValue, Error as FieldError, Errors, Path};
 use corten_api::status::{Reason, Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::object_meta;
 use corten_object::tree::Tree;
-use corten_store::{Applied, Conflict, Error, Expect, KeyValue, Put, WriteError};
+use corten_store::{Applied, Error, Expect, KeyValue, Put, WriteError};
 use corten_views::meta_v1::ObjectMeta;
 
 use crate::admission::{Attributes, Operation};
+use crate::cache::Scope;
 use crate::call::{Call, not_found};
 use crate::device_access;
 use crate::escalation;
+use crate::latest::{Latest, Unwritten};
 use crate::metadata;
 use crate::object::{Draft, Object};
 use crate::reserve::Reservation;
@@ -28,8 +32,22 @@ const GENERATE_ATTEMPTS: usize = 8;
 /// How often an update is tried on an object that others change meanwhile.
 const UPDATE_ATTEMPTS: usize = 100;
 
+/// How long the answer to a create waits for the object's first status, should the controller that gives it be stuck.
+const FIRST_STATUS_WAIT: Duration = Duration::from_secs(5);
+
 const LOCK_MESSAGE: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
+
+impl From<Uncreated> for Unwritten<Updated> {
+    fn from(uncreated: Uncreated) -> Self {
+        match uncreated {
+            Uncreated::Refused(status) => status.into(),
+            Uncreated::Failed(status) => Unwritten::Failed(status),
+            // Somebody else has just made it: then it is there to be updated.
+            Uncreated::Exists(current) => Unwritten::Overtaken(current),
+        }
+    }
+}
 
 /// What came of an update.
 pub struct Updated {
@@ -41,29 +59,72 @@ fn storage(resource: &Resource) -> Result<&Arc<Storage>> {
     resource.storage.as_ref().ok_or_else(|| Status::internal(format!("{} are not kept", resource.plural)))
 }
 
+/// Why an object was not created.
+enum Uncreated {
+    Refused(Status),
+    /// The store failed.
+    Failed(Status),
+    /// Another one has its name.
+    Exists(Option<KeyValue>),
+}
+
+impl From<Status> for Uncreated {
+    fn from(status: Status) -> Self {
+        Uncreated::Refused(status)
+    }
+}
+
 /// Keeps a new object, which is of the hub version and has been through mutating admission.
 pub async fn create(call: &Call, resource: &Resource, mut tree: Tree, dry_run: bool) -> Result<Arc<Object>> {
     let meta = metadata::read(&tree);
-    if !meta.name().is_empty() || meta.generate_name().is_empty() {
-        return create_once(call, resource, &mut tree, dry_run).await;
-    }
-    let mut attempt = 1;
+    let generates = meta.name().is_empty() && !meta.generate_name().is_empty();
+    let received = generates.then(|| tree.clone());
+    let mut names_left = if generates { GENERATE_ATTEMPTS } else { 1 };
     loop {
-        let mut tree = tree.clone();
+        names_left -= 1;
         match create_once(call, resource, &mut tree, dry_run).await {
-            Err(status) if status.is_already_exists() && attempt < GENERATE_ATTEMPTS => attempt += 1,
-            other => return other,
+            Ok(object) => return Ok(object),
+            Err(Uncreated::Refused(status) | Uncreated::Failed(status)) => return Err(status),
+            Err(Uncreated::Exists(other)) => match &received {
+                Some(received) if names_left > 0 => tree.clone_from(received),
+                _ => return Err(already_exists(resource, metadata::read(&tree).name(), generates, other.as_ref())),
+            },
         }
     }
 }
 
-async fn create_once(call: &Call, resource: &Resource, tree: &mut Tree, dry_run: bool) -> Result<Arc<Object>> {
+async fn create_once(
+    call: &Call,
+    resource: &Resource,
+    tree: &mut Tree,
+    dry_run: bool,
+) -> std::result::Result<Arc<Object>, Uncreated> {
     let storage = storage(resource)?;
-    let generated = fill_system_fields(call, resource, tree);
+    fill_system_fields(call, resource, tree);
     let mut reservation = call.api.reserve(storage, tree, None, dry_run).await?;
-    let result = store_new(call, resource, storage, tree, dry_run, generated).await;
+    let result = store_new(call, resource, storage, tree, dry_run).await;
     settle(&mut reservation, result.is_ok()).await;
+    if let Ok(object) = &result
+        && !dry_run
+        && storage.strategy().awaits_first_status(tree.root())
+    {
+        // An object that is kept was created, whether or not its controller is well.
+        let _ = call.api.clock.timeout(FIRST_STATUS_WAIT, first_status(storage, object)).await;
+    }
     result
+}
+
+/// Returns when a new object has its first status, or is gone. The answer still shows the object as it was created, as
+/// upstream's does.
+async fn first_status(storage: &Storage, created: &Object) {
+    let (_, watcher) = storage.cache.snapshot_and_watch(Scope::Object(Arc::clone(&created.key)));
+    loop {
+        let newest = storage.cache.get(&created.key).filter(|newest| newest.uid == created.uid);
+        if !newest.is_some_and(|newest| storage.strategy().awaits_first_status(storage.tree(&newest).root())) {
+            return;
+        }
+        watcher.changed().await;
+    }
 }
 
 async fn settle(reservation: &mut Option<Reservation>, done: bool) {
@@ -72,8 +133,7 @@ async fn settle(reservation: &mut Option<Reservation>, done: bool) {
     }
 }
 
-/// True if the name was generated.
-fn fill_system_fields(call: &Call, resource: &Resource, tree: &mut Tree) -> bool {
+fn fill_system_fields(call: &Call, resource: &Resource, tree: &mut Tree) {
     let uid = call.api.random.uuid().to_string();
     let now = Timestamp::from_seconds(call.now.seconds).format();
     let generated = {
@@ -92,7 +152,6 @@ fn fill_system_fields(call: &Call, resource: &Resource, tree: &mut Tree) -> bool
     if resource.storage.as_ref().is_some_and(|storage| storage.strategy().starts_with_generation()) {
         meta.set(ObjectMeta::GENERATION, 1);
     }
-    generated.is_some()
 }
 
 /// Errors about a custom object name the kind that it says it is.
@@ -110,21 +169,20 @@ async fn store_new(
     storage: &Storage,
     tree: &mut Tree,
     dry_run: bool,
-    generated: bool,
-) -> Result<Arc<Object>> {
+) -> std::result::Result<Arc<Object>, Uncreated> {
     let strategy = storage.strategy();
     let context = call.context(resource, dry_run);
     ensure_namespace(resource, tree, &call.info.namespace)?;
-    escalation::check(call, resource, tree, None)?;
+    escalation::check(call, resource, tree, None).await?;
     let warn = |warnings: Vec<String>| warnings.into_iter().for_each(|warning| call.warnings.add(warning));
     warn(strategy.warn_received(tree.root(), &context));
     strategy.prepare_create(&mut tree.edit(), &context);
     let mut errors = object_meta::on_create(strategy, metadata::read(tree), resource.namespaced);
-    errors.append(device_access::check_create(call, resource, tree));
+    errors.append(device_access::check_create(call, resource, tree).await?);
     errors.append(strategy.validate(tree.root(), &context));
     let name = metadata::read(tree).name().to_owned();
     if !errors.is_empty() {
-        return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), &name, &errors));
+        return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), &name, &errors).into());
     }
     warn(strategy.warn_create(tree.root(), &context));
     let attributes = Attributes { name: &name, ..Attributes::of(call, resource, Operation::Create, dry_run) };
@@ -133,33 +191,27 @@ async fn store_new(
     let key = storage.object_key(&call.info.namespace, &name);
     let draft = storage.draft(tree, &key);
     if dry_run {
-        return match storage.cache.get(&key) {
-            Some(_) => Err(Status::already_exists(&resource.group, &resource.plural, &name)),
+        let kept = call.api.store.get(&storage.store_key(&key), None).await;
+        return match kept.map_err(|error| Uncreated::Failed(store_error(resource, "create", error)))?.kv {
+            Some(other) => Err(Uncreated::Exists(Some(other))),
             None => Ok(draft.unstored(0)),
         };
     }
     match put(call, storage, tree, draft, Expect::Absent, false).await {
         Ok(object) => Ok(object),
-        Err(WriteError::Conflict(conflict)) => Err(already_exists(resource, storage, &name, generated, &conflict)),
-        Err(WriteError::Failed(error)) => Err(store_error(resource, "create", error)),
+        Err(WriteError::Conflict(conflict)) => Err(Uncreated::Exists(conflict.current)),
+        Err(WriteError::Failed(error)) => Err(Uncreated::Failed(store_error(resource, "create", error))),
     }
 }
 
-fn already_exists(resource: &Resource, storage: &Storage, name: &str, generated: bool, conflict: &Conflict) -> Status {
+fn already_exists(resource: &Resource, name: &str, generated: bool, other: Option<&KeyValue>) -> Status {
     let status = if generated {
         Status::generate_name_conflict(&resource.group, &resource.plural, name, 1)
     } else {
         Status::already_exists(&resource.group, &resource.plural, name)
     };
-    let deleting = conflict.current.as_ref().is_some_and(|current| {
-        let draft = storage.ingest(name, &current.value);
-        draft.is_ok_and(|draft| {
-            let json = &draft.canonical.json;
-            let meta = draft.canonical.metadata.start as usize..draft.canonical.metadata.end as usize;
-            memchr::memmem::find(&json[meta], b"\"deletionTimestamp\":").is_some()
-        })
-    });
-    if deleting {
+    let ingested = resource.storage.as_ref().zip(other).and_then(|(storage, kv)| storage.ingest(name, &kv.value).ok());
+    if ingested.is_some_and(|draft| draft.being_deleted) {
         let message = format!("object is being deleted: {}", status.message());
         return status.with_message(message);
     }
@@ -189,7 +241,7 @@ pub fn ensure_request_namespace(resource: &Resource, tree: &mut Tree, namespace:
 }
 
 /// Gives an object to the store. On success the object is in the cache before anybody reads a later revision.
-async fn put(
+pub async fn put(
     call: &Call,
     storage: &Storage,
     tree: &Tree,
@@ -210,6 +262,20 @@ async fn put(
     let revision = store.put(put).await?;
     call.api.applied(revision).await;
     Ok(draft.object(revision))
+}
+
+/// Takes an object of this revision out of the store, and gives back what it held beside it. The revision of that.
+pub async fn remove(
+    call: &Call,
+    storage: &Storage,
+    key: &str,
+    tree: &Tree,
+    revision: u64,
+) -> std::result::Result<u64, WriteError> {
+    let deleted = call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await?;
+    call.api.applied(deleted.revision).await;
+    call.api.released(storage, tree).await;
+    Ok(deleted.revision)
 }
 
 pub fn store_error(resource: &Resource, verb: &str, error: Error) -> Status {
@@ -257,70 +323,17 @@ pub async fn update(
 ) -> Result<Updated> {
     let storage = storage(resource)?;
     let key = storage.object_key(&call.info.namespace, name);
-    let mut object = storage.cache.get(&key);
-    // The cache may be behind; only the store can say that something is not there.
-    let mut sure = false;
+    let mut latest = match dry_run {
+        true => Latest::stored(call, resource, storage, &key, "update").await?,
+        false => Latest::cached(call, resource, storage, &key, "update"),
+    };
     for _ in 0..UPDATE_ATTEMPTS {
-        if object.is_none() && !sure {
-            object = newest(call, storage, &key).await.map_err(|error| store_error(resource, "update", error))?;
-            sure = true;
-        }
-        let existing = object.take().map(|object| Existing { tree: storage.tree(&object), object });
-        match attempt(call, resource, storage, name, &key, existing, change, dry_run, allow_create).await {
-            Ok(updated) => return Ok(updated),
-            Err(Attempt::Failed(status)) => {
-                // A refusal that a stale cache may have caused is tried once more on what the store holds.
-                if sure || !(status.is_conflict() || status.is_invalid() || status.is_not_found()) {
-                    return Err(status);
-                }
-                let newer =
-                    newest(call, storage, &key).await.map_err(|error| store_error(resource, "update", error))?;
-                let seen = storage.cache.get(&key).map_or(0, |object| object.revision);
-                if newer.as_ref().map_or(0, |object| object.revision) == seen {
-                    return Err(status);
-                }
-                object = newer;
-                sure = true;
-            }
-            Err(Attempt::Changed(current)) => {
-                object = match current {
-                    Some(kv) => Some(ingested(storage, &key, &kv)?),
-                    None => None,
-                };
-                sure = true;
-            }
+        let outcome = attempt(call, resource, storage, name, &key, &latest, change, dry_run, allow_create).await;
+        if let Some(answer) = latest.conclude(outcome).await {
+            return answer;
         }
     }
     Err(Status::conflict(&resource.group, &resource.plural, name, LOCK_MESSAGE))
-}
-
-fn ingested(storage: &Storage, key: &str, kv: &KeyValue) -> Result<Arc<Object>> {
-    Ok(storage.ingest(key, &kv.value)?.object(kv.mod_revision))
-}
-
-/// What the store holds now, decoded only if the cache does not hold the same.
-pub async fn newest(call: &Call, storage: &Storage, key: &str) -> std::result::Result<Option<Arc<Object>>, Error> {
-    let fetched = call.api.store.get(&storage.store_key(key), None).await?;
-    let Some(kv) = fetched.kv else { return Ok(None) };
-    if let Some(cached) = storage.cache.get(key).filter(|object| object.revision == kv.mod_revision) {
-        return Ok(Some(cached));
-    }
-    match ingested(storage, key, &kv) {
-        Ok(object) => Ok(Some(object)),
-        Err(status) => Err(Error::Corrupt(status.message().to_owned())),
-    }
-}
-
-enum Attempt {
-    Failed(Status),
-    /// Somebody else was first; this is there now.
-    Changed(Option<KeyValue>),
-}
-
-impl From<Status> for Attempt {
-    fn from(status: Status) -> Self {
-        Attempt::Failed(status)
-    }
 }
 
 #[allow(clippy::too_many_arguments, reason = "one attempt's whole state; a struct of it would live one line")]
@@ -330,26 +343,28 @@ async fn attempt(
     storage: &Storage,
     name: &str,
     key: &str,
-    existing: Option<Existing>,
+    latest: &Latest<'_>,
     change: &mut impl Change,
     dry_run: bool,
     allow_create: bool,
-) -> std::result::Result<Updated, Attempt> {
-    let Some(existing) = existing else {
-        if !allow_create && !storage.strategy().allows_create_on_update() {
-            return Err(not_found(resource, name).into());
-        }
-        let mut tree = change.apply(None).await?;
-        let object = create_once(call, resource, &mut tree, dry_run).await?;
-        return Ok(Updated { object, created: true });
-    };
-    if let Some(uid) = change.uid().filter(|uid| **uid != *existing.object.uid) {
-        let message =
-            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.object.uid);
-        return Err(
-            Status::conflict(&resource.group, &resource.plural, name, storage_error(storage, key, &message)).into()
-        );
+) -> std::result::Result<Updated, Unwritten<Updated>> {
+    let object = latest.object();
+    if object.is_none() && !allow_create && !storage.strategy().allows_create_on_update() {
+        return Err(not_found(resource, name).into());
     }
+    // What is not there has no uid.
+    let uid = object.map_or("", |object| &object.uid);
+    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
+        let message = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
+        let message = storage_error(storage, key, &message);
+        return Err(Status::conflict(&resource.group, &resource.plural, name, message).into());
+    }
+    let Some(object) = object else {
+        let mut tree = change.apply(None).await?;
+        let created = create_once(call, resource, &mut tree, dry_run).await;
+        return created.map(|object| Updated { object, created: true }).map_err(Unwritten::from);
+    };
+    let existing = Existing { tree: storage.tree(object), object: Arc::clone(object) };
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
     // What a subresource changes holds nothing beside the object.
@@ -358,9 +373,10 @@ async fn attempt(
         _ => None,
     };
     if !change.is_internal() {
-        before_update(call, resource, storage, name, &mut tree, &existing, dry_run)?;
+        before_update(call, resource, storage, name, &mut tree, &existing, dry_run).await?;
     }
-    let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run).await;
+    let rewrite = latest.is_outdated();
+    let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run, rewrite).await;
     settle(&mut reservation, result.is_ok()).await;
     result
 }
@@ -417,7 +433,8 @@ async fn store_changed(
     existing: &Existing,
     mut tree: Tree,
     dry_run: bool,
-) -> std::result::Result<Updated, Attempt> {
+    rewrite: bool,
+) -> std::result::Result<Updated, Unwritten<Updated>> {
     ignore_new_times(&mut tree, &existing.tree);
     let attributes = Attributes { name, ..Attributes::of(call, resource, Operation::Update, dry_run) };
     call.api.admission.validate(call, &attributes, Some(&tree), Some(&existing.tree)).await?;
@@ -425,8 +442,8 @@ async fn store_changed(
     if ends_here(&tree, &existing.tree) && storage.strategy().is_finished(tree.root()) {
         return end(call, resource, storage, &tree, key, existing, dry_run).await;
     }
-    if tree.root().equals(existing.tree.root()) && (dry_run || kept_as_now(call, storage, key, existing).await?) {
-        return Ok(Updated { object: Arc::clone(&existing.object), created: false });
+    if tree.root().equals(existing.tree.root()) && (dry_run || !rewrite) {
+        return Err(Unwritten::Unchanged(Updated { object: Arc::clone(&existing.object), created: false }));
     }
     let draft = storage.draft(&tree, key);
     if dry_run {
@@ -435,8 +452,8 @@ async fn store_changed(
     let lazy = storage.lifetime == Lifetime::Lease && same_holder(&tree, &existing.tree);
     match put(call, storage, &tree, draft, Expect::ModRevision(existing.object.revision), lazy).await {
         Ok(object) => Ok(Updated { object, created: false }),
-        Err(WriteError::Conflict(conflict)) => Err(Attempt::Changed(conflict.current)),
-        Err(WriteError::Failed(error)) => Err(store_error(resource, "update", error).into()),
+        Err(WriteError::Conflict(conflict)) => Err(Unwritten::Overtaken(conflict.current)),
+        Err(WriteError::Failed(error)) => Err(Unwritten::Failed(store_error(resource, "update", error))),
     }
 }
 
@@ -445,20 +462,8 @@ fn same_holder(tree: &Tree, old: &Tree) -> bool {
     holder(tree) == holder(old)
 }
 
-/// An update that changes nothing writes all the same where what is kept is in an older encoding.
-async fn kept_as_now(call: &Call, storage: &Storage, key: &str, existing: &Existing) -> Result<bool> {
-    let encoding = call.api.store.encoding();
-    if encoding == corten_store::Encoding::Json {
-        return Ok(true);
-    }
-    let kept = call.api.store.get(&storage.store_key(key), None).await.map_err(Status::internal)?.kv;
-    let Some(kept) = kept.filter(|kept| kept.mod_revision == existing.object.revision) else { return Ok(false) };
-    let draft = storage.draft(&existing.tree, key);
-    Ok(storage.encode(&existing.tree, &draft, encoding) == kept.value)
-}
-
 /// What holds for every update, then the kind's own rules.
-fn before_update(
+async fn before_update(
     call: &Call,
     resource: &Resource,
     storage: &Storage,
@@ -471,7 +476,7 @@ fn before_update(
     let context = call.context(resource, dry_run);
     let old = &existing.tree;
     ensure_namespace(resource, tree, &call.info.namespace)?;
-    escalation::check(call, resource, tree, Some(old))?;
+    escalation::check(call, resource, tree, Some(old)).await?;
     let old_meta = metadata::read(old);
     metadata::edit(tree).set(ObjectMeta::GENERATION, old_meta.generation());
     strategy.prepare_update(&mut tree.edit(), old.root(), &context);
@@ -490,7 +495,7 @@ fn before_update(
         meta.default(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, seconds);
     }
     let mut errors = object_meta::on_update(strategy, metadata::read(tree), old_meta, resource.namespaced);
-    errors.append(device_access::check_update(call, resource, tree, old));
+    errors.append(device_access::check_update(call, resource, tree, old).await?);
     errors.append(strategy.validate_update(tree.root(), old.root(), &context));
     if !errors.is_empty() {
         return Err(Status::invalid(&storage.group, kind_in_errors(resource, tree), name, &errors));
@@ -546,19 +551,19 @@ async fn end(
     key: &str,
     existing: &Existing,
     dry_run: bool,
-) -> std::result::Result<Updated, Attempt> {
-    let draft = storage.draft(tree, key);
-    let object = draft.unstored(existing.object.revision);
+) -> std::result::Result<Updated, Unwritten<Updated>> {
+    let revision = existing.object.revision;
+    let updated = Updated { object: storage.draft(tree, key).unstored(revision), created: false };
     if dry_run {
-        return Ok(Updated { object, created: false });
+        return Ok(updated);
     }
-    match call.api.store.delete(storage.store_key(key), Expect::ModRevision(existing.object.revision)).await {
-        Ok(deleted) => {
-            call.api.applied(deleted.revision).await;
-            call.api.released(storage, tree).await;
-            Ok(Updated { object, created: false })
-        }
-        Err(WriteError::Conflict(conflict)) => Err(Attempt::Changed(conflict.current)),
-        Err(WriteError::Failed(error)) => Err(store_error(resource, "delete", error).into()),
+    match remove(call, storage, key, tree, revision).await {
+        Ok(_) => Ok(updated),
+        Err(WriteError::Conflict(conflict)) => match conflict.current {
+            // Somebody else took the last finalizer, too.
+            None => Ok(updated),
+            current => Err(Unwritten::Overtaken(current)),
+        },
+        Err(WriteError::Failed(error)) => Err(Unwritten::Failed(store_error(resource, "delete", error))),
     }
 }

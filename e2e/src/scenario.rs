@@ -142,7 +142,8 @@ fn block_difference(want: &str, have: &str) -> String {
     text
 }
 
-fn blocks(record: &str) -> Vec<&str> {
+/// The records of single steps, each from its `$` on.
+pub(crate) fn blocks(record: &str) -> Vec<&str> {
     let starts: Vec<_> = record
         .match_indices("$ ")
         .map(|(at, _)| at)

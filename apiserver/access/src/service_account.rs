@@ -41,6 +41,17 @@ pub trait ServiceAccounts: Send + Sync {
     fn pod<'a>(&'a self, namespace: &'a str, name: &'a str) -> Lookup<'a, Pod>;
     fn node<'a>(&'a self, name: &'a str) -> Lookup<'a, Meta>;
 
+    /// The revision of the storage that lookups show, at least.
+    fn revision(&self) -> u64 {
+        0
+    }
+
+    /// Whether lookups at this revision were behind the storage; they have caught up then. Asked before a token is
+    /// refused for what they showed.
+    fn was_behind(&self, _revision: u64) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(std::future::ready(false))
+    }
+
     /// A token kept in a Secret was used: its label `kubernetes.io/legacy-token-last-used` is to become this day.
     /// Must not wait for it.
     fn secret_used(&self, _namespace: &str, _secret: &Secret, _day: &str) {}

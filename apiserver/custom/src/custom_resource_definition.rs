@@ -62,6 +62,11 @@ impl Strategy for DefinitionStrategy {
         store_version(object, false);
     }
 
+    /// `kubectl wait --for=condition=Established` fails where conditions are null.
+    fn awaits_first_status(&self, object: Node<'_>) -> bool {
+        view(object).status().conditions().is_empty()
+    }
+
     fn prepare_update(&self, object: &mut Edit<'_>, old: Node<'_>, _context: &Context<'_>) {
         put_back(object, old, CustomResourceDefinition::STATUS);
         raw::canonicalize(object);

@@ -85,6 +85,12 @@ pub trait Strategy: Send + Sync {
         self.validate(object, context)
     }
 
+    /// Whether an object lacks the first status that a controller of this server gives it, and that clients look for as
+    /// soon as their create is answered: that answer waits for it, for a while.
+    fn awaits_first_status(&self, _object: Node<'_>) -> bool {
+        false
+    }
+
     /// Warnings about a new object as it was sent, before [`Strategy::prepare_create`] changes it.
     fn warn_received(&self, _object: Node<'_>, _context: &Context<'_>) -> Vec<String> {
         Vec::new()

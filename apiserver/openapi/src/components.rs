@@ -1,6 +1,6 @@
 //! The schemas of a document: each type that its operations name, and every type that those refer to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use corten_schema::{KINDS, Type, TypeId};
 
@@ -48,28 +48,8 @@ const VERSION_FIELDS: &[&str] = &[
     "minCompatibilityMinor",
 ];
 
-/// Writes the schemas that are reached from the given ones. `custom` holds those that are written already;
-/// `shared` are the group versions beside the core one under which each group has kinds such as DeleteOptions.
-pub(crate) fn write(
-    w: &mut Writer,
-    roots: BTreeSet<String>,
-    custom: &BTreeMap<String, &str>,
-    shared: &[(&str, &str)],
-    descriptions: &Descriptions<'_>,
-) {
-    for name in reached(roots) {
-        w.key(&name);
-        if let Some(schema) = custom.get(&name) {
-            w.raw(schema);
-        } else if let Some(ty) = names::type_of(&name) {
-            write_type(w, &name, ty, shared, descriptions);
-        } else {
-            write_special(w, &name, descriptions);
-        }
-    }
-}
-
-fn reached(roots: BTreeSet<String>) -> BTreeSet<String> {
+/// The components of built-in types that are reached from the given ones, those included.
+pub(crate) fn reached(roots: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut open: Vec<String> = roots.into_iter().collect();
     while let Some(name) = open.pop() {
@@ -81,6 +61,15 @@ fn reached(roots: BTreeSet<String>) -> BTreeSet<String> {
         reached.insert(name);
     }
     reached
+}
+
+/// Writes the schema of a built-in type. `shared` are the group versions beside the core one under which each group has
+/// kinds such as DeleteOptions.
+pub(crate) fn write(w: &mut Writer, name: &str, shared: &[(&str, &str)], descriptions: &Descriptions<'_>) {
+    match names::type_of(name) {
+        Some(ty) => write_type(w, name, ty, shared, descriptions),
+        None => write_special(w, name, descriptions),
+    }
 }
 
 fn write_special(w: &mut Writer, name: &str, descriptions: &Descriptions<'_>) {

@@ -1,27 +1,27 @@
 //! Custom kinds: their operations. Their schemas come as they are published.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::names::{self, META};
 use crate::operation::{Body, Content, Gvk, Operation, Paths};
+use crate::packed::Packed;
 use crate::parameters;
 
 /// One version of a custom kind, as its definition publishes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomKind {
-    pub group: String,
-    pub version: String,
-    pub plural: String,
-    pub kind: String,
-    pub list_kind: String,
+    pub group: Arc<str>,
+    pub version: Arc<str>,
+    pub plural: Arc<str>,
+    pub kind: Arc<str>,
+    pub list_kind: Arc<str>,
     pub namespaced: bool,
     /// Whether it has these subresources.
     pub status: bool,
     pub scale: bool,
     /// The schemas of the kind and of its list as they are published, JSON text.
-    pub schema: Arc<str>,
-    pub list_schema: Arc<str>,
+    pub schema: Packed,
+    pub list_schema: Packed,
 }
 
 /// The group versions that upstream's client library knows DeleteOptions of; documents of custom kinds name them all.
@@ -203,9 +203,16 @@ impl Site<'_> {
     }
 }
 
-/// Adds the schemas of a custom kind and of its list.
-pub(crate) fn add_schemas<'k>(schemas: &mut BTreeMap<String, &'k str>, kind: &'k CustomKind) {
-    let name = |kind_name: &str| names::custom_component(&kind.group, &kind.version, kind_name);
-    schemas.insert(name(&kind.kind), &kind.schema);
-    schemas.insert(name(&kind.list_kind), &kind.list_schema);
+impl CustomKind {
+    /// The schemas of the kind and of its list, by their names in documents.
+    pub(crate) fn schemas(&self) -> [(String, &Packed); 2] {
+        let name = |kind: &str| names::custom_component(&self.group, &self.version, kind);
+        [(name(&self.kind), &self.schema), (name(&self.list_kind), &self.list_schema)]
+    }
+}
+
+/// The components of built-in types that documents of custom kinds name, or that their schemas may name.
+pub(crate) fn shared_components(scale: bool) -> impl Iterator<Item = String> {
+    let meta = ["DeleteOptions", "ListMeta", "ObjectMeta", "Patch", "Status"].map(|name| format!("{META}{name}"));
+    meta.into_iter().chain(scale.then(|| SCALE.to_owned()))
 }

@@ -5,12 +5,20 @@ pub(crate) struct Writer {
     out: Vec<u8>,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many bytes this thread has written.
+    pub(crate) static WRITTEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl Writer {
     pub fn new() -> Writer {
         Writer { out: Vec::with_capacity(64 << 10) }
     }
 
     pub fn finish(self) -> Vec<u8> {
+        #[cfg(test)]
+        WRITTEN.set(WRITTEN.get() + self.out.len());
         self.out
     }
 

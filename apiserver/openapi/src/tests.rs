@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::{CustomKind, Documents, Form, accepts_json};
 
+mod changes;
+mod synthetic;
+
 /// Facts of upstream's documents: each schema without descriptions and kinds, ...
 const SCHEMAS: &str = include_str!("../facts/schemas.jsonl");
 /// ... the kinds that each document gives its schemas, ...
@@ -22,7 +25,7 @@ fn parsed(documents: &Documents, path: &str) -> Value {
 
 /// Every document of the index, but for custom kinds.
 fn built_in() -> BTreeMap<String, Value> {
-    let documents = Documents::new(&served(), Vec::new());
+    let documents = Documents::new(&served());
     let index: Value = serde_json::from_slice(&documents.index().json).unwrap();
     index["paths"].as_object().unwrap().keys().map(|path| (path.clone(), parsed(&documents, path))).collect()
 }
@@ -210,13 +213,13 @@ const CUSTOM_OPERATIONS: &str = include_str!("../facts/custom_operations.tsv");
 
 #[test]
 fn operations_of_custom_kinds_are_upstreams() {
-    let documents = Documents::new(&[], vec![widget(), thing()]);
+    let documents = Documents::new(&[]).with("all", vec![widget(), thing()]);
     compare(&operations("apis/example.com/v1", &parsed(&documents, "apis/example.com/v1")), CUSTOM_OPERATIONS);
 }
 
 #[test]
 fn documents_of_custom_kinds_hold_their_schemas_and_what_those_may_name() {
-    let documents = Documents::new(&[], vec![widget(), thing()]);
+    let documents = Documents::new(&[]).with("all", vec![widget(), thing()]);
     let document = parsed(&documents, "apis/example.com/v1");
     assert_eq!(document["info"]["title"], "Kubernetes CRD Swagger");
     let check = |pointer: &str, expected: &str| {
@@ -241,7 +244,7 @@ fn hashes(documents: &Documents) -> BTreeMap<String, String> {
 
 #[test]
 fn the_index_tells_where_documents_lie() {
-    let documents = Documents::new(&served(), vec![widget()]);
+    let documents = Documents::new(&served()).with("widgets", vec![widget()]);
     let hashes = hashes(&documents);
     for path in ["api", "api/v1", "apis", "apis/apps", "apis/apps/v1", "apis/example.com/v1", "version"] {
         let document = documents.document(path).expect(path);
@@ -255,11 +258,11 @@ fn the_index_tells_where_documents_lie() {
 
 #[test]
 fn only_what_changes_gets_another_hash() {
-    let documents = Documents::new(&served(), vec![widget()]);
+    let documents = Documents::new(&served()).with("widgets", vec![widget()]);
     let before = hashes(&documents);
-    documents.set_custom(vec![widget(), CustomKind { group: "other.example.com".into(), ..thing() }]);
+    let documents = documents.with("others", vec![CustomKind { group: "other.example.com".into(), ..thing() }]);
     let between = hashes(&documents);
-    documents.set_custom(vec![widget(), thing()]);
+    let documents = documents.without("others").with("things", vec![thing()]);
     let after = hashes(&documents);
     let changed = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
         let paths: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
@@ -267,15 +270,15 @@ fn only_what_changes_gets_another_hash() {
     };
     assert_eq!(changed(&before, &between), ["apis/other.example.com/v1"]);
     assert_eq!(changed(&between, &after), ["apis/example.com/v1", "apis/other.example.com/v1"]);
-    documents.set_custom(Vec::new());
+    let documents = documents.without("things").without("widgets");
     assert_eq!(changed(&hashes(&documents), &before), ["apis/example.com/v1"]);
 }
 
 #[test]
 fn a_custom_kind_cannot_replace_a_built_in_document() {
-    let documents = Documents::new(&served(), Vec::new());
+    let documents = Documents::new(&served());
     let before = hashes(&documents);
-    documents.set_custom(vec![CustomKind { group: "apps".into(), ..widget() }]);
+    let documents = documents.with("widgets", vec![CustomKind { group: "apps".into(), ..widget() }]);
     assert_eq!(hashes(&documents), before);
 }
 
@@ -354,7 +357,7 @@ fn without_what_version_2_lacks(schema: &Value) -> Value {
 
 #[test]
 fn version_2_says_what_version_3_says() {
-    let documents = Documents::new(&served(), Vec::new());
+    let documents = Documents::new(&served());
     let document: Value = serde_json::from_slice(&documents.v2(Form::Json).plain()).unwrap();
     for line in SCHEMAS.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -377,7 +380,7 @@ fn version_2_drops_what_old_clients_trip_over() {
     let check = |schema: &str, expected: &str| {
         let schema = format!(r#"{{"type":"object","properties":{{"field":{schema}}}}}"#);
         let kind = CustomKind { schema: schema.as_str().into(), ..widget() };
-        let documents = Documents::new(&[], vec![kind]);
+        let documents = Documents::new(&[]).with("widgets", vec![kind]);
         let document: Value = serde_json::from_slice(&documents.v2(Form::Json).plain()).unwrap();
         let field = &document["definitions"]["com.example.v1.Widget"]["properties"]["field"];
         assert_eq!(field, &serde_json::from_str::<Value>(expected).unwrap(), "{schema}");
@@ -440,7 +443,7 @@ fn field(message: &[u8], number: u64) -> &[u8] {
 
 #[test]
 fn protobuf_of_version_2_holds_what_the_json_holds() {
-    let documents = Documents::new(&served(), Vec::new());
+    let documents = Documents::new(&served());
     let json: Value = serde_json::from_slice(&documents.v2(Form::Json).plain()).unwrap();
     let protobuf = documents.v2(Form::Protobuf).plain();
     assert_eq!(field(&protobuf, 1), b"2.0");

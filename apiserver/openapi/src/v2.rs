@@ -1,92 +1,198 @@
 //! OpenAPI version 2: one document of everything, in JSON and in protobuf.
 //!
-//! It is made from what version 3 is made from. What version 2 cannot say is left out as upstream leaves it out: a
+//! It is joined from parts that stay packed: the operations of a group version, and definitions. They are made from what
+//! version 3 is made from. What version 2 cannot say is left out as upstream leaves it out: a
 //! reference takes its siblings beside it, defaults and alternatives go, and what may be null or holds unknown fields
 //! has no type.
 
 mod protobuf;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use ring::digest::{Digest, SHA512, digest};
 use serde_json::{Map, Value, json};
 
 use crate::components;
-use crate::descriptions::Descriptions;
+use crate::custom;
+use crate::descriptions::Text;
+use crate::documents::{Document, etag_of};
 use crate::json::Writer;
-use crate::names;
 use crate::operation::{Content, Operation, Parameter, Paths, Place, split_parameters};
+use crate::packed::{Gzip, Packed};
+use crate::source::{Entry, Source};
 
-pub(crate) struct Forms {
-    pub json: Vec<u8>,
-    pub protobuf: Vec<u8>,
+/// Group versions that only servers know, and that clients' library does not.
+const MORE_VERSIONS: [(&str, &str); 8] = [
+    ("admission.k8s.io", "v1"),
+    ("admission.k8s.io", "v1beta1"),
+    ("apiextensions.k8s.io", "v1"),
+    ("apiextensions.k8s.io", "v1beta1"),
+    ("apiregistration.k8s.io", "v1"),
+    ("apiregistration.k8s.io", "v1beta1"),
+    ("imagepolicy.k8s.io", "v1alpha1"),
+    ("", "v1"),
+];
+
+/// Operations whose paths follow each other in the document, or definitions: what each form of the document has of them.
+pub(crate) struct Part {
+    /// The first path, or the name of the first definition.
+    name: String,
+    json: Packed,
+    protobuf: Packed,
+    /// The hash of the JSON.
+    hash: Digest,
 }
 
-pub(crate) fn make(
-    paths: &Paths,
-    custom: &BTreeMap<String, &str>,
-    shared: &[(&str, &str)],
-    descriptions: &Descriptions<'_>,
-) -> Forms {
-    let definitions = definitions(paths, custom, shared, descriptions);
-    let mut w = Writer::new();
-    w.object(|w| {
-        w.member("swagger", "2.0");
-        w.object_member("info", |w| {
-            w.member("title", "Kubernetes");
-            w.member("version", "1.36");
-        });
-        w.object_member("paths", |w| {
-            for (path, operations) in paths.iter() {
-                w.key(path);
-                w.value(&path_item(operations));
-            }
-        });
-        w.object_member("definitions", |w| {
-            for (name, definition) in &definitions {
-                w.key(name);
-                w.value(definition);
-            }
-        });
-        w.raw_member("securityDefinitions", SECURITY);
-        w.raw_member("security", r#"[{"BearerToken":[]}]"#);
-    });
-    let items = paths.iter().map(|(path, operations)| (path.as_str(), path_item(operations)));
-    Forms { json: w.finish(), protobuf: protobuf::document(items, &definitions) }
+/// The parts of what the server has by itself.
+pub(crate) struct BuiltInParts {
+    pub operations: Vec<Part>,
+    /// In the order of their names.
+    pub definitions: Vec<Package>,
 }
 
-const SECURITY: &str = r#"{"BearerToken":{"description":"Bearer Token authentication","type":"apiKey","name":"authorization","in":"header"}}"#;
+/// The definitions of a package, which follow each other unless a custom kind stands between them.
+pub(crate) struct Package {
+    part: Part,
+    last: String,
+}
 
-fn definitions(
-    paths: &Paths,
-    custom: &BTreeMap<String, &str>,
-    shared: &[(&str, &str)],
-    descriptions: &Descriptions<'_>,
-) -> Map<String, Value> {
-    let mut roots: BTreeSet<String> = paths.components().cloned().collect();
-    roots.extend(["ObjectMeta", "ListMeta"].map(|name| format!("{}{name}", names::META)));
-    let mut w = Writer::new();
-    w.object(|w| components::write(w, roots, custom, shared, descriptions));
-    let mut definitions: Map<String, Value> = serde_json::from_slice(&w.finish()).unwrap_or_default();
-    for (name, schema) in &mut definitions {
-        match (name.as_str(), schema) {
-            (components::QUANTITY | components::INT_OR_STRING, Value::Object(schema)) => {
-                schema.remove("oneOf");
-                schema.insert("type".into(), "string".into());
-            }
-            (name, Value::Object(schema)) => {
-                if custom.contains_key(name) && holds_unknown_fields(schema) {
-                    // Clients would refuse what is not among the properties.
-                    schema.retain(|key, _| {
-                        key == "x-kubernetes-group-version-kind" || key == "x-kubernetes-selectable-fields"
-                    });
-                    schema.insert("type".into(), "object".into());
-                }
-                reduce(schema);
-            }
-            _ => {}
+impl Part {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn new(name: String, json: &[u8], protobuf: &[u8]) -> Part {
+        Part { name, json: Packed::new(json), protobuf: Packed::new(protobuf), hash: digest(&SHA512, json) }
+    }
+}
+
+pub(crate) fn built_in(entries: &BTreeMap<String, Entry>) -> BuiltInParts {
+    let (mut operations, mut roots) = (Vec::new(), BTreeSet::new());
+    let mut versions: BTreeSet<(&str, &str)> = custom::DELETE_OPTIONS.iter().chain(&MORE_VERSIONS).copied().collect();
+    for entry in entries.values() {
+        let mut paths = Paths::default();
+        entry.source.add_paths(&mut paths);
+        roots.extend(paths.components().cloned());
+        operations.push(self::operations(&paths));
+        if let Source::GroupVersion { group, version, .. } = &entry.source {
+            versions.insert((group, version));
         }
     }
-    definitions
+    roots.extend(custom::shared_components(true));
+    let names: Vec<String> = components::reached(roots).into_iter().collect();
+    let shared: Vec<(&str, &str)> = versions.into_iter().collect();
+    let text = Text::inflate();
+    let descriptions = text.index();
+    let package = |name: &str| name.rfind('.').map(|end| name[..end].to_owned());
+    let packages = names.chunk_by(|a, b| package(a) == package(b)).map(|names| {
+        let definitions = names.iter().map(|name| {
+            let mut w = Writer::new();
+            components::write(&mut w, name, &shared, &descriptions);
+            (name.as_str(), definition(name, serde_json::from_slice(&w.finish()).unwrap_or_default()))
+        });
+        Package { part: part_of_definitions(definitions), last: names.last().cloned().unwrap_or_default() }
+    });
+    BuiltInParts { operations, definitions: packages.collect() }
+}
+
+impl Package {
+    pub fn part(&self) -> &Part {
+        &self.part
+    }
+
+    /// Whether one of these stands between the package's definitions, or replaces one of them.
+    pub fn is_interrupted(&self, custom: &BTreeMap<&str, &Part>) -> bool {
+        custom.range(self.part.name.as_str()..=self.last.as_str()).next().is_some()
+    }
+
+    /// Its definitions one by one.
+    pub fn split(&self) -> Vec<Part> {
+        let members = [b"{", &self.part.json.plain()[..], b"}"].concat();
+        let definitions: Map<String, Value> = serde_json::from_slice(&members).unwrap_or_default();
+        definitions.into_iter().map(|(name, definition)| part_of_definitions([(name.as_str(), definition)])).collect()
+    }
+}
+
+/// The operations of paths that follow each other.
+pub(crate) fn operations(paths: &Paths) -> Part {
+    let (mut w, mut protobuf) = (Writer::new(), Vec::new());
+    for (path, operations) in paths.iter() {
+        let item = path_item(operations);
+        w.key(path);
+        w.value(&item);
+        protobuf.extend(protobuf::path(path, &item));
+    }
+    let first = paths.iter().next().map(|(path, _)| path.clone()).unwrap_or_default();
+    Part::new(first, &w.finish(), &protobuf)
+}
+
+/// The definition of a built-in type, from its schema of version 3.
+fn definition(name: &str, mut schema: Map<String, Value>) -> Value {
+    if let components::QUANTITY | components::INT_OR_STRING = name {
+        schema.remove("oneOf");
+        schema.insert("type".into(), "string".into());
+    } else {
+        reduce(&mut schema);
+    }
+    schema.into()
+}
+
+/// The definition of a custom kind, from its schema of version 3.
+pub(crate) fn custom_definition(name: &str, schema: &[u8]) -> Part {
+    let mut schema: Value = serde_json::from_slice(schema).unwrap_or_default();
+    if let Value::Object(schema) = &mut schema {
+        if holds_unknown_fields(schema) {
+            // Clients would refuse what is not among the properties.
+            schema.retain(|key, _| key == "x-kubernetes-group-version-kind" || key == "x-kubernetes-selectable-fields");
+            schema.insert("type".into(), "object".into());
+        }
+        reduce(schema);
+    }
+    part_of_definitions([(name, schema)])
+}
+
+fn part_of_definitions<'n>(definitions: impl IntoIterator<Item = (&'n str, Value)>) -> Part {
+    let (mut first, mut w, mut protobuf) = (None, Writer::new(), Vec::new());
+    for (name, definition) in definitions {
+        first.get_or_insert(name);
+        w.key(name);
+        w.value(&definition);
+        protobuf.extend(protobuf::definition(name, &definition));
+    }
+    Part::new(first.unwrap_or_default().to_owned(), &w.finish(), &protobuf)
+}
+
+const HEAD: &[u8] = br#"{"swagger":"2.0","info":{"title":"Kubernetes","version":"1.36"},"paths":{"#;
+const BETWEEN: &[u8] = br#"},"definitions":{"#;
+const TAIL: &[u8] = br#"},"securityDefinitions":{"BearerToken":{"description":"Bearer Token authentication","type":"apiKey","name":"authorization","in":"header"}},"security":[{"BearerToken":[]}]}"#;
+
+/// The document in JSON and in protobuf. Their hash is that of the hashes of their parts.
+pub(crate) fn join(mut operations: Vec<&Part>, definitions: Vec<&Part>) -> [Document; 2] {
+    operations.sort_by(|a, b| a.name.cmp(&b.name));
+    let hashes = operations.iter().chain(&definitions).flat_map(|part| part.hash.as_ref()).copied();
+    let etag = etag_of(&hashes.collect::<Vec<u8>>());
+    let mut json = Gzip::new();
+    json.plain(HEAD);
+    join_members(&mut json, &operations);
+    json.plain(BETWEEN);
+    join_members(&mut json, &definitions);
+    json.plain(TAIL);
+    let mut protobuf = Gzip::new();
+    protobuf.plain(&protobuf::head());
+    for (number, parts) in [(protobuf::PATHS, &operations), (protobuf::DEFINITIONS, &definitions)] {
+        protobuf.plain(&protobuf::length(number, parts.iter().map(|part| part.protobuf.len()).sum()));
+        parts.iter().for_each(|part| protobuf.packed(&part.protobuf));
+    }
+    protobuf.plain(&protobuf::tail());
+    [json, protobuf].map(|gzip| Document { etag: Arc::clone(&etag), gzip: gzip.finish() })
+}
+
+fn join_members(json: &mut Gzip, parts: &[&Part]) {
+    for (place, part) in parts.iter().enumerate() {
+        json.plain(if place > 0 { b"," } else { b"" });
+        json.packed(&part.json);
+    }
 }
 
 fn holds_unknown_fields(schema: &Map<String, Value>) -> bool {
@@ -100,7 +206,7 @@ fn reduce(schema: &mut Map<String, Value>) {
         schema.insert("$ref".into(), target.into());
     }
     if let Some(Value::String(target)) = schema.get_mut("$ref") {
-        *target = definition(target);
+        *target = definition_reference(target);
     }
     for key in ["default", "oneOf", "anyOf", "not"] {
         schema.remove(key);
@@ -148,7 +254,7 @@ fn reduce(schema: &mut Map<String, Value>) {
     }
 }
 
-fn definition(target: &str) -> String {
+fn definition_reference(target: &str) -> String {
     target.replacen("#/components/schemas/", "#/definitions/", 1)
 }
 

@@ -133,9 +133,10 @@ fn class_named(call: &Call, name: &str) -> Option<Given> {
 fn default_class(call: &Call) -> Option<Given> {
     let storage = call.api.storage("scheduling.k8s.io", "priorityclasses")?;
     let objects = storage.cache.snapshot().objects;
-    let default = |object: &&std::sync::Arc<crate::object::Object>| {
+    // Spares the parsing of most of those that are no default; whether one is, its tree says.
+    let may_be_default = |object: &&std::sync::Arc<crate::object::Object>| {
         memchr::memmem::find(&object.json, b"\"globalDefault\":true").is_some()
     };
-    let classes = objects.values().filter(default).map(|object| given(&storage.tree(object)));
+    let classes = objects.values().filter(may_be_default).map(|object| given(&storage.tree(object)));
     classes.filter(|(_, default)| *default).map(|(given, _)| given).min_by_key(|given| given.value)
 }

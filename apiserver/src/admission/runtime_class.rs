@@ -26,8 +26,11 @@ impl Plugin for RuntimeClass {
             return Ok(());
         }
         let Some(class) = class_of(call, attributes, object)? else { return Ok(()) };
-        set_overhead(attributes, object, class.view())?;
-        set_scheduling(attributes, object, &class)
+        check_overhead(attributes, object, class.view())?;
+        check_node_selector(attributes, object, class.view())?;
+        set_overhead(object, class.view());
+        set_scheduling(object, &class);
+        Ok(())
     }
 
     fn validate(
@@ -70,19 +73,22 @@ fn mismatch(attributes: &Attributes<'_>) -> Status {
     forbidden(attributes, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
 }
 
-fn set_overhead(attributes: &Attributes<'_>, pod: &mut Tree, class: node_v1::RuntimeClass<'_>) -> Result<()> {
-    let Some(overhead) = class.overhead() else { return Ok(()) };
+fn check_overhead(attributes: &Attributes<'_>, pod: &Tree, class: node_v1::RuntimeClass<'_>) -> Result<()> {
     let own = pod.view::<Pod<'_>>().spec().overhead();
-    if !own.is_empty() && !same_amounts(overhead.pod_fixed(), own) {
-        return Err(mismatch(attributes));
+    match class.overhead() {
+        Some(overhead) if !own.is_empty() && !same_amounts(overhead.pod_fixed(), own) => Err(mismatch(attributes)),
+        _ => Ok(()),
     }
+}
+
+fn set_overhead(pod: &mut Tree, class: node_v1::RuntimeClass<'_>) {
+    let Some(overhead) = class.overhead() else { return };
     let mut edit = pod.edit();
     let mut spec = edit.ensure(Pod::SPEC);
     spec.remove(PodSpec::OVERHEAD);
     for (name, amount) in overhead.pod_fixed().iter() {
         spec.ensure(PodSpec::OVERHEAD).set_key(name, amount);
     }
-    Ok(())
 }
 
 fn same_amounts(a: StringMap<'_>, b: StringMap<'_>) -> bool {
@@ -93,22 +99,26 @@ fn same_amounts(a: StringMap<'_>, b: StringMap<'_>) -> bool {
     a.len() == b.len() && a.iter().zip(b.iter()).all(|((k, a), (l, b))| k == l && same(a, b))
 }
 
-fn set_scheduling(attributes: &Attributes<'_>, pod: &mut Tree, class: &Tree) -> Result<()> {
-    let Some(scheduling) = class.view::<node_v1::RuntimeClass<'_>>().scheduling() else { return Ok(()) };
+fn check_node_selector(attributes: &Attributes<'_>, pod: &Tree, class: node_v1::RuntimeClass<'_>) -> Result<()> {
+    let Some(scheduling) = class.scheduling() else { return Ok(()) };
+    let chosen = pod.view::<Pod<'_>>().spec().node_selector();
     for (key, value) in scheduling.node_selector().iter() {
-        let own = pod.view::<Pod<'_>>().spec().node_selector().get(key);
-        if let Some(own) = own.filter(|own| *own != value) {
-            return Err(forbidden(
-                attributes,
-                &format!(
-                    "conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = {own}"
-                ),
-            ));
+        if let Some(own) = chosen.get(key).filter(|own| *own != value) {
+            let message = format!(
+                "conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = {own}"
+            );
+            return Err(forbidden(attributes, &message));
         }
+    }
+    Ok(())
+}
+
+fn set_scheduling(pod: &mut Tree, class: &Tree) {
+    let Some(scheduling) = class.view::<node_v1::RuntimeClass<'_>>().scheduling() else { return };
+    for (key, value) in scheduling.node_selector().iter() {
         pod.edit().ensure_path([Pod::SPEC, PodSpec::NODE_SELECTOR]).set_key(key, value);
     }
     merge_tolerations(pod, class);
-    Ok(())
 }
 
 /// The pod's own tolerations and then the class's, without those that another one covers.

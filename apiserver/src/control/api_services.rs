@@ -18,7 +18,7 @@ use super::changes::Changes;
 use super::client;
 use crate::api::Api;
 use crate::cache::Scope;
-use crate::resource::Registry;
+use crate::registry::Registry;
 
 const COLLECTION: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
@@ -170,7 +170,7 @@ fn next(kept: bool, managed: Option<&str>, desired: Option<&Desired>, known: (bo
 
 fn local(registry: &Registry) -> BTreeMap<String, Desired> {
     let mut found = BTreeMap::new();
-    for resource in registry.all().iter().filter(|resource| !resource.is_custom()) {
+    for resource in registry.all().filter(|resource| !resource.is_custom()) {
         let Some(group) = GROUPS.iter().find(|group| group.name == &*resource.group) else { continue };
         let versions = group.versions;
         let Some((_, version_priority)) = versions.iter().find(|(version, _)| *version == &*resource.version) else {
@@ -229,7 +229,7 @@ impl Desired {
 /// Proves at start that every group that is served ranks somewhere.
 pub fn check_priorities(registry: &Registry) -> Result<()> {
     let ranked = local(registry);
-    for resource in registry.all().iter().filter(|resource| !resource.is_custom() && &*resource.group != REGISTRATION) {
+    for resource in registry.all().filter(|resource| !resource.is_custom() && &*resource.group != REGISTRATION) {
         if !ranked.contains_key(&format!("{}.{}", resource.version, resource.group)) {
             bail!("{} has no row in machinery/schema/src/groups.rs", resource.api_version());
         }

@@ -9,6 +9,7 @@ use crate::admission::{Attributes, Operation};
 use crate::call::Call;
 use crate::delete::{self, Options};
 use crate::http::{ApiResponse, RequestBody};
+use crate::list::{self, ListOptions};
 use crate::negotiate::Form;
 use crate::resource::Resource;
 use crate::select::Selection;
@@ -18,7 +19,7 @@ pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
     let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
     warn_of_dependents(call, resource, &options);
-    call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;
+    call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run)).await?;
     let deleted = delete::delete(call, resource, &call.info.namespace, &call.info.name, &options).await?;
     let accepted = !deleted.gone && options.orphan_dependents == Some(false);
     let code = if accepted { StatusCode::ACCEPTED } else { StatusCode::OK };
@@ -37,39 +38,30 @@ fn warn_of_dependents(call: &Call, resource: &Resource, options: &Options) {
     }
 }
 
-/// Deletes all that the selectors name, one after another; what was there is shown.
+/// Deletes what a list with the same options shows, one object after another, and answers with that list.
 pub async fn collection(
     call: &Arc<Call>,
     resource: &Arc<Resource>,
     form: Form,
     body: RequestBody,
 ) -> Result<ApiResponse> {
+    let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
+    let selection = Selection::read(&call.query, resource)?;
+    let mut listed = ListOptions::read(call, false)?;
+    if listed.limit == 0 {
+        // Upstream lists in pages, so that a resourceVersion is taken for exact as in a list with a limit.
+        listed.limit = i64::MAX;
+    }
     let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
-    let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
     warn_of_dependents(call, resource, &options);
-    let selection = Selection::read(&call.query, resource)?;
-    crate::list::ListOptions::read(call, false)?;
-    call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run))?;
-    call.api.catch_up().await?;
-    let namespace = call.info.namespace.as_str();
-    let chosen: Vec<_> = storage
-        .cache
-        .snapshot()
-        .objects
-        .values()
-        .filter(|object| !resource.namespaced || namespace.is_empty() || object.namespace() == namespace)
-        .filter(|object| selection.matches(object))
-        .cloned()
-        .collect();
-    let mut options = options;
-    let given_uid = options.uid.take();
-    for object in &chosen {
-        options.uid = given_uid.clone();
+    call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run)).await?;
+    let page = list::page(call, resource, storage, &listed, &selection).await?;
+    for object in &page.objects {
         match delete::delete(call, resource, object.namespace(), object.name(), &options).await {
             Err(status) if status.is_not_found() => {}
             other => drop(other?),
         }
     }
-    crate::list::answer_with(call, resource, form, chosen)
+    list::answer_with(call, resource, form, page)
 }

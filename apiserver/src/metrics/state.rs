@@ -131,7 +131,7 @@ where
 fn storages(api: &Weak<Api>) -> Vec<Arc<Storage>> {
     let Some(api) = api.upgrade() else { return Vec::new() };
     let registry = api.registry.load();
-    let kept = registry.all().iter().filter_map(|resource| resource.storage.clone());
+    let kept = registry.all().filter_map(|resource| resource.storage.clone());
     // Versions of a resource share one.
     let distinct: BTreeMap<Arc<str>, Arc<Storage>> =
         kept.map(|storage| (Arc::clone(&storage.prefix), storage)).collect();

@@ -128,3 +128,34 @@ async fn appliers_merge_lists_by_their_keys() -> anyhow::Result<()> {
     assert_eq!(left.name_any(), "a");
     custom.end().await
 }
+
+/// kubectl waits for a condition of a definition with a GET, and fails where the conditions are null.
+#[tokio::test]
+async fn a_created_definition_has_conditions() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let group = format!("{}.example.com", fixture.namespace);
+    let crds: Api<CustomResourceDefinition> = Api::all(fixture.client.clone());
+    let schema = json!({"openAPIV3Schema": {"type": "object"}});
+    let versions = json!([{"name": "v1", "served": true, "storage": true, "schema": schema}]);
+    for n in 0..10 {
+        let (name, applied) = (format!("boxes{n}.{group}"), n % 2 == 1);
+        let names = json!({"plural": format!("boxes{n}"), "kind": format!("Box{n}")});
+        let crd = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name},
+            "spec": {"group": group, "scope": "Cluster", "names": names, "versions": versions},
+        });
+        let created = match applied {
+            true => crds.patch(&name, &PatchParams::apply("e2e"), &Patch::Apply(&crd)).await?,
+            false => crds.create(&PostParams::default(), &parse(crd)?).await?,
+        };
+        // The answer shows what was created, as upstream's does.
+        assert_eq!(created.status.and_then(|status| status.conditions).unwrap_or_default().len(), 0, "{name}");
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
+        let conditions = fixture.get(&path).await?["status"]["conditions"].take();
+        assert!(conditions.as_array().is_some_and(|conditions| !conditions.is_empty()), "{name}: {conditions}");
+    }
+    for n in 0..10 {
+        crds.delete(&format!("boxes{n}.{group}"), &DeleteParams::default()).await?;
+    }
+    Ok(())
+}

@@ -1,14 +1,13 @@
 //! What goes wrong around the process, and how it says so.
 
 use crate::support::{Fixture, parse, refusal, refused};
-use corten_e2e::{Engine, Etcd, Options, Server, SmallDisk};
+use corten_e2e::{DEADLINE, Engine, Etcd, Options, Server, SmallDisk};
 use http::Request;
 use kube::ResourceExt;
 use kube::api::{ListParams, PostParams};
 use kube::core::Status;
 use serde_json::json;
 use std::net::TcpListener;
-use std::time::Duration;
 
 /// Starts a server that must end by itself, and gives what it printed.
 async fn fails(flags: &[&str]) -> anyhow::Result<String> {
@@ -227,6 +226,6 @@ async fn a_client_that_hangs_holds_nobody_up() -> anyhow::Result<()> {
         // It connects and says nothing.
         idle.push(std::net::TcpStream::connect(&authority)?);
     }
-    tokio::time::timeout(Duration::from_secs(10), fixture.configmap("a")).await??;
+    tokio::time::timeout(DEADLINE, fixture.configmap("a")).await??;
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod access;
 mod convergence;
 mod custom;
+mod deletes;
 mod engines;
 mod faults;
 mod kubectl;

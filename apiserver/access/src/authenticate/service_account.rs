@@ -69,10 +69,21 @@ impl ServiceAccountTokens {
             let Some(verified) = self.verify(token, &[LEGACY_ISSUER.to_owned()], audiences, &mut notes)? else {
                 return Ok(None);
             };
-            (self.check_legacy(token, &verified, &mut notes).await?, verified.audiences)
+            let seen = self.objects.revision();
+            let mut identity = self.check_legacy(token, &verified, &mut notes).await;
+            if identity.is_err() && self.objects.was_behind(seen).await {
+                identity = self.check_legacy(token, &verified, &mut notes).await;
+            }
+            (identity?, verified.audiences)
         } else if self.issuers.contains(&issuer) {
             let Some(verified) = self.verify(token, &self.issuers, audiences, &mut notes)? else { return Ok(None) };
-            (self.check_bound(&verified, &mut notes).await?, verified.audiences)
+            verified.public.check_times(self.clock.now()).map_err(|error| error.to_string())?;
+            let seen = self.objects.revision();
+            let mut identity = self.check_bound(&verified, &mut notes).await;
+            if identity.is_err() && self.objects.was_behind(seen).await {
+                identity = self.check_bound(&verified, &mut notes).await;
+            }
+            (identity?, verified.audiences)
         } else {
             return Ok(None);
         };
@@ -120,7 +131,6 @@ impl ServiceAccountTokens {
 
     async fn check_bound(&self, verified: &Verified<BoundClaims>, notes: &mut Notes) -> Result<Identity, String> {
         let now = self.clock.now();
-        verified.public.check_times(now).map_err(|error| error.to_string())?;
         let Kubernetes { namespace, node, pod, secret, service_account, warn_after } = &verified.private.kubernetes;
         let gone = |meta: &Meta| meta.deletion_timestamp.is_some_and(|deleted| deleted < minute_before(now));
         let invalidated = |_| INVALIDATED.to_owned();

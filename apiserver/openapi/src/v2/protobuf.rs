@@ -18,9 +18,13 @@ impl Message {
         self.0.push(value as u8);
     }
 
-    fn bytes(&mut self, number: u32, bytes: &[u8]) {
+    fn length(&mut self, number: u32, length: usize) {
         self.varint(u64::from(number) << 3 | 2);
-        self.varint(bytes.len() as u64);
+        self.varint(length as u64);
+    }
+
+    fn bytes(&mut self, number: u32, bytes: &[u8]) {
+        self.length(number, bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
@@ -86,23 +90,45 @@ impl Message {
     }
 }
 
-pub(super) fn document<'p>(paths: impl Iterator<Item = (&'p str, Value)>, definitions: &Map<String, Value>) -> Vec<u8> {
+/// The numbers of the document's members that hold paths and definitions.
+pub(super) const PATHS: u32 = 8;
+pub(super) const DEFINITIONS: u32 = 9;
+
+/// What a document has before its paths.
+pub(super) fn head() -> Vec<u8> {
     let mut document = Message::default();
     document.bytes(1, b"2.0");
     document.message(2, |info| {
         info.bytes(1, b"Kubernetes");
         info.bytes(2, b"1.36");
     });
-    document.message(8, |m| {
-        for (path, item) in paths {
-            m.named(2, path, |m| path_item(m, &item));
-        }
-    });
-    document.message(9, |m| {
-        for (name, definition) in definitions {
-            m.named(1, name, |m| schema(m, definition));
-        }
-    });
+    document.0
+}
+
+/// What a member of the document begins with.
+pub(super) fn length(number: u32, length: usize) -> Vec<u8> {
+    let mut document = Message::default();
+    document.length(number, length);
+    document.0
+}
+
+/// One of the document's paths.
+pub(super) fn path(path: &str, item: &Value) -> Vec<u8> {
+    let mut paths = Message::default();
+    paths.named(2, path, |m| path_item(m, item));
+    paths.0
+}
+
+/// One of the document's definitions.
+pub(super) fn definition(name: &str, definition: &Value) -> Vec<u8> {
+    let mut definitions = Message::default();
+    definitions.named(1, name, |m| schema(m, definition));
+    definitions.0
+}
+
+/// What a document has after its definitions.
+pub(super) fn tail() -> Vec<u8> {
+    let mut document = Message::default();
     // One requirement: the token, without scopes.
     document.message(12, |m| m.named(1, "BearerToken", |_| {}));
     document.message(13, |m| {

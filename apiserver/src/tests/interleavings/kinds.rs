@@ -16,6 +16,31 @@ pub struct Kind {
     spec: fn(&mut Dice) -> Value,
 }
 
+/// What a sequence is mostly about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    Anything,
+    Services,
+    Definitions,
+    Rights,
+}
+
+impl Theme {
+    pub const ALL: [Theme; 6] =
+        [Theme::Anything, Theme::Services, Theme::Definitions, Theme::Definitions, Theme::Definitions, Theme::Rights];
+
+    /// How often a kind is chosen.
+    pub fn weight(self, kind: &Kind) -> u64 {
+        let is_of_theme = match self {
+            Theme::Anything => true,
+            Theme::Services => kind.kind == "Service" || kind.kind == "Namespace",
+            Theme::Definitions => kind.is_custom() || kind.is_definition(),
+            Theme::Rights => kind.root.contains("rbac"),
+        };
+        if is_of_theme { kind.weight } else { u64::from(kind.weight > 3) }
+    }
+}
+
 /// One of these, each as likely.
 pub fn pick<T: Copy>(dice: &mut Dice, from: &[T]) -> T {
     from[dice.roll(from.len() as u64) as usize]
@@ -267,12 +292,20 @@ fn custom(dice: &mut Dice) -> Value {
 fn definition(name: &str, dice: &mut Dice) -> Value {
     let plural = name.split('.').next().unwrap_or_default();
     let (kind, scope) = if plural == "widgets" { ("Widget", "Namespaced") } else { ("Gadget", "Cluster") };
-    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
-        "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"color": {"type": "string"}}}
-    }}});
+    // Versions of one schema could not differ in their fields.
+    let schema = |version: &str| {
+        let mut spec = json!({"color": {"type": "string"}});
+        if version == "v2" {
+            spec["size"] = json!({"type": "integer"});
+        }
+        let spec = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": spec});
+        let whole =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"spec": spec}});
+        json!({"openAPIV3Schema": whole})
+    };
     let kept = if plural == "widgets" { dice.roll(4) } else { 0 };
     let version = |name: &str, stored: bool| {
-        json!({"name": name, "served": true, "storage": stored, "schema": schema,
+        json!({"name": name, "served": true, "storage": stored, "schema": schema(name),
             "subresources": {"status": {}}, "selectableFields": [], "additionalPrinterColumns": []})
     };
     let mut versions = vec![version("v1", kept != 1)];

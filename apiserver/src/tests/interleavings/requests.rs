@@ -6,7 +6,7 @@ use corten_store::simulation::Dice;
 use serde_json::{Value, json};
 
 use super::follower::{Scope, Selector};
-use super::kinds::{KINDS, Kind, pick};
+use super::kinds::{KINDS, Kind, Theme, pick};
 use crate::fixture::Request;
 
 /// What a request is meant to do.
@@ -74,12 +74,12 @@ pub struct Known {
 }
 
 /// The request of a number.
-pub fn issue(dice: &mut Dice, known: &Known, faulty: bool) -> Issue {
-    let weights: u64 = KINDS.iter().map(|kind| kind.weight).sum();
+pub fn issue(dice: &mut Dice, known: &Known, theme: Theme) -> Issue {
+    let weights: u64 = KINDS.iter().map(|kind| theme.weight(kind)).sum();
     let mut chosen = dice.roll(weights);
     let mut at = 0;
-    while chosen >= KINDS[at].weight {
-        chosen -= KINDS[at].weight;
+    while chosen >= theme.weight(&KINDS[at]) {
+        chosen -= theme.weight(&KINDS[at]);
         at += 1;
     }
     let kind = &KINDS[at];
@@ -100,7 +100,7 @@ pub fn issue(dice: &mut Dice, known: &Known, faulty: bool) -> Issue {
     };
     let query = if issue.dry_run { "?dryRun=All" } else { "" };
     // A definition is there more often than not, or nothing happens to its objects.
-    let fresh = if kind.is_definition() { 40 } else { 26 };
+    let fresh = if kind.is_definition() { 34 } else { 26 };
     let verb = dice.roll(100);
     if verb < fresh {
         create(&mut issue, &collection, query, dice);
@@ -126,7 +126,7 @@ pub fn issue(dice: &mut Dice, known: &Known, faulty: bool) -> Issue {
             namespace: if dice.roll(2) == 0 { namespace.to_owned() } else { String::new() },
             selector: selector(kind, &name, dice),
         };
-        read(&mut issue, scope, known, dice, faulty);
+        read(&mut issue, scope, known, dice);
     }
     issue
 }
@@ -320,7 +320,7 @@ fn selector(kind: &Kind, name: &str, dice: &mut Dice) -> Selector {
     }
 }
 
-fn read(issue: &mut Issue, scope: Scope, known: &Known, dice: &mut Dice, _faulty: bool) {
+fn read(issue: &mut Issue, scope: Scope, known: &Known, dice: &mut Dice) {
     let collection = issue.kind().collection(&scope.namespace);
     let query = scope.selector.query();
     let revision = match known.revisions.len() as u64 {

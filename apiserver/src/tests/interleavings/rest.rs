@@ -57,7 +57,7 @@ fn follower(sequence: &Sequence, at: usize) -> Judged {
 fn caches(number: usize, api: &Api, kept: &BTreeMap<String, KeyValue>) -> Judged {
     let registry = api.registry.load();
     let mut seen = BTreeSet::new();
-    for storage in registry.all().iter().filter_map(|resource| resource.storage.as_ref()) {
+    for storage in registry.all().filter_map(|resource| resource.storage.as_ref()) {
         if !seen.insert(storage.prefix.clone()) {
             continue;
         }

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use super::follower::Follower;
 use super::gates::Gates;
 use super::judge;
-use super::kinds::KINDS;
+use super::kinds::{KINDS, Theme, pick};
 use super::requests::{self, Intent, Issue, Known};
 use super::timeline::Timeline;
-use crate::fixture::{Answer, Cluster, Fault, Request, Server, Settings, StoreCall, Verb, Watching, settle};
+use crate::fixture::{Answer, Cluster, Fault, Request, Server, Settings, StoreCall, Verb, Watching, settle, until};
 
 /// What a sequence is made from; the same makes the same.
 #[derive(Clone, Debug)]
@@ -71,6 +71,7 @@ pub struct Sequence {
     clients: Vec<Client>,
     next: usize,
     total: usize,
+    theme: Theme,
     weights: Weights,
     vanishing: bool,
 }
@@ -132,33 +133,48 @@ pub fn dice(seed: u64, purpose: u64) -> Dice {
     Dice::new(mixed ^ (mixed >> 32))
 }
 
-/// What every sequence begins with: the initial objects, a namespace more, and service accounts for pods.
-async fn beginning() -> &'static SimDisk {
-    static DISK: tokio::sync::OnceCell<SimDisk> = tokio::sync::OnceCell::const_new();
-    DISK.get_or_init(async || {
-        let cluster = Cluster::start().await;
-        let server = cluster.server(0);
-        server.ask(Request::post("/api/v1/namespaces").json(json!({"metadata": {"name": "red"}}))).await.created();
-        for namespace in ["default", "red"] {
-            let account = json!({"metadata": {"name": "default"}});
-            server
-                .ask(Request::post(format!("/api/v1/namespaces/{namespace}/serviceaccounts")).json(account))
-                .await
-                .created();
-        }
-        cluster.engine().close().await.expect("the store closes");
-        cluster.disk.copy()
-    })
-    .await
+/// What sequences begin with: the initial objects, a namespace more, and service accounts for pods; and the same with a
+/// definition that is served.
+async fn beginnings() -> &'static [SimDisk; 2] {
+    static DISKS: tokio::sync::OnceCell<[SimDisk; 2]> = tokio::sync::OnceCell::const_new();
+    DISKS
+        .get_or_init(async || {
+            let mut cluster = Cluster::start().await;
+            let server = cluster.server(0);
+            let namespace = json!({"metadata": {"name": "red"}});
+            server.ask(Request::post("/api/v1/namespaces").json(namespace)).await.created();
+            for namespace in ["default", "red"] {
+                let account = json!({"metadata": {"name": "default"}});
+                let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+                server.ask(Request::post(path).json(account)).await.created();
+            }
+            cluster.engine().close().await.expect("the store closes");
+            let without = cluster.disk.copy();
+            cluster.restart().await;
+            let definitions = KINDS.iter().find(|kind| kind.is_definition()).expect("the kind");
+            let mut widgets = definitions.object("widgets.example.com", &mut dice(7, 7));
+            // The timeline looks into what changes only.
+            widgets["metadata"] = json!({"name": "widgets.example.com"});
+            let server = cluster.server(0);
+            server.ask(Request::post(definitions.collection("")).json(widgets)).await.created();
+            let served = async || server.get("/apis/example.com/v1/widgets").await.is_success().then_some(());
+            until("the resource of the definition", served).await;
+            settle().await;
+            cluster.engine().close().await.expect("the store closes");
+            [without, cluster.disk.copy()]
+        })
+        .await
 }
 
 impl Sequence {
     pub async fn begin(plan: Plan) -> Sequence {
         let mut dice = dice(plan.seed, 0);
+        let theme = pick(&mut dice, &Theme::ALL);
+        let defined = theme == Theme::Definitions && dice.roll(3) > 0;
         let settings = Settings {
             servers: plan.servers,
             seed: plan.seed,
-            disk: Some(beginning().await.copy()),
+            disk: Some(beginnings().await[usize::from(defined)].copy()),
             ..Settings::default()
         };
         let gates = Gates::new(super::sequence::dice(plan.seed, 1));
@@ -184,6 +200,7 @@ impl Sequence {
             clients: (0..2 + dice.roll(3)).map(|_| Client::default()).collect(),
             faulty: dice.roll(4) == 0,
             vanishing: dice.roll(2) == 0,
+            theme,
             plan,
             cluster,
             timeline,
@@ -331,7 +348,7 @@ impl Sequence {
             return;
         }
         let mut dice = dice(self.plan.seed, 100 + number as u64);
-        let issue = requests::issue(&mut dice, &self.known, self.faulty);
+        let issue = requests::issue(&mut dice, &self.known, self.theme);
         let server = match dice.roll(4) {
             0 => dice.roll(self.plan.servers as u64) as usize,
             _ => client % self.plan.servers,

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Shared;
+use super::disk::Failure;
 use super::journal::Journal;
 use super::state::{Batch, Place};
 use crate::error::Error;
@@ -17,22 +18,22 @@ pub(super) fn run(shared: &Arc<Shared>, mut journal: Journal) -> Result<(), Erro
             Ok(())
         } else {
             catch_unwind(AssertUnwindSafe(|| write(shared, &mut journal, &mut batch)))
-                .unwrap_or_else(|_| Err(Error::Broken("the database panicked; its message is above".to_owned())))
+                .unwrap_or_else(|_| Err(Failure::of(Error::Broken("the database panicked; see above".to_owned()))))
         };
-        if let Err(error) = &result {
+        if let Err(Failure { error, .. }) = &result {
             tracing::error!(%error, changes = batch.work.records.len(), "commit to the store");
         }
         let answers = shared.change(|state| {
             let answers = match &result {
                 Ok(()) => state.committed(batch),
-                Err(error) => state.failed(batch, error),
+                Err(failure) => state.failed(batch, failure),
             };
             shared.arm_flush(state);
             answers
         });
         answers.send();
         if last {
-            break result;
+            break result.map_err(|failure| failure.error);
         }
     };
     shared.change(|state| {
@@ -43,14 +44,14 @@ pub(super) fn run(shared: &Arc<Shared>, mut journal: Journal) -> Result<(), Erro
     outcome
 }
 
-fn write(shared: &Shared, journal: &mut Journal, batch: &mut Batch) -> Result<(), Error> {
+fn write(shared: &Shared, journal: &mut Journal, batch: &mut Batch) -> Result<(), Failure> {
     if batch.place == Place::Journal {
         match journal.append(&batch.work.records) {
             Err(Error::NoSpace(reason)) => {
                 tracing::warn!(reason, "the journal has no room; writing to the tables");
                 shared.state.lock().widen(batch);
             }
-            result => return result,
+            result => return result.map_err(Failure::of),
         }
     }
     shared.disk.commit(&batch.work)?;

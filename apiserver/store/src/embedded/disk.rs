@@ -35,6 +35,8 @@ pub(super) struct Disk {
     /// Held by a commit and while the database is opened anew, so that neither happens during the other.
     gate: Mutex<()>,
     opened: RwLock<Opened>,
+    /// Whether the last commit may have taken place, though it failed and the tables could not be read since.
+    undecided: Mutex<bool>,
 }
 
 struct Opened {
@@ -69,6 +71,23 @@ pub(super) struct Work {
     pub(super) marks: Option<Marks>,
 }
 
+/// Why a commit failed. `NoSpace` leaves the store as it was, and reads and later writes may go on; after `Broken`
+/// nothing may be written any more.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: Error,
+    /// Changes up to this revision are in the tables all the same, from an earlier commit that was undecided.
+    pub(super) kept_to: Revision,
+    /// The changes of this commit may be in the tables, and only the next one can tell.
+    pub(super) undecided: bool,
+}
+
+impl Failure {
+    pub(super) fn of(error: Error) -> Failure {
+        Failure { error, kept_to: 0, undecided: false }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum ReadError {
     /// The database has to be opened anew; the generation that was seen.
@@ -86,9 +105,15 @@ impl Disk {
     pub(super) fn open(medium: Arc<dyn Medium>, cache_bytes: usize) -> Result<Disk, Error> {
         let (database, faults) = open_database(&*medium, cache_bytes)?;
         let opened = Opened { generation: 0, database: Some(Arc::new(database)), faults, closed: false };
-        let disk = Disk { medium, cache_bytes, gate: Mutex::new(()), opened: RwLock::new(opened) };
+        let disk = Disk {
+            medium,
+            cache_bytes,
+            gate: Mutex::new(()),
+            opened: RwLock::new(opened),
+            undecided: Mutex::new(false),
+        };
         if disk.is_blank().map_err(|error| Error::Corrupt(error.to_string()))? {
-            disk.commit(&Work::default())?;
+            disk.commit(&Work::default()).map_err(|failure| failure.error)?;
         }
         Ok(disk)
     }
@@ -123,44 +148,64 @@ impl Disk {
         guarded(load).and_then(|loaded| loaded.map_err(|error| Error::Corrupt(error.to_string()))?)
     }
 
-    /// Durable when it returns. `NoSpace` leaves the store as it was, and reads and later writes may go on; after
-    /// `Broken` nothing may be written any more.
-    pub(super) fn commit(&self, work: &Work) -> Result<(), Error> {
+    /// Durable when it returns. Records that the tables have already are passed over, so that a commit whose outcome
+    /// is unknown can be made again.
+    pub(super) fn commit(&self, work: &Work) -> Result<(), Failure> {
         let _gate = self.gate.lock();
-        let database = self.database().or_else(|error| match error {
-            ReadError::Stale(generation) => self.reopen_gated(generation).and_then(|()| self.database()),
-            error => Err(error),
-        });
-        let (database, generation) = database.map_err(ReadError::into_error)?;
-        let Err(error) = write(&database, work) else { return Ok(()) };
+        let nothing_written = |error: ReadError| match error.into_error() {
+            error @ Error::NoSpace(_) => Failure { error, kept_to: 0, undecided: self.is_undecided() },
+            error => Failure::of(error),
+        };
+        let (database, generation) = self.open_for_commit().map_err(nothing_written)?;
+        let last = self.last_revision().map_err(nothing_written)?;
+        let Err(error) = write(&database, work, last) else {
+            *self.undecided.lock() = false;
+            return Ok(());
+        };
         drop(database);
         let fault = self.opened.read().faults.found();
-        match fault {
-            Some(Fault::Full(text)) => {
-                // Reads are what it is opened anew for now; if even that finds no room, the next one tries again.
-                match self.reopen_gated(generation).and_then(|()| self.holds(work)) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => Err(no_space(&text)),
-                    Err(error) => {
-                        tracing::warn!(?error, "could not open the store again after the disk ran full");
-                        Err(no_space(&text))
-                    }
-                }
+        let text = match fault {
+            Some(Fault::Full(text)) => text,
+            Some(Fault::Lost(text)) => return Err(Failure::of(Error::Broken(text))),
+            None => return Err(Failure::of(Error::Broken(error.to_string()))),
+        };
+        // The database tidies up after its last sync, and may find no room only then: the commit has taken place.
+        let kept_to = self.reopen_gated(generation).and_then(|()| self.last_revision());
+        *self.undecided.lock() = kept_to.is_err();
+        match (kept_to, work.records.last()) {
+            (Ok(kept_to), Some(last)) if kept_to >= last.revision() => Ok(()),
+            (Ok(kept_to), _) => Err(Failure { error: no_space(&text), kept_to, undecided: false }),
+            (Err(error), _) => {
+                tracing::warn!(?error, "could not open the store again after the disk ran full");
+                Err(Failure { error: no_space(&text), kept_to: 0, undecided: true })
             }
-            Some(Fault::Lost(text)) => Err(Error::Broken(text)),
-            None => Err(Error::Broken(error.to_string())),
         }
     }
 
-    /// Whether the commit that failed had taken place before it did: the database tidies up after its last sync.
-    fn holds(&self, work: &Work) -> Result<bool, ReadError> {
-        let Some(last) = work.records.last() else { return Ok(false) };
-        let mut found = false;
-        self.reader()?.rows(last.revision(), last.revision(), |_, _| {
-            found = true;
-            false
-        })?;
-        Ok(found)
+    fn open_for_commit(&self) -> Result<(Arc<Database>, u64), ReadError> {
+        self.database().or_else(|error| match error {
+            ReadError::Stale(generation) => self.reopen_gated(generation).and_then(|()| self.database()),
+            error => Err(error),
+        })
+    }
+
+    fn is_undecided(&self) -> bool {
+        *self.undecided.lock()
+    }
+
+    /// The last revision that the tables have.
+    fn last_revision(&self) -> Result<Revision, ReadError> {
+        let (database, generation) = self.database()?;
+        let read = || -> Result<Revision, redb::Error> {
+            let transaction = database.begin_read()?;
+            match transaction.open_table(META) {
+                Ok(meta) => Ok(meta.get("last")?.map_or(0, |mark| mark.value())),
+                // The first commit makes the tables.
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+                Err(error) => Err(error.into()),
+            }
+        };
+        guarded(read).map_err(ReadError::Failed)?.map_err(|error| read_error(generation, error))
     }
 
     /// The state of the disk as it is now.
@@ -288,21 +333,23 @@ impl ReadError {
     }
 }
 
-fn write(database: &Database, work: &Work) -> Result<(), redb::Error> {
+/// `last` is the last revision that the tables have.
+fn write(database: &Database, work: &Work, last: Revision) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
+    let records = &work.records[work.records.partition_point(|record| record.revision() <= last)..];
     {
         let mut log = transaction.open_table(LOG)?;
         let mut values = transaction.open_table(VALUES)?;
         let mut row = Vec::with_capacity(128);
         let mut end = log.upper_bound_mut(Bound::<Revision>::Unbounded)?;
-        for record in &work.records {
+        for record in records {
             row.clear();
             record::encode(&record.key, &record.version, &mut row);
             end.insert_before(record.revision(), row.as_slice()).map_err(appended)?;
         }
         end.close().map_err(appended)?;
         let mut end = values.upper_bound_mut(Bound::<Revision>::Unbounded)?;
-        for record in &work.records {
+        for record in records {
             if let Some(value) = &record.value {
                 end.insert_before(record.revision(), &value[..]).map_err(appended)?;
             }
@@ -313,7 +360,7 @@ fn write(database: &Database, work: &Work) -> Result<(), redb::Error> {
             values.remove(revision)?;
         }
     }
-    if let Some(last) = work.records.last() {
+    if let Some(last) = records.last() {
         transaction.open_table(META)?.insert("last", last.revision())?;
     }
     // A table is made by being opened; one that does not change is best left closed.

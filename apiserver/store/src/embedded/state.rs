@@ -6,7 +6,9 @@
 //! that lie nowhere. Changes become visible in the order of their revisions, so a lazy one that finds durable ones in
 //! flight waits with them.
 //!
-//! When a commit fails, everything in flight fails with it and its revisions are given again: nobody has seen them.
+//! When a commit fails, everything in flight fails with it and its revisions are given again: nobody has seen them. Only
+//! where nobody can tell whether the commit took place, its changes stay in flight under their revisions, and the next
+//! commit makes them again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,12 +17,12 @@ use std::task::Waker;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::disk::{Marks, Work};
+use super::disk::{Failure, Marks, Work};
 use super::feed::Feeds;
 use super::history::{Index, Version};
 use super::journal;
 use super::record::Record;
-use crate::error::Error;
+use crate::error::{Applied, Error};
 use crate::store::{Companion, Durability, Expect, Key, Revision};
 use corten_runtime::Instant;
 
@@ -48,6 +50,8 @@ pub(super) struct State {
     /// How many of them, from the oldest on, are in the journal.
     journaled: usize,
     queue: Vec<Flight>,
+    /// Changes of a failed commit that may have taken place. The next commit makes them again, before all others.
+    undecided: Vec<Flight>,
     /// The newest change in flight of each key that has one.
     overlay: HashMap<Key, Arc<Record>>,
     /// Writers who wait to see what becomes of a change in flight.
@@ -75,6 +79,8 @@ pub(super) struct Timers {
     pub(super) flush: Option<Instant>,
     pub(super) compact: Option<(Instant, Revision)>,
     pub(super) expire_again: Option<Instant>,
+    /// The last expiry of a pass that has more to do: the pass goes on after it.
+    pub(super) expired_to: Option<(u64, Revision)>,
 }
 
 pub(super) enum Mode {
@@ -160,6 +166,7 @@ impl State {
             journaled: journal.len(),
             unsaved: journal.into(),
             queue: Vec::new(),
+            undecided: Vec::new(),
             overlay: HashMap::new(),
             parked: Vec::new(),
             forgotten,
@@ -303,7 +310,7 @@ impl State {
     }
 
     pub(super) fn has_unsaved(&self) -> bool {
-        !self.unsaved.is_empty()
+        !self.unsaved.is_empty() || !self.undecided.is_empty()
     }
 
     pub(super) fn has_work(&self) -> bool {
@@ -314,7 +321,8 @@ impl State {
     /// What the next commit has to write; it belongs to the committer until `committed` or `failed`. `room` is what
     /// the journal takes.
     pub(super) fn take_batch(&mut self, room: usize) -> Batch {
-        let fresh = std::mem::take(&mut self.queue);
+        let mut fresh = std::mem::take(&mut self.undecided);
+        fresh.append(&mut self.queue);
         let flush = std::mem::take(&mut self.flush);
         let last = fresh.last().map_or(self.visible, |flight| flight.record.revision());
         if self.closing {
@@ -365,7 +373,7 @@ impl State {
             self.saved = marks;
         }
         self.mode = Mode::Writing;
-        let mut answers = Answers { result: Ok(()), senders: batch.barriers };
+        let mut answers = Answers::done(batch.barriers);
         for flight in batch.fresh {
             let revision = flight.record.revision();
             self.show(&flight.record);
@@ -377,25 +385,40 @@ impl State {
                 self.keep_unsaved(flight.record);
                 self.journaled = self.unsaved.len();
             }
-            answers.senders.extend(flight.answer);
+            answers.done.extend(flight.answer);
         }
         self.parked.clear();
         answers
     }
 
-    pub(super) fn failed(&mut self, batch: Batch, error: &Error) -> Answers {
+    pub(super) fn failed(&mut self, batch: Batch, failure: &Failure) -> Answers {
+        let Failure { error, kept_to, undecided } = failure;
         self.mode = match error {
             Error::NoSpace(reason) | Error::Unavailable { reason, .. } => Mode::Stuck(reason.clone()),
             error => Mode::Broken(error.to_string()),
         };
+        // Only a restart, or the next commit, can tell what of this one has reached the disk.
+        let unknown = *undecided || matches!(self.mode, Mode::Broken(_));
         self.marks.reserved = self.saved.reserved;
-        let mut answers = Answers { result: Err(error.clone()), senders: batch.barriers };
-        answers.senders.append(&mut self.barriers);
-        for flight in batch.fresh.into_iter().chain(self.queue.drain(..)) {
-            answers.senders.extend(flight.answer);
-        }
         self.overlay.clear();
-        self.assigned = self.visible;
+        let mut answers = Answers::failed(error, batch.barriers);
+        answers.failed.append(&mut self.barriers);
+        for Flight { record, answer } in batch.fresh {
+            if record.revision() <= *kept_to {
+                self.show(&record);
+                answers.done.extend(answer);
+            } else if unknown {
+                answers.unknown.extend(answer);
+                if *undecided {
+                    self.overlay.insert(record.key.clone(), Arc::clone(&record));
+                    self.undecided.push(Flight { record, answer: None });
+                }
+            } else {
+                answers.failed.extend(answer);
+            }
+        }
+        answers.failed.extend(self.queue.drain(..).filter_map(|flight| flight.answer));
+        self.assigned = self.undecided.last().map_or(self.visible, |flight| flight.record.revision());
         self.parked.clear();
         answers
     }
@@ -408,15 +431,35 @@ fn bytes(record: &Record) -> usize {
 
 /// Writers to be answered once the lock is given back.
 pub(super) struct Answers {
-    result: Result<(), Error>,
-    senders: Vec<oneshot::Sender<Result<(), Error>>>,
+    error: Option<Error>,
+    done: Vec<Answering>,
+    /// Nothing of theirs has changed.
+    failed: Vec<Answering>,
+    /// Theirs may have changed.
+    unknown: Vec<Answering>,
 }
 
+type Answering = oneshot::Sender<Result<(), Error>>;
+
 impl Answers {
+    fn done(done: Vec<Answering>) -> Answers {
+        Answers { error: None, done, failed: Vec::new(), unknown: Vec::new() }
+    }
+
+    fn failed(error: &Error, failed: Vec<Answering>) -> Answers {
+        Answers { error: Some(error.clone()), done: Vec::new(), failed, unknown: Vec::new() }
+    }
+
     pub(super) fn send(self) {
-        for sender in self.senders {
-            // A writer who left does not hear it.
-            let _ = sender.send(self.result.clone());
+        // A writer who left does not hear it.
+        let send = |to: Vec<Answering>, result: Result<(), Error>| {
+            to.into_iter().for_each(|sender| drop(sender.send(result.clone())));
+        };
+        send(self.done, Ok(()));
+        if let Some(error) = self.error {
+            let unknown = Error::Unavailable { reason: error.to_string(), applied: Applied::Unknown };
+            send(self.unknown, Err(unknown));
+            send(self.failed, Err(error));
         }
     }
 }

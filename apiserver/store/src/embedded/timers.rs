@@ -1,12 +1,13 @@
 //! What happens by itself: lazy changes reach the disk, times to live end, old versions are forgotten. Nothing ticks:
 //! the task sleeps until the next moment that somebody asked for, and for ever if there is none.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
 use super::state::{Change, Mode, State};
-use crate::store::{Durability, Expect};
+use crate::store::{Durability, Expect, Revision};
 use corten_runtime::{CancellationToken, Clock, Instant};
 
 /// How long after a failure the same is tried again.
@@ -98,12 +99,20 @@ impl Shared {
 
     fn expire(&self, state: &mut State, now: Instant) {
         let present = milliseconds(&self.clock);
-        let due = state.expiries.range(..=(present, u64::MAX)).take(EXPIRED_MAX);
-        let due: Vec<_> = due.map(|((_, revision), key)| (*revision, key.clone())).collect();
-        if due.is_empty() {
+        let start = state.timers.expired_to.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let end = (present, Revision::MAX);
+        if matches!(start, Bound::Excluded(last) if last >= end) {
             return;
         }
-        for (revision, key) in due {
+        let due = state.expiries.range((start, Bound::Included(end))).take(EXPIRED_MAX);
+        let due: Vec<_> = due.map(|(expiry, key)| (*expiry, key.clone())).collect();
+        if due.is_empty() && start == Bound::Unbounded {
+            return;
+        }
+        // A full round is followed by the next one at once; others take the lock between them.
+        let goes_on = (due.len() == EXPIRED_MAX).then(|| due[EXPIRED_MAX - 1].0);
+        let mut failed = false;
+        for ((_, revision), key) in due {
             // Lost in a crash, it is found due again at the next start.
             let durability = Durability::Lazy;
             let expect = Expect::ModRevision(revision);
@@ -111,12 +120,17 @@ impl Shared {
             // Whatever comes of it shows in `expiries`: an entry leaves them when it is deleted or replaced.
             if let Err(error) = state.offer(change) {
                 tracing::debug!(%error, "delete what has expired");
+                failed = true;
                 break;
             }
         }
         self.arm_flush(state);
         self.arm_compaction(state);
-        // What is left is in flight, or failed: soon enough after the writers who are at it now.
+        if goes_on.is_some() && !failed {
+            (state.timers.expired_to, state.timers.expire_again) = (goes_on, Some(now));
+            return;
+        }
+        // What is left at the end of a pass is in flight, or failed: soon enough after the writers who are at it now.
         let left = state.expiries.keys().next().is_some_and(|(expires, _)| *expires <= present);
         state.timers.expire_again = left.then(|| now + RETRY);
     }

@@ -1,6 +1,5 @@
 //! What the etcd engine promises beyond the contract, on a real etcd: the one on the PATH, or CORTEN_ETCD.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,10 @@ use tempfile::TempDir;
 
 use crate::conformance::Fixture;
 use crate::history::History;
-use crate::support::{PATIENCE, create, events, get, put, revision, short, try_put, watch, within};
+use crate::support::{PATIENCE, create, events, free_port, get, put, revision, short, try_put, watch, within};
+
+/// A service that has been dead for decades, on a port that is given to nobody else.
+const DEAD_PORT: u16 = 1;
 
 /// An etcd of our own, in a folder and on ports of its own.
 pub struct Daemon {
@@ -33,9 +35,7 @@ impl Daemon {
     }
 
     pub fn start_with(scheme: &'static str, folder: TempDir, arguments: Vec<String>) -> Daemon {
-        // Both are bound at once, so that they differ.
-        let ports = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
-        let [client_port, peer_port] = ports.map(|port| port.local_addr().unwrap().port());
+        let (client_port, peer_port) = (free_port(), free_port());
         let mut daemon = Daemon { folder, client_port, peer_port, scheme, arguments, child: None };
         daemon.run();
         daemon
@@ -138,9 +138,8 @@ async fn says_what_it_is() {
 
 #[tokio::test]
 async fn an_absent_etcd_is_named() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}");
-    let options = Options { connect_timeout: Duration::from_millis(200), ..Options::new([&url], Scope::root("test")) };
+    let url = format!("http://127.0.0.1:{DEAD_PORT}");
+    let options = Options { connect_timeout: Duration::from_secs(1), ..Options::new([&url], Scope::root("test")) };
     let error = within("open", Etcd::open(options)).await.err().expect("nobody is there");
     assert!(matches!(error, OpenError::Etcd { .. }));
     let shown = error.to_string();
@@ -151,11 +150,12 @@ async fn an_absent_etcd_is_named() {
 #[tokio::test]
 async fn an_outage_is_said_in_time_and_outlived() {
     let mut server = Server::start().await;
-    let quick = Options { request_timeout: Duration::from_millis(500), ..server.daemon.options() };
+    // Only what is to be refused has to be done in this time.
+    let quick = Options { request_timeout: Duration::from_secs(2), ..server.daemon.options() };
     let store = server.daemon.open(quick).await;
-    let start = create(&store, "/registry/a", "one").await;
+    let start = create(&*server.store, "/registry/a", "one").await;
     let mut live = watch(&store, "/registry/", WatchFrom::after(start)).await;
-    put(&store, "/registry/a", "two", Expect::Any).await;
+    put(&*server.store, "/registry/a", "two", Expect::Any).await;
     let mut history = vec![];
     history.extend(events(&mut live, 1).await);
     server.daemon.end(Signal::KILL);
@@ -180,8 +180,7 @@ async fn an_outage_is_said_in_time_and_outlived() {
 #[tokio::test]
 async fn a_dead_endpoint_does_not_matter() {
     let server = Server::start().await;
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let endpoints = vec![format!("http://127.0.0.1:{dead}"), server.daemon.url()];
+    let endpoints = vec![format!("http://127.0.0.1:{DEAD_PORT}"), server.daemon.url()];
     let store = server.daemon.open(Options { endpoints, ..server.daemon.options() }).await;
     let start = revision(&store).await;
     let mut live = watch(&store, "/registry/", WatchFrom::after(start)).await;

@@ -1,5 +1,8 @@
 //! Small things that the tests share.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 pub use corten_store::simulation::Dice;
@@ -9,6 +12,19 @@ use corten_store::{
 
 /// Longer than anything takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A port that nobody listened on a moment ago, and below those that the kernel gives to connections: an etcd that was
+/// killed has to find it free again.
+pub fn free_port() -> u16 {
+    // From another place in each program, as several may look at once.
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id().wrapping_mul(97)));
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end: u32 = range.split_whitespace().next().and_then(|begin| begin.parse().ok()).unwrap_or(32_768);
+    let count = end.saturating_sub(10_240).max(1);
+    let candidates = (0..count).map(|_| (10_240 + NEXT.fetch_add(1, Ordering::Relaxed) % count) as u16);
+    let mut free = candidates.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.next().expect("a free port")
+}
 
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
