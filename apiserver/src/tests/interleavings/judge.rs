@@ -99,7 +99,16 @@ fn success(sequence: &Sequence, issue: &Issue, answer: &Answer, window: Window) 
             let is_it = |state: &Option<&Live>| state.is_some_and(|live| live.revision == answer.revision());
             if states.iter().any(is_it) { Ok(()) } else { Err(format!("it never was so in {states:?}")) }
         }
+        Intent::Collection if issue.request.path.contains("limit=1") => {
+            match answer.body["items"].as_array().map(Vec::len) {
+                None | Some(0 | 1) => Ok(()),
+                Some(count) => Err(format!("{count} are deleted, but 1 was the limit")),
+            }
+        }
         Intent::Watch { .. } | Intent::Scale | Intent::Collection => Ok(()),
+        Intent::Replace { uid, .. } if !uid.is_empty() && answer.uid() != uid => {
+            Err("another object took the place of the one that it names".to_owned())
+        }
         Intent::Delete { revision, uid } => {
             let states = timeline.states(&issue.key(), since, until);
             let was = |live: &&Live| {

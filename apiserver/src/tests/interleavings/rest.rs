@@ -35,6 +35,8 @@ pub async fn check(sequence: &mut Sequence) -> Judged {
     }
     let judged = deletions(sequence, &kept);
     sequence.judged(judged);
+    let judged = empty_writes(sequence);
+    sequence.judged(judged);
     let judged = reservations(sequence).await;
     sequence.judged(judged);
     let judged = definitions(sequence, &kept).await;
@@ -154,6 +156,23 @@ fn deletions(sequence: &Sequence, kept: &BTreeMap<String, KeyValue>) -> Judged {
     Ok(())
 }
 
+/// Nothing is written that changes nothing.
+fn empty_writes(sequence: &Sequence) -> Judged {
+    let mut before = BTreeMap::new();
+    for change in &sequence.timeline.changes {
+        let is_ours = KINDS.iter().any(|kind| change.key.starts_with(kind.prefix));
+        let now = change.live.as_ref().map(|live| live.value.clone());
+        let same = before.insert(&change.key, now.clone()).flatten().is_some_and(|before| Some(before) == now);
+        if is_ours && same {
+            return Err(Finding::new(
+                "empty write",
+                format!("{}@{} is what was there before", change.key, change.revision),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn texts(object: &Value, pointer: &str) -> Vec<String> {
     let found = object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
     found.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -228,9 +247,8 @@ async fn definitions(sequence: &mut Sequence, kept: &BTreeMap<String, KeyValue>)
             .as_array()
             .is_none_or(|all| all.iter().all(|one| one == "customresourcecleanup.apiextensions.k8s.io"));
         if !crd["metadata"]["deletionTimestamp"].is_null() {
-            let waits = objects
-                .values()
-                .any(|kv| String::from_utf8_lossy(&kv.value).contains("\"finalizers\":[\"example.com/hold\"]"));
+            let holds = |kv: &&KeyValue| String::from_utf8_lossy(&kv.value).contains("\"finalizers\":[\"");
+            let waits = objects.values().any(|kv| holds(kv));
             if !waits && !held {
                 return Err(Finding::new("definition hangs", format!("{plural}: {crd}")));
             }

@@ -408,7 +408,7 @@ impl Sequence {
         self.gates.open();
         self.flow().await?;
         // What was put off until later has its time: other tries of what failed, and the repair of what is left.
-        let span = Duration::from_secs(if self.faulty { 600 } else { 5 });
+        let span = Duration::from_secs(if self.faulty { 1200 } else { 5 });
         let end = self.cluster.clock.monotonic() + span;
         while self.cluster.clock.monotonic() < end && self.cluster.time.advance_to_next() {
             self.flow().await?;

@@ -10,7 +10,7 @@ use super::kinds::KINDS;
 use crate::fixture::{Cluster, within};
 
 /// A key's state after a change.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Live {
     pub revision: u64,
     pub created: u64,
@@ -20,6 +20,15 @@ pub struct Live {
     pub node: String,
     pub deleting: bool,
     pub finalizers: bool,
+    /// As it is stored; empty for what was there at the beginning.
+    pub value: bytes::Bytes,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let deleting = if self.deleting { " on its way out" } else { "" };
+        write!(f, "{} of {}{deleting}", self.revision, self.uid)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +67,7 @@ impl Timeline {
                 let live = event.value.as_ref().map(|value| Live {
                     revision: event.mod_revision,
                     created: event.create_revision,
+                    value: value.clone(),
                     ..look_into(cluster, &event.key, value)
                 });
                 self.changes.push(Change { revision: event.mod_revision, key: event.key, live });
