@@ -3,18 +3,19 @@
 CARGO ?= cargo
 RUN_FLAGS ?= --data-dir target/run/data --write-kubeconfig target/run/admin.kubeconfig
 
-.PHONY: help run build test e2e bench fuzz torture lint clean packages test-packages
+.PHONY: help run build test test-anyday e2e bench fuzz torture lint clean packages test-packages
 
 help:
-	@echo 'make run       build and start a server in the foreground; its data lies in target/run'
-	@echo 'make build     build the release binary, target/release/corten'
-	@echo 'make test      all tests: of the crates, of both stores, end to end by kube and kubectl'
-	@echo 'make e2e       the tests end to end alone'
-	@echo 'make torture   hundreds of kills and power cuts under load, 100,000 random interleavings'
-	@echo 'make bench     measure the release build beside its budgets'
-	@echo 'make fuzz      fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain'
-	@echo 'make lint      formatting, clippy, dependencies, generated code, house rules'
-	@echo 'make clean     remove what was built'
+	@echo 'make run          build and start a server in the foreground; its data lies in target/run'
+	@echo 'make build        build the release binary, target/release/corten'
+	@echo 'make test         all tests: of the crates, of both stores, end to end by kube and kubectl'
+	@echo 'make e2e          the tests end to end alone'
+	@echo 'make test-anyday  all tests on other days, in other places and languages, on a busy machine'
+	@echo 'make torture      hundreds of kills and power cuts under load, 100,000 random interleavings'
+	@echo 'make bench        measure the release build beside its budgets'
+	@echo 'make fuzz         fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain'
+	@echo 'make lint         formatting, clippy, dependencies, generated code, house rules'
+	@echo 'make clean        remove what was built'
 
 run: packages
 	mkdir -p target/run
@@ -23,10 +24,12 @@ run: packages
 build: packages
 	$(CARGO) build --release --bin corten
 
-# The server is built first, so that the tests which start it do not each wait for it.
-test: packages test-packages
-	$(CARGO) build --workspace --bin corten
-	$(CARGO) test --workspace
+test:
+	CARGO="$(CARGO)" scripts/test.sh
+
+# Some twenty minutes; SETTINGS="years busy" for some of it.
+test-anyday: packages test-packages
+	CARGO="$(CARGO)" scripts/test-anyday.sh $(SETTINGS)
 
 e2e: packages test-packages
 	$(CARGO) build --workspace --bin corten

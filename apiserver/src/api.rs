@@ -1,6 +1,7 @@
 //! The API: everything that requests share, and the road of one request through it.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -26,6 +27,7 @@ use crate::http::{ApiRequest, ApiResponse, Endpoint};
 use crate::metrics::Metrics;
 use crate::object::Object;
 use crate::registry::Registry;
+use crate::reserve::under_way::UnderWay;
 use crate::reserve::{self, Reservation, Reserver, Reservers};
 use crate::resource::Storage;
 
@@ -45,6 +47,12 @@ pub struct Api {
     /// Of the store when it was last asked.
     pub storage_size: AtomicU64,
     pub reservers: Reservers,
+    /// Cluster IPs of writes that are not settled.
+    pub addresses_under_way: UnderWay<IpAddr>,
+    /// Write phases that go on without their request.
+    pub writes: Kind,
+    /// What writes could not give back themselves.
+    pub give_backs: Kind,
     /// The whole server is about to stop: watches end.
     pub stopping: CancellationToken,
     /// Connections that went on as WebSockets.
@@ -112,18 +120,16 @@ impl Api {
         object: &mut Tree,
         old: Option<&Tree>,
         dry_run: bool,
-    ) -> Result<Option<Reservation>> {
+    ) -> Result<Reservation> {
         match self.reserver(storage) {
             Some(reserver) => reserver.begin(self, object, old, dry_run).await,
-            None => Ok(None),
+            None => Ok(Reservation::none()),
         }
     }
 
-    /// An object is gone: what it held beside it is given back.
-    pub async fn released(self: &Arc<Self>, storage: &Storage, object: &Tree) {
-        if let Some(reserver) = self.reserver(storage) {
-            reserver.released(self, object).await;
-        }
+    /// For the deletion of an object: what it holds beside it is to be given back.
+    pub fn leaving(self: &Arc<Self>, storage: &Storage, object: &Tree) -> Reservation {
+        self.reserver(storage).map_or_else(Reservation::none, |reserver| reserver.leaving(self, object))
     }
 }
 

@@ -29,9 +29,8 @@ pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: Re
     let expected = Expected { group: "", version: "v1", kind: "Binding", form: json::Form::Typed(Binding::TYPE) };
     let binding = decode(body, encoding, expected, options.validation, &call.warnings)?;
     let view: Binding<'_> = binding.view();
-    let named = view.metadata().name();
-    let name = if call.info.name.is_empty() { named } else { call.info.name.as_str() };
-    if !named.is_empty() && named != name {
+    let name = view.metadata().name();
+    if !call.info.name.is_empty() && call.info.name != name {
         return Err(Status::bad_request("name in URL does not match name in Binding object"));
     }
     let namespace = view.metadata().namespace();
@@ -41,16 +40,12 @@ pub async fn create(call: &Arc<Call>, pods: &Arc<Resource>, form: Form, body: Re
         ));
     }
     check(view)?;
-    let mut change = Bind { call, pods, options: &options, binding: &binding, name };
-    write::update(call, pods, name, &mut change, options.dry_run, false)
-        .await
-        .map_err(|status| not_pods(status, name))?;
-    let mut status = Status::success("", "", "", "");
-    if status.code() == 0 {
-        status = Status::created();
+    if name.is_empty() {
+        return Err(Status::bad_request("Name parameter required."));
     }
-    let _ = form;
-    let mut response = show::status(&status, form);
+    let mut change = Bind { call, pods, options: &options, binding: &binding, name };
+    write::update(call, pods, name, &mut change, options.dry_run, false).await?;
+    let mut response = show::status(&Status::created(), form);
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }
@@ -66,18 +61,6 @@ fn check(binding: Binding<'_>) -> Result<()> {
     }
     // Upstream makes nothing better of it.
     if errors.is_empty() { Ok(()) } else { Err(Status::failure(500, Reason::Unknown, errors.to_string())) }
-}
-
-/// A conflict of a binding names the subresource.
-fn not_pods(status: Status, name: &str) -> Status {
-    const PREFIX: &str = "Operation cannot be fulfilled on pods \"";
-    match status.message().strip_prefix(PREFIX) {
-        Some(rest) => {
-            let message = rest.split_once("\": ").map_or("", |(_, message)| message).to_owned();
-            Status::conflict("", "pods/binding", name, message)
-        }
-        None => status,
-    }
 }
 
 struct Bind<'c> {
@@ -97,10 +80,11 @@ impl Change for Bind<'_> {
         let Some(existing) = existing else { return Err(crate::call::not_found(self.pods, self.name)) };
         let pod: Pod<'_> = existing.tree.view();
         let binding: Binding<'_> = self.binding.view();
-        self.check_pod(pod, binding)?;
+        self.check_pod(pod)?;
         let mut tree = existing.tree.clone();
         let mut edit = tree.edit();
         edit.ensure(Pod::SPEC).set(PodSpec::NODE_NAME, binding.target().name());
+        edit.ensure(Pod::STATUS).remove(PodStatus::NOMINATED_NODE_NAME);
         for (key, value) in binding.metadata().annotations().iter() {
             edit.ensure_path([Pod::METADATA, ObjectMeta::ANNOTATIONS]).set_key(key, value);
         }
@@ -114,19 +98,22 @@ impl Change for Bind<'_> {
         self.call.api.admission.precheck(self.call, &attributes).await?;
         Ok(tree)
     }
+
+    fn uid(&self) -> Option<&str> {
+        let binding: Binding<'_> = self.binding.view();
+        Some(binding.metadata().uid()).filter(|uid| !uid.is_empty())
+    }
+
+    fn revision(&self) -> Option<&str> {
+        let binding: Binding<'_> = self.binding.view();
+        Some(binding.metadata().resource_version()).filter(|revision| !revision.is_empty())
+    }
 }
 
 impl Bind<'_> {
-    fn check_pod(&self, pod: Pod<'_>, binding: Binding<'_>) -> Result<()> {
+    fn check_pod(&self, pod: Pod<'_>) -> Result<()> {
         let name = self.name;
-        let conflict = |message: String| Err(Status::conflict("", "pods", name, message));
-        let uid = binding.metadata().uid();
-        if !uid.is_empty() && uid != pod.metadata().uid() {
-            return conflict(format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                pod.metadata().uid()
-            ));
-        }
+        let conflict = |message: String| Err(Status::conflict("", "pods/binding", name, message));
         if pod.metadata().deletion_timestamp().is_some() {
             return conflict(format!("pod {name} is being deleted, cannot be assigned to a host"));
         }

@@ -1,33 +1,35 @@
 //! What a fresh cluster holds before anybody writes to it: namespaces, roles and bindings, priority classes, priority and
 //! fairness. Made through the pipeline, as the server's own user; what is there already is left as it is, but for roles
 //! and bindings that lack something.
+//!
+//! Servers that start together on one store make the same objects at once, so losing a race is no failure. An object
+//! that cannot be made (a binding of that name refers to another role, say, and cannot be deleted) holds up no other and
+//! does not end the server: it answers, so that somebody can mend the object, but it is not ready until it has been able
+//! to make all of them.
 
+mod ensure;
+mod initial;
 mod reconcile;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use bytes::Bytes;
 use corten_access::user::{API_SERVER, MASTERS_GROUP, User};
-use corten_object::json;
+use corten_runtime::tasks::CancellationToken;
+use futures::FutureExt;
+use futures::future::select_all;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tracing::info;
 
-use self::reconcile::{Outcome, reconcile};
+pub use self::ensure::ensure;
+pub use self::initial::{FLOW_CONTROL, Initial, objects};
 use crate::api::Api;
+use crate::cache::Scope;
+use crate::control::changes::Changes;
+use crate::control::pace::Pace;
 use crate::http::{ApiRequest, Endpoint, Peer, RequestBody, ResponseBody};
-
-const RBAC: &str = "rbac.authorization.k8s.io";
-const FLOW_CONTROL: &str = "flowcontrol.apiserver.k8s.io";
-
-/// One object a line.
-const OBJECTS: &str = include_str!("initial_objects.jsonl");
-
-/// Values that a line cannot know.
-pub struct Facts {
-    /// `2026-11-21`
-    pub today: String,
-}
+use crate::readiness::{Readiness, Step};
 
 pub fn server_user() -> User {
     User::new(API_SERVER, &[MASTERS_GROUP])
@@ -67,66 +69,79 @@ pub async fn ask_with(
     (parts.status, body)
 }
 
-pub async fn run(api: &Arc<Api>, facts: &Facts) -> Result<()> {
-    let mut lines: Vec<&str> = OBJECTS.lines().filter(|line| !line.is_empty()).collect();
-    // What the others live in comes first.
-    lines.sort_by_key(|line| !line.contains("\"kind\":\"Namespace\""));
-    for line in lines {
-        let line = fill(line, facts);
-        make(api, line.as_bytes()).await.with_context(|| format!("make an initial object: {line}"))?;
+/// What is still to be made.
+pub struct Bootstrap {
+    api: Arc<Api>,
+    left: Vec<Initial>,
+    pace: Pace,
+}
+
+impl Bootstrap {
+    pub fn new(api: &Arc<Api>) -> Result<Bootstrap> {
+        let mut left = objects(&api.registry.load())?;
+        // What the others live in comes first.
+        left.sort_by_key(|initial| initial.step != Step::Namespaces);
+        Ok(Bootstrap { api: Arc::clone(api), left, pace: Pace::new(api.clock.clone()) })
     }
-    Ok(())
-}
 
-fn fill(line: &str, facts: &Facts) -> String {
-    line.replace("(today)", &facts.today)
-}
-
-async fn make(api: &Arc<Api>, body: &[u8]) -> Result<()> {
-    let parsed = json::parse(body.to_vec(), json::Form::Plain)?.tree;
-    let word = |path: &[&str]| parsed.root().at(path).map_or("", |node| node.as_str());
-    let (api_version, kind) = (word(&["apiVersion"]), word(&["kind"]));
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let (namespace, name) = (word(&["metadata", "namespace"]), word(&["metadata", "name"]));
-    let registry = api.registry.load_full();
-    let of_kind = |row: &&Arc<crate::resource::Resource>| {
-        &*row.group == group && &*row.version == version && &*row.kind == kind && row.storage.is_some()
-    };
-    let Some(resource) = registry.all().find(of_kind) else { bail!("{api_version} {kind} is not served") };
-    let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
-    let below = if resource.namespaced { format!("namespaces/{namespace}/") } else { String::new() };
-    let collection = format!("{root}/{version}/{below}{}", resource.plural);
-    let key = if resource.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
-    if let Some(existing) = api.lookup(group, &resource.plural, &key) {
-        return if group == RBAC { complete(api, &collection, name, &existing.json, body).await } else { Ok(()) };
+    /// Tries to make what is left. True if nothing is left then.
+    pub async fn begin(&mut self, readiness: &mut Readiness) -> bool {
+        self.pass(readiness, |_, _| true).await
     }
-    let producer =
-        if group == FLOW_CONTROL { "?fieldManager=api-priority-and-fairness-config-producer-v1" } else { "" };
-    let (status, answer) = ask(api, Method::POST, &format!("{collection}{producer}"), body.to_vec()).await;
-    if status != StatusCode::CREATED && status != StatusCode::CONFLICT {
-        bail!("{status}: {}", String::from_utf8_lossy(&answer));
-    }
-    Ok(())
-}
 
-fn done((status, answer): (StatusCode, Bytes)) -> Result<()> {
-    if status.is_success() { Ok(()) } else { bail!("{status}: {}", String::from_utf8_lossy(&answer)) }
-}
-
-/// A role or binding that is there gets what it lacks.
-async fn complete(api: &Arc<Api>, collection: &str, name: &str, existing: &[u8], body: &[u8]) -> Result<()> {
-    let (existing, expected) = (serde_json::from_slice(existing)?, serde_json::from_slice(body)?);
-    let path = format!("{collection}/{name}");
-    match reconcile(&existing, &expected) {
-        Outcome::Whole => Ok(()),
-        Outcome::Update(whole) => {
-            info!(path, "adding what is missing");
-            done(ask(api, Method::PUT, &path, serde_json::to_vec(&whole)?).await)
+    async fn pass(&mut self, readiness: &mut Readiness, mut due: impl FnMut(&mut Pace, &str) -> bool) -> bool {
+        let mut store_fails = false;
+        for initial in std::mem::take(&mut self.left) {
+            let path = initial.path();
+            if !store_fails && due(&mut self.pace, &path) {
+                let Err(refused) = ensure(&self.api, &initial).await else { continue };
+                tracing::warn!(object = path, error = %refused, "an object of every cluster could not be made");
+                // The others would only wait for the same.
+                store_fails = refused.code >= 500;
+                self.pace.failed(&path);
+            } else if store_fails {
+                self.pace.failed(&path);
+            }
+            self.left.push(initial);
         }
-        Outcome::Recreate => {
-            info!(path, "binding to its role again");
-            done(ask(api, Method::DELETE, &path, Vec::new()).await)?;
-            done(ask(api, Method::POST, collection, body.to_vec()).await)
+        for step in [Step::Namespaces, Step::Roles, Step::PriorityClasses, Step::FlowControl] {
+            if self.left.iter().all(|initial| initial.step != step) {
+                readiness.reached(step);
+            }
         }
+        self.left.is_empty()
+    }
+
+    /// The paths of the objects that are left.
+    pub fn left(&self) -> Vec<String> {
+        self.left.iter().map(Initial::path).collect()
+    }
+
+    /// Tries again whenever one of the objects that are left changes, and now and then, until none is left.
+    pub async fn run(mut self, mut readiness: Readiness, token: CancellationToken) -> Result<()> {
+        let mut changes: BTreeMap<String, Changes> = BTreeMap::new();
+        for initial in &self.left {
+            let scope = Scope::Object(initial.key.as_str().into());
+            let mut of_object = Changes::of(&self.api, &initial.group, &initial.plural, scope)?;
+            // It has just been tried.
+            of_object.take();
+            changes.insert(initial.path(), of_object);
+        }
+        while !self.left.is_empty() {
+            let changed = changes.values().map(|changes| changes.wait().boxed());
+            tokio::select! {
+                _ = select_all(changed) => {}
+                () = self.pace.wait() => {}
+                () = token.cancelled() => return Ok(()),
+            }
+            self.pass(&mut readiness, |pace, path| {
+                let changed = changes.get_mut(path).is_some_and(|changes| !changes.take().is_empty());
+                changed || pace.admits(path)
+            })
+            .await;
+            changes.retain(|path, _| self.left.iter().any(|initial| initial.path() == *path));
+        }
+        tracing::info!("the objects of every cluster are there");
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::http::RequestBody;
 use crate::negotiate::{self, Form, Offers};
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
+use crate::write_phase::WritePhases;
 
 pub struct Call {
     pub api: Arc<Api>,
@@ -28,6 +29,7 @@ pub struct Call {
     /// How long an answer may take, unless it is a watch or a stream.
     pub allotted: Duration,
     pub warnings: Warnings,
+    pub write_phases: WritePhases,
     /// The connection, for whoever is first to take it over.
     pub upgrade: Mutex<Option<OnUpgrade>>,
 }

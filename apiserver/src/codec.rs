@@ -18,10 +18,11 @@ use crate::resource::{Resource, Storage, api_version};
 mod tests;
 
 impl Storage {
-    /// Ingest: decode, convert to the hub version, default, canonicalise, index.
+    /// Ingest: decode, convert to the hub version, default, canonicalise, index. A custom object stays in the version that
+    /// it was stored in: the storage version of today may not know its fields, and a version that is served may.
     pub fn ingest(&self, key: &str, value: &Bytes) -> Result<Draft> {
         let tree = self.decode(value)?;
-        Ok(self.draft(&tree, key))
+        Ok(self.shown(&tree, key))
     }
 
     fn decode(&self, value: &Bytes) -> Result<Tree> {
@@ -39,6 +40,10 @@ impl Storage {
             json::parse(value.to_vec(), form).map_err(|error| error.to_string())?.tree
         };
         let mut tree = self.hub_of(tree)?;
+        if let Some(definition) = self.definition() {
+            definition.read(&mut tree);
+            return Ok(tree);
+        }
         self.default_hub(&mut tree);
         self.strategy().default_on_read(&mut tree.edit());
         Ok(tree)
@@ -99,19 +104,42 @@ impl Storage {
         self.strategy().default(&self.hub.version, &mut tree.edit());
     }
 
-    /// An object of the hub version, made ready to be kept.
+    /// An object of the hub version, or of any version of a custom resource, made ready to be kept.
     pub fn draft(&self, tree: &Tree, key: &str) -> Draft {
+        let Some(definition) = self.definition() else { return self.shown(tree, key) };
+        let stored = definition.stored(tree);
+        let read = definition.reread(&stored);
+        let mut draft = self.shown(&read, key);
+        if let Cow::Owned(_) = read {
+            draft.stored = Some(json::canonical(stored.root()).json);
+        }
+        draft
+    }
+
+    /// An object as the caches show it.
+    fn shown(&self, tree: &Tree, key: &str) -> Draft {
         let mut values: Vec<Cow<'_, str>> = Vec::with_capacity(self.selectable.len());
         self.strategy().selectable(tree.root(), &mut values);
         values.resize(self.selectable.len(), Cow::Borrowed(""));
         let fields = values.into_iter().map(|value| value.as_ref().into()).collect();
-        Draft::new(tree.root(), key.into(), fields)
+        let mut draft = Draft::new(tree.root(), key.into(), fields);
+        draft.other_version = self.definition().is_some() && metadata::api_version(tree) != &*self.hub.api_version;
+        draft
+    }
+
+    /// Whether the store would be given the same for both.
+    pub fn stores_alike(&self, a: &Tree, b: &Tree) -> bool {
+        match self.definition() {
+            Some(definition) => definition.stored(a).root().equals(definition.stored(b).root()),
+            None => a.root().equals(b.root()),
+        }
     }
 
     /// What is given to the store.
     pub fn encode(&self, tree: &Tree, draft: &Draft, encoding: Encoding) -> Bytes {
+        let json = draft.stored.as_ref().unwrap_or(&draft.canonical.json);
         if encoding == Encoding::Json {
-            return Bytes::copy_from_slice(&draft.canonical.json);
+            return Bytes::copy_from_slice(json);
         }
         let other = self.kept.version.and_then(|kept| self.converted(tree, kept.version, kept.ty));
         // Upstream's JSON encoder ends what it writes with a line.
@@ -120,7 +148,7 @@ impl Storage {
             (json::Form::Typed(_), Some(other)) if self.kept.json => line(&json::canonical(other.root()).json),
             (json::Form::Typed(_), Some(other)) => protobuf::encode_kept(other.root()).into(),
             (json::Form::Typed(_), None) if !self.kept.json => protobuf::encode_kept(tree.root()).into(),
-            _ => line(&draft.canonical.json),
+            _ => line(json),
         }
     }
 
@@ -136,7 +164,7 @@ fn metadata_is_sound(tree: &Tree) -> bool {
 }
 
 impl Resource {
-    /// An object of the hub version in this one.
+    /// An object of the hub version, or of any version of a custom resource, in this one.
     pub fn of_hub(&self, tree: Tree) -> Tree {
         if let Some(custom) = &self.custom {
             return custom.serve(tree);
@@ -149,18 +177,24 @@ impl Resource {
         }
     }
 
+    /// A kept object as writes work on it: in the hub version, but for custom objects, which upstream works on in the
+    /// version of the request.
+    pub fn working_tree(&self, object: &Arc<Object>) -> Tree {
+        match &self.storage {
+            Some(storage) if !self.is_custom() => storage.tree(object),
+            _ => self.tree(object),
+        }
+    }
+
     /// An object of this version as it will be read again: what conversion moves about has moved.
     pub fn through_hub(&self, tree: Tree) -> Tree {
         if self.is_custom() || self.is_hub() { tree } else { self.of_hub(self.to_hub(tree)) }
     }
 
-    /// An object of this version in the hub version.
+    /// An object of this version in the one that writes work on.
     pub fn to_hub(&self, tree: Tree) -> Tree {
         let Some(storage) = &self.storage else { return tree };
-        if let Some(custom) = &self.custom {
-            return custom.to_storage(tree, &storage.hub.api_version);
-        }
-        if self.is_hub() {
+        if self.is_custom() || self.is_hub() {
             return tree;
         }
         storage.strategy().convert(&tree, (&storage.group, &storage.hub.version)).unwrap_or(tree)
@@ -179,8 +213,8 @@ impl Resource {
     }
 
     /// Whether a kept object's bytes are what this version shows.
-    pub fn shows_kept_bytes(&self) -> bool {
-        self.is_hub()
+    pub fn shows_kept_bytes(&self, object: &Object) -> bool {
+        self.is_hub() && !object.other_version
     }
 
     /// A kept object in this version, to look into.

@@ -1,6 +1,6 @@
-//! Controllers that run inside the API server, because the cluster needs them before any other component lives: its own
-//! Service, its service network, its APIServices, its identity, whom it trusts, what FlowSchemas refer to, and the repair
-//! of what Services reserve.
+//! Controllers that run inside the API server, because the cluster needs them before any other component lives: its
+//! namespaces, its own Service, its service network, its APIServices, its identity, whom it trusts, priority and
+//! fairness, the tracking of old tokens, and the repair of what Services reserve.
 //!
 //! Each looks at the present when something that it follows has changed, and asks the API as everybody does, as the
 //! server's own user. What a cluster must have before anybody is answered is made by [`Control::begin`].
@@ -10,17 +10,22 @@ mod api_services;
 mod authentication_trust;
 pub mod changes;
 pub mod client;
+mod flow_control_defaults;
 mod flow_schemas;
 mod identity_lease;
 mod kubernetes_service;
+pub mod legacy_tokens;
+pub mod pace;
 mod recorder;
 mod repair_addresses;
 mod repair_node_ports;
 mod server_leases;
 mod service_cidr;
+mod system_namespaces;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use corten_runtime::tasks::{OnFailure, Scope};
@@ -31,15 +36,21 @@ use crate::reserve::AddressRange;
 use crate::reserve::node_ports::NodePorts;
 use api_services::ApiServices;
 use authentication_trust::AuthenticationTrust;
+use flow_control_defaults::FlowControlDefaults;
 use flow_schemas::FlowSchemas;
 use identity_lease::IdentityLease;
 use kubernetes_service::KubernetesService;
 pub use kubernetes_service::advertised;
+use legacy_tokens::{LegacyTokens, TokenUses};
 use repair_addresses::AddressRepair;
 use repair_node_ports::NodePortRepair;
 use service_cidr::DefaultServiceCidr;
+use system_namespaces::SystemNamespaces;
 
 pub use authentication_trust::Trust;
+
+/// Between attempts of a start to repair the node ports.
+const PAUSES_SECONDS: [u64; 5] = [1, 2, 4, 8, 15];
 
 pub struct Settings {
     /// Of one family or of both; the first one's family is the default.
@@ -49,6 +60,8 @@ pub struct Settings {
     pub advertise_address: Option<IpAddr>,
     pub listen: SocketAddr,
     pub trust: Trust,
+    /// Uses of tokens, as authentication notes them.
+    pub token_uses: Arc<TokenUses>,
     /// Whether other servers may work on the same store.
     pub shared_store: bool,
 }
@@ -56,13 +69,16 @@ pub struct Settings {
 /// The controllers, before they run.
 pub struct Control {
     api: Arc<Api>,
+    system_namespaces: SystemNamespaces,
     service_cidr: DefaultServiceCidr,
     address_repair: AddressRepair,
     node_port_repair: NodePortRepair,
     kubernetes_service: KubernetesService,
     api_services: ApiServices,
+    flow_control_defaults: FlowControlDefaults,
     flow_schemas: FlowSchemas,
     authentication_trust: AuthenticationTrust,
+    legacy_tokens: LegacyTokens,
     identity: IdentityLease,
 }
 
@@ -80,47 +96,65 @@ impl Control {
         let at = (address, settings.listen.port());
         Ok(Control {
             api: Arc::clone(api),
+            system_namespaces: SystemNamespaces::new(api)?,
             service_cidr: DefaultServiceCidr::new(api, &settings.service_ranges)?,
             address_repair: AddressRepair::new(api)?,
             node_port_repair: NodePortRepair::new(api, Arc::clone(&settings.node_ports))?,
             kubernetes_service: KubernetesService::new(api, service_ip, at, settings.shared_store)?,
             api_services: ApiServices::new(api)?,
+            flow_control_defaults: FlowControlDefaults::new(api)?,
             flow_schemas: FlowSchemas::new(api)?,
             authentication_trust: AuthenticationTrust::new(api, settings.trust.clone())?,
+            legacy_tokens: LegacyTokens::new(api, Arc::clone(&settings.token_uses))?,
             identity: IdentityLease::new(api, hostname()),
         })
     }
 
-    /// Makes what must be there before anybody is answered. The initial namespaces exist.
+    /// Makes what should be there before anybody is answered. Where that fails (another service has the address, or
+    /// another server writes the same), a controller tries again when it runs, and the server is of use meanwhile.
     pub async fn begin(&mut self) -> Result<()> {
-        self.service_cidr.look().await?;
-        self.node_port_repair.pass().await.context("repair the node ports")?;
+        self.service_cidr.look().await;
+        self.repair_node_ports().await.context("repair the node ports")?;
         self.address_repair.look().await;
-        // What is in the way here (another service has the address, say) is no reason not to start: it is tried again.
-        if let Err(error) = self.kubernetes_service.look(true).await {
-            tracing::warn!(%error, "the service default/kubernetes is not as it should be");
-        }
+        self.kubernetes_service.look(true).await;
         self.api_services.look().await;
         self.flow_schemas.look().await;
-        if let Err(error) = self.authentication_trust.look().await {
-            tracing::warn!(error = format!("{error:#}"), "other servers may not know whom this one trusts");
+        self.authentication_trust.look().await;
+        self.identity.begin().await;
+        Ok(())
+    }
+
+    /// Until the node ports are known to be right, none may be given out.
+    async fn repair_node_ports(&mut self) -> Result<()> {
+        for pause in PAUSES_SECONDS {
+            match self.node_port_repair.pass().await {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::warn!(%error, "the node ports could not be repaired"),
+            }
+            self.api.clock.sleep(Duration::from_secs(pause)).await;
         }
-        self.identity.begin().await.context("take the identity lease")
+        self.node_port_repair.pass().await
     }
 
     /// Runs them until the scope, which is theirs alone, is cancelled.
     pub fn run(self, scope: &Scope) {
         let Control {
             api,
+            system_namespaces,
             service_cidr,
             address_repair,
             node_port_repair,
             kubernetes_service,
             api_services,
+            flow_control_defaults,
             flow_schemas,
             authentication_trust,
+            legacy_tokens,
             identity,
         } = self;
+        scope.spawn("system-namespaces", OnFailure::FailScope, |token| system_namespaces.run(token));
+        scope.spawn("flow-control-defaults", OnFailure::FailScope, |token| flow_control_defaults.run(token));
+        scope.spawn("legacy-tokens", OnFailure::FailScope, |token| legacy_tokens.run(token));
         scope.spawn("service-cidr", OnFailure::FailScope, |token| service_cidr.run(token));
         scope.spawn("address-repair", OnFailure::FailScope, |token| address_repair.run(token));
         scope.spawn("node-port-repair", OnFailure::FailScope, |token| node_port_repair.run(token));

@@ -1,6 +1,7 @@
 //! Request bodies: from any encoding to a tree of the kind that the endpoint expects, with upstream's errors.
 
 use corten_api::status::{Result, Status};
+use corten_custom::Definition;
 use corten_object::json::{self, Form, ParseError};
 use corten_object::protobuf;
 use corten_object::tree::{Node, Tree};
@@ -52,7 +53,7 @@ fn is_registered(home: &str, group: &str, version: &str, kind: &str) -> bool {
             || EVERYWHERE.contains(&kind) && has_version())
 }
 
-/// Decodes a body. Unknown and duplicate fields are an error, warnings or nothing, as asked.
+/// Decodes a body of a built-in kind. Unknown and duplicate fields are an error, warnings or nothing, as asked.
 pub fn decode(
     body: Vec<u8>,
     encoding: BodyEncoding,
@@ -60,24 +61,53 @@ pub fn decode(
     validation: FieldValidation,
     warnings: &Warnings,
 ) -> Result<Tree> {
-    let custom = !matches!(expected.form, Form::Typed(_));
-    let (mut tree, strict) = match encoding {
-        BodyEncoding::Protobuf => (decode_protobuf(body, expected)?, Vec::new()),
-        BodyEncoding::Json => decode_json(body, expected)?,
-        BodyEncoding::Yaml => decode_yaml(body, expected)?,
-    };
-    if !custom && (tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty())
-    {
+    let (mut tree, strict) = decode_any(body, encoding, expected)?;
+    if tree.root().is_null() || metadata::kind(&tree).is_empty() || metadata::api_version(&tree).is_empty() {
         fill_kind(&mut tree, expected);
     }
-    note_strict(strict, &tree, expected, validation, warnings)?;
+    note_strict(strict, &tree, expected.version, expected, validation, warnings)?;
     Ok(tree)
 }
 
+/// Decodes a custom object. Upstream prunes a body by the schema of the version that the body says it is of, and only
+/// then looks whether that is the version of the request.
+pub fn decode_custom(
+    body: Vec<u8>,
+    encoding: BodyEncoding,
+    expected: Expected<'_>,
+    definition: &Definition,
+    validation: FieldValidation,
+    warnings: &Warnings,
+) -> Result<Tree> {
+    let (mut tree, mut strict) = decode_any(body, encoding, expected)?;
+    let (api_version, full) = (metadata::api_version(&tree).to_owned(), expected.api_version());
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    match definition.decode(&mut tree) {
+        Ok(unknown) => strict.extend(unknown),
+        Err(error) => return Err(cannot_handle(metadata::kind(&tree), version, expected, &error)),
+    }
+    note_strict(strict, &tree, version, expected, validation, warnings)?;
+    if api_version == full {
+        return Ok(tree);
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({api_version}) does not match the expected API version ({full})"
+    )))
+}
+
+fn decode_any(body: Vec<u8>, encoding: BodyEncoding, expected: Expected<'_>) -> Result<Decoded> {
+    match encoding {
+        BodyEncoding::Protobuf => Ok((decode_protobuf(body, expected)?, Vec::new())),
+        BodyEncoding::Json => decode_json(body, expected),
+        BodyEncoding::Yaml => decode_yaml(body, expected),
+    }
+}
+
 /// What strict decoding found: an error, warnings or nothing.
-pub fn note_strict(
+fn note_strict(
     strict: Vec<String>,
     tree: &Tree,
+    version: &str,
     expected: Expected<'_>,
     validation: FieldValidation,
     warnings: &Warnings,
@@ -85,12 +115,7 @@ pub fn note_strict(
     match validation {
         FieldValidation::Strict if !strict.is_empty() => {
             let all = strict.join(", ");
-            Err(cannot_handle(
-                metadata::kind(tree),
-                expected.version,
-                expected,
-                &format!("strict decoding error: {all}"),
-            ))
+            Err(cannot_handle(metadata::kind(tree), version, expected, &format!("strict decoding error: {all}")))
         }
         FieldValidation::Warn => {
             for note in strict {
@@ -121,11 +146,6 @@ fn fill_kind(tree: &mut Tree, expected: Expected<'_>) {
     let kind = Some(metadata::kind(tree)).filter(|kind| !kind.is_empty()).unwrap_or(expected.kind).to_owned();
     let api_version = Some(metadata::api_version(tree)).filter(|version| !version.is_empty()).map(str::to_owned);
     metadata::set_kind(tree, &api_version.unwrap_or_else(|| expected.api_version()), &kind);
-}
-
-/// The error for a body that reads as an object, but whose parts do not fit.
-pub fn malformed(tree: &Tree, expected: Expected<'_>, error: &str) -> Status {
-    cannot_handle(metadata::kind(tree), expected.version, expected, error)
 }
 
 fn cannot_handle(kind: &str, version: &str, expected: Expected<'_>, error: &str) -> Status {
@@ -229,13 +249,7 @@ fn check_custom_kind(root: Node<'_>, expected: Expected<'_>, body: &[u8]) -> Res
     if api_version.matches('/').count() > 1 {
         return Err(unrecognized(expected, &format!("unexpected GroupVersion string: {api_version}"), body));
     }
-    let full = expected.api_version();
-    if api_version == full {
-        return Ok(());
-    }
-    Err(Status::bad_request(format!(
-        "the API version in the data ({api_version}) does not match the expected API version ({full})"
-    )))
+    Ok(())
 }
 
 /// What upstream says of a custom object without a kind.

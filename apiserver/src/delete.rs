@@ -16,6 +16,7 @@ use crate::admission::{Attributes, Operation};
 use crate::call::{Call, not_found};
 use crate::latest::{Latest, Unwritten};
 use crate::object::Object;
+use crate::reserve::Reservation;
 use crate::resource::{Resource, Storage};
 use crate::write;
 pub use options::Options;
@@ -64,7 +65,7 @@ async fn attempt(
 ) -> std::result::Result<Deleted, Unwritten<Deleted>> {
     let (namespace, name) = key.split_once('/').unwrap_or(("", key));
     let Some(current) = latest.object() else { return Err(not_found(resource, name).into()) };
-    let tree = storage.tree(current);
+    let tree = resource.working_tree(current);
     check_preconditions(resource, storage, current, &tree, options)?;
     let step = next_step(storage, &tree, options, &call.context(resource, options.dry_run));
     let unwritten = |gone| Deleted { object: Arc::clone(current), gone };
@@ -74,6 +75,7 @@ async fn attempt(
     let attributes =
         Attributes { name, namespace, ..Attributes::of(call, resource, Operation::Delete, options.dry_run) };
     call.api.admission.validate(call, &attributes, None, Some(&tree)).await?;
+    let _phase = call.write_phases.begin().await;
     match step {
         Step::Nothing => Ok(unwritten(false)),
         Step::Remove if options.dry_run => Ok(unwritten(true)),
@@ -149,7 +151,8 @@ async fn mark(
     then_remove: bool,
 ) -> std::result::Result<Deleted, WriteError> {
     let draft = storage.draft(marked, key);
-    let object = write::put(call, storage, marked, draft, Expect::ModRevision(revision), false).await?;
+    let (mut holds_nothing, expect) = (Reservation::none(), Expect::ModRevision(revision));
+    let object = write::put(call, storage, marked, draft, &mut holds_nothing, expect, false).await?;
     if !then_remove {
         return Ok(Deleted { object, gone: false });
     }

@@ -20,6 +20,7 @@ use crate::http::{ApiRequest, ApiResponse, RequestBody};
 use crate::negotiate::{Form, Offers, negotiate};
 use crate::request::{Query, RequestInfo};
 use crate::router::{self, Route};
+use crate::write_phase::{Finishing, WritePhases};
 use crate::{documents, handlers, metrics, show};
 
 /// No request but a watch or a stream takes longer.
@@ -57,8 +58,19 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
                     let now = Timestamp { seconds: now.seconds, nanos: now.nanos };
                     let upgrade = Mutex::new(upgrade);
                     let warned = Warnings::default();
-                    let call =
-                        Call { api, method, info, query, headers, user, now, allotted, warnings: warned, upgrade };
+                    let call = Call {
+                        api,
+                        method,
+                        info,
+                        query,
+                        headers,
+                        user,
+                        now,
+                        allotted,
+                        warnings: warned,
+                        write_phases: WritePhases::default(),
+                        upgrade,
+                    };
                     warnings.into_iter().for_each(|warning| call.warnings.add(warning));
                     return finish(identified(call, received, body).await, audit_id);
                 }
@@ -183,18 +195,31 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
         return documents::unknown(&registry, info);
     };
-    if router::route(call, resource)? == Route::NoPage {
+    let route = router::route(call, resource);
+    if matches!(route, Ok(Route::NoPage)) {
         return Ok(documents::no_page());
     }
-    // Only what a route takes is warned of.
     if let Some(warning) = resource.deprecation_warning() {
-        call.warnings.add(warning);
-        call.api.metrics.deprecated(resource, &call.info.subresource);
+        // Only what a route takes is warned of, but for custom resources, which have no routes upstream.
+        if route.is_ok() || resource.is_custom() {
+            call.warnings.add(warning);
+        }
+        if route.is_ok() {
+            call.api.metrics.deprecated(resource, &call.info.subresource);
+        }
     }
+    route?;
     if is_long_running(info) {
         return handlers::handle(call, resource, body).await;
     }
-    match call.api.clock.timeout(call.allotted, handlers::handle(call, resource, body)).await {
+    let answered = if matches!(call.method, Method::GET | Method::HEAD) {
+        call.api.clock.timeout(call.allotted, handlers::handle(call, resource, body)).await
+    } else {
+        let (writer, written) = (Arc::clone(call), Arc::clone(resource));
+        let request = async move { handlers::handle(&writer, &written, body).await };
+        call.api.clock.timeout(call.allotted, Finishing::new(call, request)).await
+    };
+    match answered {
         Ok(result) => result,
         Err(_) => Err(Status::timeout("request did not complete within the allotted timeout", 0)),
     }

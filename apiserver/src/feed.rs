@@ -35,6 +35,8 @@ pub struct Feed {
     routes: Mutex<BTreeMap<Arc<str>, Arc<Storage>>>,
     applied: Arc<AtomicU64>,
     progress: watch::Sender<u64>,
+    /// Keys of no storage that somebody follows, and the revisions at which they may have changed.
+    followed: parking_lot::Mutex<Vec<(&'static str, watch::Sender<u64>)>>,
     /// Somebody waits for this revision.
     target: AtomicU64,
     wanted: Notify,
@@ -48,6 +50,7 @@ impl Feed {
             routes: Mutex::default(),
             applied: Arc::default(),
             progress: watch::Sender::new(0),
+            followed: parking_lot::Mutex::default(),
             target: AtomicU64::new(0),
             wanted: Notify::new(),
         }
@@ -86,6 +89,25 @@ impl Feed {
         }
     }
 
+    /// Tells of changes of a key below the root that is no object's.
+    pub fn follow(&self, key: &'static str) -> watch::Receiver<u64> {
+        let mut followed = self.followed.lock();
+        if let Some((_, changes)) = followed.iter().find(|(known, _)| *known == key) {
+            return changes.subscribe();
+        }
+        let (changes, receiver) = watch::channel(0);
+        followed.push((key, changes));
+        receiver
+    }
+
+    fn tell_followers(&self, revision: u64, changed: impl Fn(&str) -> bool) {
+        for (key, changes) in self.followed.lock().iter() {
+            if changed(key) {
+                changes.send_replace(revision);
+            }
+        }
+    }
+
     async fn read_all(&self, routes: &BTreeMap<Arc<str>, Arc<Storage>>) -> std::result::Result<Watch, Error> {
         let listing = self.store.range(Read::of(Span::prefix(ROOT))).await?;
         let mut filled: BTreeMap<&str, Objects> = BTreeMap::new();
@@ -99,6 +121,7 @@ impl Feed {
             storage.cache.reset(filled.remove(&**prefix).unwrap_or_default(), listing.revision);
         }
         self.advance(listing.revision);
+        self.tell_followers(listing.revision, |_| true);
         self.store.watch(Span::prefix(ROOT), WatchFrom::after(listing.revision)).await
     }
 
@@ -149,8 +172,9 @@ impl Feed {
         let routes = self.routes.lock().await;
         wakes::together(|| {
             for event in &batch.events {
-                if let Some(storage) = route(&routes, &event.key) {
-                    apply_event(storage, event);
+                match route(&routes, &event.key) {
+                    Some(storage) => apply_event(storage, event),
+                    None => self.tell_followers(event.mod_revision, |key| *key == *event.key),
                 }
             }
             self.advance(batch.revision);

@@ -164,7 +164,7 @@ impl Cluster {
     /// Starts a server that belongs to nobody yet.
     pub async fn try_server(&self, store: Arc<Viewpoint>) -> anyhow::Result<Server> {
         let (config, assembly, scope) = self.assemble(&store).await?;
-        let api = within("the start of a server", assembly.begin(&config, &scope)).await?;
+        let (api, _lacking) = within("the start of a server", assembly.begin(&config, &scope)).await?;
         Ok(Server { api, store, scope })
     }
 

@@ -79,7 +79,8 @@ impl<'c> Latest<'c> {
         self.object.as_ref()
     }
 
-    /// Whether the stored bytes are in an older encoding, so that an update writes even if it changes nothing.
+    /// Whether the stored bytes are in an older encoding, or lack what the object is read with, so that an update writes
+    /// even if it changes nothing.
     pub fn is_outdated(&self) -> bool {
         self.outdated
     }
@@ -148,10 +149,11 @@ impl<'c> Latest<'c> {
     fn is_kept_in_another_encoding(&self) -> bool {
         let encoding = self.call.api.store.encoding();
         let (Some(object), Some(kept)) = (&self.object, &self.kept) else { return false };
-        if encoding == Encoding::Json {
+        // A custom object is stored without the defaults that it is read with, or in another version.
+        if encoding == Encoding::Json && !self.resource.is_custom() {
             return false;
         }
-        let tree = self.storage.tree(object);
+        let tree = self.resource.working_tree(object);
         let draft = self.storage.draft(&tree, self.key);
         self.storage.encode(&tree, &draft, encoding) != *kept
     }

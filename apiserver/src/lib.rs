@@ -55,3 +55,4 @@ mod tests;
 mod wakes;
 mod watch;
 mod write;
+mod write_phase;

@@ -423,7 +423,7 @@ impl Writer {
             Projection::Object if self.resource.is_custom() => {
                 out.extend_from_slice(&show::object_json(&self.resource, object));
             }
-            Projection::Object if self.resource.shows_kept_bytes() => {
+            Projection::Object if self.resource.shows_kept_bytes(object) => {
                 out.push(b'{');
                 out.extend_from_slice(object.list_item());
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use corten_access::authenticate::Authenticated;
 use corten_access::authorize::Decision;
+use corten_access::service_account::TokenKind;
 use corten_api::status::Status;
 use corten_runtime::metrics::{Counter, Counters, Gauges, Histogram, Histograms, Registry, exponential_buckets};
 
@@ -41,8 +42,43 @@ pub struct Metrics {
     authorization_durations: Histograms,
     admission_steps: Histograms,
     admission_plugins: Histograms,
+    /// In the order of `TOKENS`.
+    tokens: [Counter; 6],
     pub failed_handshakes: Counter,
 }
+
+const TOKENS: [(TokenKind, &str, &str); 6] = [
+    (
+        TokenKind::Valid,
+        "serviceaccount_valid_tokens_total",
+        "[ALPHA] Number of uses of service account tokens that their holders renew in time.",
+    ),
+    (
+        TokenKind::Stale,
+        "serviceaccount_stale_tokens_total",
+        "[ALPHA] Number of uses of service account tokens that their holders should have renewed.",
+    ),
+    (
+        TokenKind::Legacy,
+        "serviceaccount_legacy_tokens_total",
+        "[ALPHA] Number of uses of service account tokens that name no audience.",
+    ),
+    (
+        TokenKind::LegacyManual,
+        "serviceaccount_legacy_manual_token_uses_total",
+        "[ALPHA] Number of uses of tokens in Secrets that somebody made.",
+    ),
+    (
+        TokenKind::LegacyAuto,
+        "serviceaccount_legacy_auto_token_uses_total",
+        "[ALPHA] Number of uses of tokens in Secrets that were made for their service account.",
+    ),
+    (
+        TokenKind::InvalidLegacyAuto,
+        "serviceaccount_invalid_legacy_auto_token_uses_total",
+        "[ALPHA] Number of uses of tokens in Secrets that are marked as invalid.",
+    ),
+];
 
 /// What one watch counts; found once, because finding it costs more than counting.
 pub struct WatchMetrics {
@@ -175,6 +211,7 @@ impl Metrics {
                 &["name", "type", "operation", "rejected"],
                 ADMISSION_SECONDS,
             ),
+            tokens: TOKENS.map(|(_, name, help)| registry.counter(name, help)),
             failed_handshakes: registry.counter(
                 "apiserver_tls_handshake_errors_total",
                 "[ALPHA] Number of connections that were dropped for an error in the TLS handshake.",
@@ -194,6 +231,11 @@ impl Metrics {
         }
         self.authentications.with_label_values(&[result]).inc();
         self.authentication_durations.with_label_values(&[result]).observe(took.as_secs_f64());
+    }
+
+    pub fn token_used(&self, kind: TokenKind) {
+        let counted = TOKENS.iter().zip(&self.tokens).filter(|((counted, ..), _)| *counted == kind);
+        counted.for_each(|(_, counter)| counter.inc());
     }
 
     pub fn authorized(&self, decision: Decision, took: Duration) {

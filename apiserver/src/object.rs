@@ -11,6 +11,10 @@ use corten_object::tree::{Node, Tree};
 #[derive(Debug)]
 pub struct Draft {
     pub canonical: Canonical,
+    /// The JSON that the store is given, where reading it sets more: defaults of a custom object.
+    pub stored: Option<Vec<u8>>,
+    /// See [`Object::other_version`].
+    pub other_version: bool,
     /// `namespace/name`, or the name alone.
     pub key: Arc<str>,
     pub uid: Box<str>,
@@ -28,6 +32,8 @@ pub struct Object {
     pub revision: u64,
     /// Canonical JSON, resourceVersion and all.
     pub json: Bytes,
+    /// Whether a custom object is still in the version that it was stored in, while another is the storage version now.
+    pub other_version: bool,
     pub key: Arc<str>,
     pub uid: Box<str>,
     pub labels: Box<[(Box<str>, Box<str>)]>,
@@ -52,6 +58,8 @@ impl Draft {
         let text = |name: &str| metadata.and_then(|metadata| metadata.get(name)).map_or("", Node::as_str);
         Draft {
             canonical: json::canonical(root),
+            stored: None,
+            other_version: false,
             key,
             uid: text("uid").into(),
             labels,
@@ -75,6 +83,7 @@ impl Draft {
         Arc::new(Object {
             revision: 0,
             json: Bytes::copy_from_slice(&self.canonical.json),
+            other_version: self.other_version,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
@@ -97,6 +106,7 @@ impl Draft {
         Object {
             revision,
             json: Bytes::from(json),
+            other_version: self.other_version,
             key: Arc::clone(&self.key),
             uid: self.uid.clone(),
             labels: self.labels.clone(),
@@ -135,6 +145,7 @@ impl Object {
             prefix: self.prefix,
             metadata: self.metadata.start..self.metadata.end + end - self.digits.end,
             json: Bytes::from(json),
+            other_version: self.other_version,
             protobuf: OnceLock::new(),
             row: OnceLock::new(),
         }

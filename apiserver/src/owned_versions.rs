@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use corten_api::status::{Result, Status};
-use corten_object::managed::Versions;
+use corten_api::status::{Reason, Result, Status};
+use corten_custom::Version;
 use corten_object::managed::scale::Replicas;
+use corten_object::managed::{Reset, Versions};
 use corten_object::tree::Tree;
 use corten_object::typing::TypeRef;
 
@@ -17,12 +18,13 @@ use crate::resource::Resource;
 /// The versions of one resource.
 pub struct VersionsOf<'r> {
     resource: &'r Resource,
+    subresource: &'r str,
     registry: Arc<Registry>,
 }
 
 impl<'r> VersionsOf<'r> {
-    pub fn new(call: &Call, resource: &'r Resource) -> VersionsOf<'r> {
-        VersionsOf { resource, registry: call.api.registry.load_full() }
+    pub fn new(call: &'r Call, resource: &'r Resource) -> VersionsOf<'r> {
+        VersionsOf { resource, subresource: &call.info.subresource, registry: call.api.registry.load_full() }
     }
 
     fn find(&self, api_version: &str) -> Option<&Resource> {
@@ -36,19 +38,29 @@ impl<'r> VersionsOf<'r> {
         self.registry.find(group, version, &self.resource.plural).map(Arc::as_ref)
     }
 
+    /// A version of a custom resource's definition, served or not.
+    fn custom(&self, api_version: &str) -> Option<&Version> {
+        let definition = self.resource.storage.as_ref()?.definition()?;
+        let found = definition.versions().iter().find(|version| **version.api_version() == *api_version);
+        found.map(Arc::as_ref)
+    }
+
     fn is_of_group(&self, api_version: &str) -> bool {
         api_version.split_once('/').is_some_and(|(group, _)| group == &*self.resource.group)
     }
 
     /// Where a version has its replicas.
     pub fn replicas(&self, api_version: &str) -> Replicas {
-        match self.find(api_version).map(|version| &version.custom) {
+        if !self.resource.is_custom() {
+            return match self.find(api_version) {
+                Some(_) => Replicas::At(vec!["spec".to_owned(), "replicas".to_owned()]),
+                None => Replicas::Unknown,
+            };
+        }
+        match self.custom(api_version).map(Version::scale) {
             None => Replicas::Unknown,
-            Some(None) => Replicas::At(vec!["spec".to_owned(), "replicas".to_owned()]),
-            Some(Some(custom)) => match custom.scale() {
-                Some(scale) => Replicas::At(scale.replicas_steps().map(str::to_owned).collect()),
-                None => Replicas::Nowhere,
-            },
+            Some(None) => Replicas::Nowhere,
+            Some(Some(scale)) => Replicas::At(scale.replicas_steps().map(str::to_owned).collect()),
         }
     }
 }
@@ -62,9 +74,9 @@ impl Versions for VersionsOf<'_> {
         if !self.is_of_group(api_version) {
             return None;
         }
-        if self.find(api_version).is_none() {
+        if self.custom(api_version).is_none() {
             let message = format!("request to convert CR to an invalid group/version: {api_version}");
-            return Some(Err(Status::internal(message)));
+            return Some(Err(Status::failure(500, Reason::Unknown, message)));
         }
         // Nothing is dropped and nothing defaulted: whether it fits that version is seen when it is compared.
         let mut tree = object.clone();
@@ -74,10 +86,22 @@ impl Versions for VersionsOf<'_> {
     }
 
     fn typing(&self, api_version: &str) -> Option<TypeRef<'_>> {
-        match self.find(api_version) {
-            Some(version) => Some(typing(version)),
-            // Of a custom resource's former versions, conversion says what is wrong.
-            None => (self.resource.is_custom() && self.is_of_group(api_version)).then(TypeRef::deduced),
+        if !self.resource.is_custom() {
+            return self.find(api_version).map(typing);
         }
+        match self.custom(api_version) {
+            Some(version) => Some(version.typing()),
+            // Of a former version, conversion says what is wrong.
+            None => self.is_of_group(api_version).then(TypeRef::deduced),
+        }
+    }
+
+    fn reset(&self, api_version: &str) -> Option<Reset<'_>> {
+        if !self.resource.is_custom() {
+            return None;
+        }
+        // Upstream gives the main resource the reset fields of its own version only.
+        let own = (self.subresource == "status").then(|| self.custom(api_version)).flatten();
+        Some(own.map_or(&[], |version| version.reset_fields(self.subresource)))
     }
 }

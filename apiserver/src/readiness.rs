@@ -16,8 +16,12 @@ use corten_store::{Status, Store};
 pub enum Step {
     /// The caches hold what the store held.
     Read,
-    /// What every cluster has from the beginning is there.
-    Bootstrapped,
+    /// The namespaces that every cluster has are there.
+    Namespaces,
+    /// So are its roles and what binds to them, its priority classes, and its priority levels and flow schemas.
+    Roles,
+    PriorityClasses,
+    FlowControl,
     /// The controllers within the server have looked at everything once.
     Controlled,
     /// Custom resources are served.
@@ -25,20 +29,20 @@ pub enum Step {
 }
 
 const CHECKS: &[(Step, &str)] = &[
-    (Step::Bootstrapped, "poststarthook/start-apiserver-admission-initializer"),
+    (Step::Namespaces, "poststarthook/start-apiserver-admission-initializer"),
     (Step::Read, "poststarthook/generic-apiserver-start-informers"),
     (Step::Defined, "poststarthook/start-apiextensions-informers"),
     (Step::Defined, "poststarthook/start-apiextensions-controllers"),
     (Step::Defined, "poststarthook/crd-informer-synced"),
-    (Step::Bootstrapped, "poststarthook/start-system-namespaces-controller"),
-    (Step::Bootstrapped, "poststarthook/start-cluster-authentication-info-controller"),
+    (Step::Namespaces, "poststarthook/start-system-namespaces-controller"),
+    (Step::Controlled, "poststarthook/start-cluster-authentication-info-controller"),
     (Step::Controlled, "poststarthook/start-kube-apiserver-identity-lease-controller"),
     (Step::Controlled, "poststarthook/start-kube-apiserver-identity-lease-garbage-collector"),
     (Step::Read, "poststarthook/storage-readiness"),
     (Step::Controlled, "poststarthook/start-service-ip-repair-controllers"),
-    (Step::Bootstrapped, "poststarthook/rbac/bootstrap-roles"),
-    (Step::Bootstrapped, "poststarthook/scheduling/bootstrap-system-priority-classes"),
-    (Step::Bootstrapped, "poststarthook/priority-and-fairness-config-producer"),
+    (Step::Roles, "poststarthook/rbac/bootstrap-roles"),
+    (Step::PriorityClasses, "poststarthook/scheduling/bootstrap-system-priority-classes"),
+    (Step::FlowControl, "poststarthook/priority-and-fairness-config-producer"),
     (Step::Controlled, "poststarthook/bootstrap-controller"),
     (Step::Controlled, "poststarthook/start-kubernetes-service-cidr-controller"),
     (Step::Read, "poststarthook/start-kube-aggregator-informers"),

@@ -7,11 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use corten_custom::{CustomStrategy, Definition};
 use corten_kinds::columns::{self, Printer};
 use corten_kinds::rows::Row;
 use corten_kinds::strategy::{Plain, Strategy};
 use corten_object::defaults::Plan;
 use corten_object::json;
+use corten_object::managed::Reset;
 use corten_schema::{self as schema, TypeId};
 
 use crate::cache::Cache;
@@ -114,7 +116,7 @@ pub enum Lifetime {
 /// A kind's own rules.
 pub enum Rules {
     BuiltIn(&'static dyn Strategy),
-    Custom(Arc<dyn Strategy>),
+    Custom(Arc<CustomStrategy>),
 }
 
 impl Rules {
@@ -135,6 +137,15 @@ impl Resource {
 
     pub fn has_verb(&self, verb: &str) -> bool {
         self.verbs.contains(&verb)
+    }
+
+    /// The paths that a write through this version, or through a subresource of it, never owns.
+    pub fn reset_fields(&self, subresource: &str) -> Reset<'_> {
+        match (&self.custom, &self.storage) {
+            (Some(custom), _) => custom.reset_fields(subresource),
+            (None, Some(storage)) => storage.rules.of(subresource).reset_fields(),
+            (None, None) => &[],
+        }
     }
 
     pub fn subresource(&self, name: &str) -> Option<&Subresource> {
@@ -213,6 +224,14 @@ impl Storage {
 
     pub fn strategy(&self) -> &dyn Strategy {
         self.rules.of("")
+    }
+
+    /// The definition of a custom resource.
+    pub fn definition(&self) -> Option<&Definition> {
+        match &self.rules {
+            Rules::Custom(strategy) => Some(strategy.definition()),
+            Rules::BuiltIn(_) => None,
+        }
     }
 }
 

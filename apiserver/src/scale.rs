@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use corten_api::selector::labels;
-use corten_api::status::{Result, Status};
+use corten_api::status::{Reason, Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::columns;
 use corten_object::json;
@@ -141,9 +141,12 @@ impl Rescale<'_> {
                 let (config, strict) = managed::decode_config(body)?;
                 let force = self.options.force;
                 let applied = managed::apply(Some(before), &config, typing, &manager, force, &[], &managed::OneVersion);
+                if self.resource.is_custom() {
+                    refuse_custom(before, &config, &applied)?;
+                }
                 let applied = applied?;
                 note_strict_yaml(self.call, self.options, strict)?;
-                return Ok(applied);
+                return Ok(applied.object);
             }
             Input::Patch(kind, body) => {
                 let patched = patch_with(self.options, *kind, before, body, EXPECTED)?;
@@ -182,6 +185,28 @@ impl Rescale<'_> {
         let path = Path::new("spec");
         errors.push(Error::invalid(&path.child("replicas"), replicas, "must be greater than or equal to 0"));
         Err(Status::invalid("autoscaling", "Scale", scale.metadata().name(), &errors))
+    }
+}
+
+/// Upstream converts an applied Scale as if it were an object of the definition, which fails wherever there is something
+/// to convert: what nobody owned before, or what the apply has changed.
+fn refuse_custom(before: &Tree, config: &Tree, applied: &Result<managed::Applied>) -> Result<()> {
+    let failed = |what: &str| {
+        let message =
+            format!("{what} to proper version: request to convert CR to an invalid group/version: autoscaling/v1");
+        Err(Status::failure(500, Reason::Unknown, message))
+    };
+    match applied {
+        Err(status) if status.http_code() == 400 => Ok(()),
+        _ if metadata::read(before).managed_fields().is_empty() => failed(
+            "failed to create manager for existing fields: failed to convert live object (/; autoscaling/v1, Kind=Scale)",
+        ),
+        Ok(applied) if applied.changed => {
+            let meta = |name: &str| config.root().at(&["metadata", name]).map_or("", Node::as_str);
+            let (namespace, name) = (meta("namespace"), meta("name"));
+            failed(&format!("failed to convert new object ({namespace}/{name}; autoscaling/v1, Kind=Scale)"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -102,8 +102,11 @@ fn place(resource: &Resource, label: &str) -> Result<Place> {
     }))
 }
 
-/// What the hub calls a label of this version; None where only the hub has it.
+/// What the hub calls a label of this version; None where only the hub, or another version, has it.
 fn hub_label<'l>(resource: &Resource, label: &'l str) -> Option<std::borrow::Cow<'l, str>> {
+    if let Some(custom) = &resource.custom {
+        return custom.selectable().iter().any(|field| *field.label == *label).then(|| label.into());
+    }
     Some(match (&*resource.group, &*resource.plural, label) {
         ("", "pods", "spec.host") => "spec.nodeName".into(),
         ("events.k8s.io", "events", "reportingController") => "reportingComponent".into(),

@@ -18,16 +18,17 @@ use corten_access::impersonate::Impersonator;
 use corten_access::rbac::Rbac;
 use corten_access::tokens::{Issuer, OpenId, PublicKey};
 use corten_config::features::FeatureGates;
-use corten_pki::{Leaf, Names, Pki, ServingCertificate, kubeconfig};
+use corten_pki::{Leaf, Names, Pair, Pki, ServingCertificate, kubeconfig};
 use corten_runtime::clock::Clock;
 use corten_runtime::health::Health;
 use corten_runtime::random::Random;
 use corten_runtime::tasks::{CancellationToken, OnFailure, Scope};
 use corten_store::{Store, Watch, embedded, etcd};
+use tokio::sync::watch;
 
 use crate::admission;
 use crate::api::Api;
-use crate::bootstrap::{self, Facts};
+use crate::bootstrap::Bootstrap;
 use crate::control::{self, Control};
 use crate::data_folder::DataFolder;
 use crate::definitions::Definitions;
@@ -39,6 +40,7 @@ use crate::readiness::{Readiness, Step};
 use crate::registry::Registry;
 use crate::reserve;
 use crate::reserve::node_ports::{NodePorts, PortRange};
+use crate::reserve::under_way::UnderWay;
 use crate::resource::built_in;
 
 pub use crate::reserve::service_ranges;
@@ -78,6 +80,8 @@ pub struct Running {
     pub api: Arc<Api>,
     pub address: SocketAddr,
     pub pki: Arc<Pki>,
+    /// The paths of objects that every cluster has and that could not be made; the server is not ready until they are.
+    pub lacking: Vec<String>,
     store: Arc<dyn Store>,
     store_scope: Scope,
     _folder: DataFolder,
@@ -111,8 +115,8 @@ pub async fn start(config: &Config, scope: &Scope, milestone: &(dyn Fn(&str) + S
     };
     let assembly = assemble(config, foundation, scope).await?;
     listen(config, bound, &assembly, scope)?;
-    let api = assembly.begin(config, scope).await?;
-    Ok(Running { api, address, pki, store, store_scope, _folder: folder })
+    let (api, lacking) = assembly.begin(config, scope).await?;
+    Ok(Running { api, address, pki, lacking, store, store_scope, _folder: folder })
 }
 
 /// What a server is put together from.
@@ -131,6 +135,7 @@ pub(crate) struct Foundation {
 pub(crate) struct Assembly {
     pub api: Arc<Api>,
     pki: Arc<Pki>,
+    accounts: Arc<Accounts>,
     shared_store: bool,
     address: SocketAddr,
     node_ports: Arc<NodePorts>,
@@ -160,6 +165,7 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     let families = config.service_ranges.iter().map(|range| if range.addr().is_ipv4() { "IPv4" } else { "IPv6" });
     let network = corten_kinds::service::Network { families: families.collect() };
     let services = reserve::Services { network, node_ports: Arc::clone(&node_ports) };
+    let unattended = scope.child("unattended");
     let api = Arc::new(Api {
         store,
         feed: Arc::clone(&feed),
@@ -175,6 +181,9 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
         metrics: Metrics::new(),
         storage_size: AtomicU64::new(0),
         reservers: reserve::standard(services),
+        addresses_under_way: UnderWay::default(),
+        writes: unattended.kind("write"),
+        give_backs: unattended.kind("give-back"),
         stopping: scope.token().clone(),
         websockets: scope.kind("websocket"),
         issuer: identity.issuer,
@@ -185,8 +194,10 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     metrics::register(&api, config.feature_gates);
     accounts.belong_to(&api);
     let (http, controllers) = (scope.child("http"), scope.child("control"));
-    follow_store(&feed, watch, [http.clone(), controllers.clone()], scope);
-    Ok(Assembly { api, pki, shared_store, address, node_ports, readiness, http, controllers })
+    // The last one: the others leave tasks there.
+    let readers = [http.clone(), controllers.clone(), unattended];
+    follow_store(&feed, watch, readers, scope);
+    Ok(Assembly { api, pki, accounts, shared_store, address, node_ports, readiness, http, controllers })
 }
 
 /// Answers requests from the network.
@@ -202,19 +213,20 @@ fn listen(config: &Config, bound: Bound, assembly: &Assembly, scope: &Scope) -> 
 }
 
 impl Assembly {
-    /// Makes what every cluster has from the beginning, and starts what looks after it.
-    pub(crate) async fn begin(self, config: &Config, scope: &Scope) -> Result<Arc<Api>> {
-        let Assembly { api, pki, shared_store, address, node_ports, mut readiness, http: _, controllers } = self;
-        let today = corten_api::time::Timestamp::from_seconds(api.clock.now().seconds).format();
-        let facts = Facts { today: today[..10].to_owned() };
-        bootstrap::run(&api, &facts).await?;
-        readiness.reached(Step::Bootstrapped);
+    /// Makes what every cluster has from the beginning, and starts what looks after it. Also returns the paths of what
+    /// could not be made yet.
+    pub(crate) async fn begin(self, config: &Config, scope: &Scope) -> Result<(Arc<Api>, Vec<String>)> {
+        let Assembly { api, pki, accounts, shared_store, address, node_ports, mut readiness, http: _, controllers } =
+            self;
+        let mut bootstrap = Bootstrap::new(&api)?;
+        let whole = bootstrap.begin(&mut readiness).await;
         let settings = control::Settings {
             service_ranges: config.service_ranges.clone(),
             node_ports,
             advertise_address: config.advertise_address,
             listen: address,
             trust: trust_published(&pki),
+            token_uses: Arc::clone(&accounts.token_uses),
             shared_store,
         };
         let mut control = Control::new(&api, &settings)?;
@@ -225,24 +237,53 @@ impl Assembly {
         definitions.begin().await?;
         readiness.reached(Step::Defined);
         scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
-        Ok(api)
+        let lacking = bootstrap.left();
+        if !whole {
+            scope.spawn("bootstrap", OnFailure::FailScope, move |token| bootstrap.run(readiness, token));
+        }
+        Ok((api, lacking))
+    }
+}
+
+/// How the administrator reaches the server. The certificate is renewed while the server runs.
+pub struct AdminAccess {
+    server: String,
+    authority_pem: String,
+    pair: watch::Receiver<Arc<Pair>>,
+}
+
+impl AdminAccess {
+    pub fn new(server: &str, pki: &Pki) -> Result<AdminAccess> {
+        Ok(AdminAccess {
+            server: server.to_owned(),
+            authority_pem: pki.cluster_ca().certificate_pem.clone(),
+            pair: pki.follow(Leaf::admin())?,
+        })
+    }
+
+    /// With the certificate of now.
+    pub fn current(&mut self) -> kubeconfig::Access {
+        let pair = Arc::clone(&self.pair.borrow_and_update());
+        kubeconfig::Access::by_certificate(&self.server, &self.authority_pem, &pair)
+    }
+
+    /// Returns when the certificate is another one than `current` gave last.
+    pub async fn renewed(&mut self) {
+        if self.pair.changed().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 
 impl Running {
     /// What the kubeconfig of the cluster's administrator says.
-    pub fn admin_access(&self) -> Result<kubeconfig::Access> {
-        let pair = self.pki.leaf(Leaf::admin())?;
+    pub fn admin_access(&self) -> Result<AdminAccess> {
         let host = match self.address {
             SocketAddr::V4(address) if address.ip().is_unspecified() => format!("127.0.0.1:{}", address.port()),
             SocketAddr::V6(address) if address.ip().is_unspecified() => format!("[::1]:{}", address.port()),
             address => address.to_string(),
         };
-        Ok(kubeconfig::Access::by_certificate(
-            &format!("https://{host}"),
-            &self.pki.cluster_ca().certificate_pem,
-            &pair,
-        ))
+        AdminAccess::new(&format!("https://{host}"), &self.pki)
     }
 
     /// After everything else has left: makes sure that all that was written is kept.
@@ -292,7 +333,7 @@ async fn read_store(feed: &Feed, registry: &Registry) -> Result<Watch> {
 }
 
 /// Keeps the caches up with the store until those who need them, who answer and who ask, have left.
-fn follow_store(feed: &Arc<Feed>, watch: Watch, readers: [Scope; 2], scope: &Scope) {
+fn follow_store(feed: &Arc<Feed>, watch: Watch, readers: [Scope; 3], scope: &Scope) {
     let feed = Arc::clone(feed);
     scope.spawn("feed", OnFailure::FailScope, move |token| async move {
         let stop = CancellationToken::new();

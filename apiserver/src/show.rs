@@ -23,7 +23,7 @@ pub use transient::transient;
 
 /// The JSON of an object in this resource's version.
 pub fn object_json(resource: &Resource, object: &Arc<Object>) -> Bytes {
-    if resource.shows_kept_bytes() {
+    if resource.shows_kept_bytes(object) {
         return object.json.clone();
     }
     let tree = resource.tree(object);
@@ -39,7 +39,7 @@ pub fn write_tree(resource: &Resource, tree: &Tree, out: &mut Vec<u8>) {
 
 /// An object's protobuf message, in its envelope.
 pub fn object_protobuf(resource: &Resource, object: &Arc<Object>) -> Bytes {
-    if resource.shows_kept_bytes() {
+    if resource.shows_kept_bytes(object) {
         return object.protobuf(|| protobuf::encode(resource.tree(object).root()).into());
     }
     protobuf::encode(resource.tree(object).root()).into()
@@ -92,7 +92,11 @@ pub fn write_table_row(
     form: Form,
     out: &mut Vec<u8>,
 ) {
-    let row = object.row(|| resource.table_row(object));
+    let row = match &resource.custom {
+        // Columns are a version's own, and beside the object there is place for one version's row.
+        Some(_) if !resource.is_hub() => Arc::new(resource.table_row(object)),
+        _ => object.row(|| resource.table_row(object)),
+    };
     write_row(&row, now, out);
     match include {
         Include::None => out.extend_from_slice(b"null"),

@@ -1,5 +1,8 @@
 //! Tests of behaviour on servers in process; see `fixture`.
 
+mod first_status;
 mod fixture;
 mod interleavings;
+mod publication;
+mod reservations;
 mod stale;

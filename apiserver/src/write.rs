@@ -101,9 +101,11 @@ async fn create_once(
 ) -> std::result::Result<Arc<Object>, Uncreated> {
     let storage = storage(resource)?;
     fill_system_fields(call, resource, tree);
+    let phase = call.write_phases.begin().await;
     let mut reservation = call.api.reserve(storage, tree, None, dry_run).await?;
-    let result = store_new(call, resource, storage, tree, dry_run).await;
-    settle(&mut reservation, result.is_ok()).await;
+    let result = store_new(call, resource, storage, tree, &mut reservation, dry_run).await;
+    reservation.settle().await;
+    drop(phase);
     if let Ok(object) = &result
         && !dry_run
         && storage.strategy().awaits_first_status(tree.root())
@@ -124,12 +126,6 @@ async fn first_status(storage: &Storage, created: &Object) {
             return;
         }
         watcher.changed().await;
-    }
-}
-
-async fn settle(reservation: &mut Option<Reservation>, done: bool) {
-    if let Some(reservation) = reservation.take() {
-        reservation.settle(done).await;
     }
 }
 
@@ -168,6 +164,7 @@ async fn store_new(
     resource: &Resource,
     storage: &Storage,
     tree: &mut Tree,
+    reservation: &mut Reservation,
     dry_run: bool,
 ) -> std::result::Result<Arc<Object>, Uncreated> {
     let strategy = storage.strategy();
@@ -197,7 +194,7 @@ async fn store_new(
             None => Ok(draft.unstored(0)),
         };
     }
-    match put(call, storage, tree, draft, Expect::Absent, false).await {
+    match put(call, storage, tree, draft, reservation, Expect::Absent, false).await {
         Ok(object) => Ok(object),
         Err(WriteError::Conflict(conflict)) => Err(Uncreated::Exists(conflict.current)),
         Err(WriteError::Failed(error)) => Err(Uncreated::Failed(store_error(resource, "create", error))),
@@ -246,6 +243,7 @@ pub async fn put(
     storage: &Storage,
     tree: &Tree,
     draft: Draft,
+    reservation: &mut Reservation,
     expect: Expect,
     lazy: bool,
 ) -> std::result::Result<Arc<Object>, WriteError> {
@@ -259,7 +257,10 @@ pub async fn put(
         Lifetime::Lease if lazy => put = put.lazy(),
         _ => {}
     }
-    let revision = store.put(put).await?;
+    reservation.sent();
+    let answer = store.put(put).await;
+    reservation.answered(&answer);
+    let revision = answer?;
     call.api.applied(revision).await;
     Ok(draft.object(revision))
 }
@@ -272,9 +273,13 @@ pub async fn remove(
     tree: &Tree,
     revision: u64,
 ) -> std::result::Result<u64, WriteError> {
-    let deleted = call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await?;
+    let mut leaving = call.api.leaving(storage, tree);
+    leaving.sent();
+    let answer = call.api.store.delete(storage.store_key(key), Expect::ModRevision(revision)).await;
+    leaving.answered(&answer);
+    let deleted = answer?;
     call.api.applied(deleted.revision).await;
-    call.api.released(storage, tree).await;
+    leaving.settle().await;
     Ok(deleted.revision)
 }
 
@@ -291,7 +296,7 @@ pub fn store_error(resource: &Resource, verb: &str, error: Error) -> Status {
 }
 
 /// What an update does to the object: called anew for each newer object that it is tried on. The tree is of the hub
-/// version and may be taken apart; what comes back is kept.
+/// version, or of the request's for custom objects; it may be taken apart. What comes back is kept.
 pub trait Change: Send {
     fn apply(&mut self, existing: Option<&Existing>) -> impl Future<Output = Result<Tree>> + Send;
 
@@ -304,9 +309,14 @@ pub trait Change: Send {
     fn uid(&self) -> Option<&str> {
         None
     }
+
+    /// The revision that the change is for, if it names one other than by its object's resourceVersion.
+    fn revision(&self) -> Option<&str> {
+        None
+    }
 }
 
-/// An object as it is kept, and its tree in the hub version.
+/// An object as it is kept, and its tree as writes work on it.
 pub struct Existing {
     pub object: Arc<Object>,
     pub tree: Tree,
@@ -352,33 +362,60 @@ async fn attempt(
     if object.is_none() && !allow_create && !storage.strategy().allows_create_on_update() {
         return Err(not_found(resource, name).into());
     }
-    // What is not there has no uid.
-    let uid = object.map_or("", |object| &object.uid);
-    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
-        let message = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}");
-        let message = storage_error(storage, key, &message);
-        return Err(Status::conflict(&resource.group, &resource.plural, name, message).into());
-    }
+    check_preconditions(resource, storage, name, key, object.map(|object| &**object), change)?;
     let Some(object) = object else {
         let mut tree = change.apply(None).await?;
         let created = create_once(call, resource, &mut tree, dry_run).await;
         return created.map(|object| Updated { object, created: true }).map_err(Unwritten::from);
     };
-    let existing = Existing { tree: storage.tree(object), object: Arc::clone(object) };
+    let existing = Existing { tree: resource.working_tree(object), object: Arc::clone(object) };
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;
+    let _phase = call.write_phases.begin().await;
     // What a subresource changes holds nothing beside the object.
     let mut reservation = match call.info.subresource.as_str() {
         "" => call.api.reserve(storage, &mut tree, Some(&existing.tree), dry_run).await?,
-        _ => None,
+        _ => Reservation::none(),
     };
-    if !change.is_internal() {
-        before_update(call, resource, storage, name, &mut tree, &existing, dry_run).await?;
-    }
+    let checked = match change.is_internal() {
+        true => Ok(()),
+        false => before_update(call, resource, storage, name, &mut tree, &existing, dry_run).await,
+    };
     let rewrite = latest.is_outdated();
-    let result = store_changed(call, resource, storage, name, key, &existing, tree, dry_run, rewrite).await;
-    settle(&mut reservation, result.is_ok()).await;
+    let (held, old) = (&mut reservation, &existing);
+    let result = match checked {
+        Ok(()) => store_changed(call, resource, storage, name, key, old, tree, held, dry_run, rewrite).await,
+        Err(status) => Err(status.into()),
+    };
+    reservation.settle().await;
     result
+}
+
+/// What the change says of the object that it is for.
+fn check_preconditions(
+    resource: &Resource,
+    storage: &Storage,
+    name: &str,
+    key: &str,
+    object: Option<&Object>,
+    change: &impl Change,
+) -> Result<()> {
+    let conflict = |what: &str, wanted: &str, own: &str| {
+        let message = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {own}");
+        Err(Status::conflict(&resource.group, &resource.plural, name, storage_error(storage, key, &message)))
+    };
+    // What is not there has neither uid nor revision.
+    let uid = object.map_or("", |object| &object.uid);
+    if let Some(wanted) = change.uid().filter(|wanted| *wanted != uid) {
+        return conflict("UID", wanted, uid);
+    }
+    if let Some(wanted) = change.revision() {
+        let own = object.map_or(String::new(), |object| object.revision.to_string());
+        if wanted != own {
+            return conflict("ResourceVersion", wanted, &own);
+        }
+    }
+    Ok(())
 }
 
 /// How upstream's storage layer words a failed precondition.
@@ -432,6 +469,7 @@ async fn store_changed(
     key: &str,
     existing: &Existing,
     mut tree: Tree,
+    reservation: &mut Reservation,
     dry_run: bool,
     rewrite: bool,
 ) -> std::result::Result<Updated, Unwritten<Updated>> {
@@ -442,7 +480,7 @@ async fn store_changed(
     if ends_here(&tree, &existing.tree) && storage.strategy().is_finished(tree.root()) {
         return end(call, resource, storage, &tree, key, existing, dry_run).await;
     }
-    if tree.root().equals(existing.tree.root()) && (dry_run || !rewrite) {
+    if storage.stores_alike(&tree, &existing.tree) && (dry_run || !rewrite) {
         return Err(Unwritten::Unchanged(Updated { object: Arc::clone(&existing.object), created: false }));
     }
     let draft = storage.draft(&tree, key);
@@ -450,7 +488,8 @@ async fn store_changed(
         return Ok(Updated { object: draft.unstored(existing.object.revision), created: false });
     }
     let lazy = storage.lifetime == Lifetime::Lease && same_holder(&tree, &existing.tree);
-    match put(call, storage, &tree, draft, Expect::ModRevision(existing.object.revision), lazy).await {
+    let expect = Expect::ModRevision(existing.object.revision);
+    match put(call, storage, &tree, draft, reservation, expect, lazy).await {
         Ok(object) => Ok(Updated { object, created: false }),
         Err(WriteError::Conflict(conflict)) => Err(Unwritten::Overtaken(conflict.current)),
         Err(WriteError::Failed(error)) => Err(Unwritten::Failed(store_error(resource, "update", error))),
@@ -557,7 +596,8 @@ async fn end(
     if dry_run {
         return Ok(updated);
     }
-    match remove(call, storage, key, tree, revision).await {
+    // What it holds is what the store has of it: the change itself is not stored.
+    match remove(call, storage, key, &existing.tree, revision).await {
         Ok(_) => Ok(updated),
         Err(WriteError::Conflict(conflict)) => match conflict.current {
             // Somebody else took the last finalizer, too.

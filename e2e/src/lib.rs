@@ -25,7 +25,7 @@ pub use kubectl::{Command, Kubectl, Output, VERSIONS};
 pub use mask::Mask;
 pub use poll::{DEADLINE, eventually};
 pub use process::{Process, free_port};
-pub use server::{Engine, Options, Server};
+pub use server::{Engine, Options, Server, binary};
 pub use small_disk::SmallDisk;
 
 /// The workspace's root. Cargo says at run time where this crate lies: it may have moved since the program was built.

@@ -174,7 +174,7 @@ fn launch(folder: &Path, port: u16, options: &Options) -> anyhow::Result<Process
 }
 
 /// The server's binary: `CORTEN_BIN`, or the one that cargo builds beside this test, brought up to date once.
-fn binary() -> anyhow::Result<PathBuf> {
+pub fn binary() -> anyhow::Result<PathBuf> {
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)

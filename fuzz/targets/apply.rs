@@ -16,7 +16,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         return;
     }
     let Ok(first) = managed::apply(None, &config, typing, &manager, false, &[], &OneVersion) else { return };
+    let first = first.object;
     let again = managed::apply(Some(&first), &config, typing, &manager, false, &[], &OneVersion);
     let again = again.unwrap_or_else(|status| panic!("applied once, not twice: {}", status.message()));
-    assert_eq!(corten_fuzz::text(&again), corten_fuzz::text(&first));
+    assert_eq!(corten_fuzz::text(&again.object), corten_fuzz::text(&first));
 });

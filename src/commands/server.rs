@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use corten_apiserver::server::{self, Config, Datastore, default_data_dir};
+use corten_apiserver::server::{self, Config, Datastore, Running, default_data_dir};
 use corten_config::features::FeatureGates;
 use corten_config::flags::{Arguments, Command, Flag, Flags, Section};
 use corten_runtime::logs;
-use corten_runtime::tasks::Scope;
+use corten_runtime::tasks::{OnFailure, Scope};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::kubeconfig;
+use crate::kubeconfig::{self, Kubeconfigs};
 use crate::milestones::Milestones;
 
 const COMMAND: Command = Command {
@@ -139,11 +139,11 @@ async fn run(flags: &Flags) -> Result<()> {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    milestones.say(&format!("API server ready on https://{}", running.address));
+    say_ready(&running, milestones);
     if !missing.is_empty() {
         milestones.say(&format!("not built yet, so not running: {}; nothing starts a pod", missing.join(", ")));
     }
-    let outcome = match kubeconfig::write(flags.string("write-kubeconfig"), &config.data_dir, &running, milestones) {
+    let outcome = match write_kubeconfigs(flags.string("write-kubeconfig"), &config, &running, milestones, &scope) {
         Ok(kubectl) => {
             println!("\nNext:  {kubectl} get namespaces\nCtrl-C stops the server; what it keeps stays.");
             tokio::select! {
@@ -161,6 +161,33 @@ async fn run(flags: &Flags) -> Result<()> {
         tracing::warn!(tasks = ?remaining.0, "not everything has left in time");
     }
     outcome.and(running.close().await)
+}
+
+fn say_ready(running: &Running, milestones: Milestones) {
+    if running.lacking.is_empty() {
+        return milestones.say(&format!("API server ready on https://{}", running.address));
+    }
+    milestones.say(&format!(
+        "API server answers on https://{}, but is not ready: it could not make {}, and goes on trying",
+        running.address,
+        running.lacking.join(", ")
+    ));
+}
+
+/// Writes them, and has them kept up with the administrator's certificate. Returns how kubectl is to be called.
+fn write_kubeconfigs(
+    given: &str,
+    config: &Config,
+    running: &Running,
+    milestones: Milestones,
+    scope: &Scope,
+) -> Result<String> {
+    let kubeconfigs = Kubeconfigs::new(given, &config.data_dir);
+    let mut access = running.admin_access()?;
+    let kubectl = kubeconfigs.write(given, &access.current(), milestones)?;
+    let clock = running.api.clock.clone();
+    scope.spawn("kubeconfigs", OnFailure::Log, move |token| kubeconfigs.keep_renewed(access, clock, token));
+    Ok(kubectl)
 }
 
 /// Of the components that are to run, those that do not exist. Naming one of them is an error.

@@ -55,6 +55,26 @@ pub trait ServiceAccounts: Send + Sync {
     /// A token kept in a Secret was used: its label `kubernetes.io/legacy-token-last-used` is to become this day.
     /// Must not wait for it.
     fn secret_used(&self, _namespace: &str, _secret: &Secret, _day: &str) {}
+
+    /// A token was looked at, for whoever counts.
+    fn token_used(&self, _kind: TokenKind) {}
+}
+
+/// What tokens of service accounts are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// One whose holder is to ask for another before a certain time, before that time.
+    Valid,
+    /// The same after that time.
+    Stale,
+    /// It names no audience.
+    Legacy,
+    /// Kept in a Secret that somebody made.
+    LegacyManual,
+    /// Kept in a Secret that was made for the service account.
+    LegacyAuto,
+    /// Marked as invalid, because it was not used for long.
+    InvalidLegacyAuto,
 }
 
 /// Not found is a Status like any other failure.

@@ -25,9 +25,9 @@ pub struct Definition {
     names: Names,
     namespaced: bool,
     storage_version: Arc<str>,
-    /// Those that are served, and the one that is stored.
+    /// All of them: objects may be kept in a version that is not served any more.
     versions: Vec<Arc<Version>>,
-    /// The labels of every version, each once.
+    /// The labels of every served version, each once.
     selectable: Vec<SelectableField>,
 }
 
@@ -58,8 +58,7 @@ pub struct Version {
     served: bool,
     is_storage: bool,
     deprecation_warning: Option<String>,
-    schema: Arc<Schema>,
-    storage_schema: Arc<Schema>,
+    schema: Schema,
     /// None for a version without a schema.
     structural: Option<Structural>,
     /// `spec.preserveUnknownFields` of old.
@@ -79,14 +78,10 @@ impl Definition {
         let names = Names::of(if accepted.plural().is_empty() { spec.names() } else { accepted });
         let storage = spec.versions().iter().find(|version| version.storage());
         let storage = storage.ok_or_else(|| format!("{} has no storage version", crd.metadata().name()))?;
-        let storage_schema = schema_of(storage)?;
-        let mut versions = Vec::new();
-        for version in spec.versions().iter().filter(|version| version.served() || version.storage()) {
-            let schema = if version.storage() { Arc::clone(&storage_schema) } else { schema_of(version)? };
-            versions.push(Arc::new(Version::compile(crd, &names, version, schema, &storage_schema)));
-        }
+        let compiled = spec.versions().iter().map(|version| Version::compile(crd, &names, version).map(Arc::new));
+        let versions = compiled.collect::<Result<Vec<_>, String>>()?;
         let mut selectable: Vec<SelectableField> = Vec::new();
-        for field in versions.iter().flat_map(|version| &version.selectable) {
+        for field in versions.iter().filter(|version| version.served).flat_map(|version| &version.selectable) {
             if !selectable.iter().any(|known| known.label == field.label) {
                 selectable.push(field.clone());
             }
@@ -118,7 +113,7 @@ impl Definition {
         &self.storage_version
     }
 
-    /// The versions that are served, and the one that is kept, in the definition's order.
+    /// All versions, in the definition's order.
     pub fn versions(&self) -> &[Arc<Version>] {
         &self.versions
     }
@@ -131,17 +126,68 @@ impl Definition {
         self.versions.iter().find(|version| version.is_storage).expect("compile has found the storage version")
     }
 
-    /// The field labels of all versions: what a storage indexes.
+    /// Drops what the version that an object of a request says it is of does not know; see [`Version::decode`]. Nothing
+    /// is known of a version that the definition does not have.
+    pub fn decode(&self, object: &mut Tree) -> Result<Vec<String>, String> {
+        let version = self.version_named(object);
+        if let Some(version) = version {
+            return version.decode(object);
+        }
+        let of_group = object.root().get("apiVersion").and_then(|node| node.as_str().split_once('/'));
+        let is_own = of_group.is_some_and(|(group, _)| group == &*self.group)
+            && object.root().get("kind").is_some_and(|kind| kind.as_str() == &*self.names.kind);
+        if !is_own || self.storage().preserves_everything {
+            return Ok(Vec::new());
+        }
+        Ok(unknown_fields(shape::prune_root(object, &Schema::default())))
+    }
+
+    /// The version that an object says it is of.
+    fn version_named(&self, object: &Tree) -> Option<&Version> {
+        let api_version = object.root().get("apiVersion").map_or("", Node::as_str);
+        self.versions.iter().find(|version| *version.api_version == *api_version).map(Arc::as_ref)
+    }
+
+    /// Makes of stored bytes what upstream reads: pruned, repaired and defaulted by the schema of the version that the
+    /// object was stored in. The object stays in that version. Upstream cannot read a version that is gone from the
+    /// definition; here the storage version stands in for it.
+    pub fn read(&self, object: &mut Tree) {
+        self.version_named(object).unwrap_or_else(|| self.storage()).read_stored(object);
+        repair_generation(object);
+    }
+
+    /// What the store is given for an object of any version: the storage version, without the fields that this one
+    /// does not know. Its defaults are not stored.
+    pub fn stored<'t>(&self, object: &'t Tree) -> Cow<'t, Tree> {
+        let storage = self.storage();
+        if has_api_version(object, &storage.api_version) {
+            return Cow::Borrowed(object);
+        }
+        Cow::Owned(storage.convert(object.clone()))
+    }
+
+    /// What is read from the store after it was given this object of the storage version.
+    pub fn reread<'t>(&self, stored: &'t Tree) -> Cow<'t, Tree> {
+        let storage = self.storage();
+        if storage.is_as_read(stored.root()) {
+            return Cow::Borrowed(stored);
+        }
+        let mut read = stored.clone();
+        storage.read_stored(&mut read);
+        Cow::Owned(read)
+    }
+
+    /// The field labels of all served versions: what a storage indexes.
     pub fn selectable(&self) -> &[SelectableField] {
         &self.selectable
     }
 }
 
-fn schema_of(version: CustomResourceDefinitionVersion<'_>) -> Result<Arc<Schema>, String> {
+fn schema_of(version: CustomResourceDefinitionVersion<'_>) -> Result<Schema, String> {
     let props = version.schema().and_then(|schema| schema.open_api_v3_schema());
     let mut schema = props.map(Schema::compile).transpose()?.unwrap_or_default();
     crate::custom_resource_definition::prune_defaults(&mut schema);
-    Ok(Arc::new(schema))
+    Ok(schema)
 }
 
 impl Names {
@@ -178,9 +224,7 @@ impl Version {
         crd: CustomResourceDefinition<'_>,
         names: &Names,
         version: CustomResourceDefinitionVersion<'_>,
-        schema: Arc<Schema>,
-        storage_schema: &Arc<Schema>,
-    ) -> Version {
+    ) -> Result<Version, String> {
         let spec = crd.spec();
         let api_version = format!("{}/{}", spec.group(), version.name());
         let deprecation_warning = version.deprecated().then(|| match version.deprecation_warning() {
@@ -193,22 +237,21 @@ impl Version {
             Some(SelectableField { label, path: JsonPath::parse(path).ok()? })
         });
         let subresources = version.subresources();
-        Version {
+        Ok(Version {
             name: version.name().into(),
             api_version: api_version.into(),
             kind: Arc::clone(&names.kind),
             served: version.served(),
             is_storage: version.storage(),
             deprecation_warning,
-            schema,
+            schema: schema_of(version)?,
             structural: version.schema().and_then(|schema| schema.open_api_v3_schema()).map(typing::structural),
-            storage_schema: Arc::clone(storage_schema),
             preserves_everything: spec.preserve_unknown_fields(),
             has_status: subresources.is_some_and(|subresources| subresources.status().is_some()),
             scale: subresources.and_then(|subresources| subresources.scale()).map(scale_of),
             columns: Columns::compile(version),
             selectable: selectable.collect(),
-        }
+        })
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -228,10 +271,6 @@ impl Version {
         self.served
     }
 
-    pub fn is_storage(&self) -> bool {
-        self.is_storage
-    }
-
     /// What every request of a deprecated version is answered with, beside its answer.
     pub fn deprecation_warning(&self) -> Option<&str> {
         self.deprecation_warning.as_deref()
@@ -246,60 +285,60 @@ impl Version {
         &self.schema
     }
 
-    /// An object of the storage version in this one.
-    pub fn serve(&self, mut tree: Tree) -> Tree {
-        if has_api_version(&tree, &self.api_version) {
-            return tree;
-        }
+    /// An object of any version in this one, as upstream reads it: without what this one does not know, and without its
+    /// defaults.
+    pub fn serve(&self, tree: Tree) -> Tree {
+        if has_api_version(&tree, &self.api_version) { tree } else { self.convert(tree) }
+    }
+
+    fn convert(&self, mut tree: Tree) -> Tree {
         set_api_version(&mut tree, &self.api_version);
-        self.shape(&mut tree, &self.schema);
+        self.shape(&mut tree);
         tree
     }
 
-    /// An object of this version in the one that is kept.
-    pub fn to_storage(&self, mut tree: Tree, api_version: &str) -> Tree {
-        if has_api_version(&tree, api_version) {
-            return tree;
-        }
-        self.convert(&mut tree, api_version);
-        // Upstream stores it without them, and whoever reads it from there finds them.
-        let root = tree.root_id();
-        shape::default(&mut tree, root, &self.storage_schema);
-        tree
-    }
-
-    /// Makes an object of this version one of the version that is kept, without defaults.
-    pub(crate) fn convert(&self, tree: &mut Tree, api_version: &str) {
-        set_api_version(tree, api_version);
-        self.shape(tree, &self.storage_schema);
-    }
-
-    /// Drops what a schema does not know, and normalises embedded metadata, without complaint.
-    fn shape(&self, tree: &mut Tree, schema: &Schema) {
+    /// Drops what the schema does not know, and normalises embedded metadata, without complaint.
+    fn shape(&self, tree: &mut Tree) {
         let root = tree.root_id();
         if !self.preserves_everything {
-            shape::prune_root(tree, schema);
-            shape::prune_nulls(tree, root, schema);
+            shape::prune_root(tree, &self.schema);
+            shape::prune_nulls(tree, root, &self.schema);
         }
         // With malformed fields dropped there is no error.
-        let _ = embedded::coerce(tree, root, schema, Malformed::Drop);
+        let _ = embedded::coerce(tree, root, &self.schema, Malformed::Drop);
     }
 
-    /// What is read from storage as upstream reads it: pruned, repaired, with defaults.
-    pub fn read_stored(&self, tree: &mut Tree) {
-        self.shape(tree, &self.schema);
+    fn read_stored(&self, tree: &mut Tree) {
+        self.shape(tree);
         self.default(tree);
+    }
+
+    /// Whether reading this from the store would change nothing.
+    fn is_as_read(&self, object: Node<'_>) -> bool {
+        !self.schema.deep_embedded
+            && (self.preserves_everything || shape::is_shaped(object, &self.schema))
+            && !shape::lacks_defaults(object, &self.schema)
     }
 
     pub fn default(&self, tree: &mut Tree) {
         let root = tree.root_id();
-        shape::default(tree, root, &self.schema);
+        if self.is_of_kind(tree) {
+            shape::default(tree, root, &self.schema);
+        }
+    }
+
+    /// The schema says nothing about an object that says it is of another kind. Such an object is refused later.
+    fn is_of_kind(&self, tree: &Tree) -> bool {
+        tree.root().get("kind").is_some_and(|kind| kind.as_str() == &*self.kind)
     }
 
     /// Drops what this version does not know from a request's object. What was dropped is told as strict decoding
     /// tells it: `unknown field "spec.unknown"`. An error, in upstream's words, says that an embedded resource is
     /// malformed.
     pub fn decode(&self, tree: &mut Tree) -> Result<Vec<String>, String> {
+        if !self.is_of_kind(tree) {
+            return Ok(Vec::new());
+        }
         let root = tree.root_id();
         let mut unknown = Vec::new();
         if !self.preserves_everything {
@@ -308,7 +347,7 @@ impl Version {
         }
         let coerced = embedded::coerce(tree, root, &self.schema, Malformed::Refuse);
         unknown.extend(coerced.map_err(|error| error.to_string())?);
-        Ok(unknown.into_iter().map(|path| format!("unknown field \"{path}\"")).collect())
+        Ok(unknown_fields(unknown))
     }
 
     pub fn row(&self, object: Node<'_>) -> Row {
@@ -324,6 +363,15 @@ impl Version {
         self.has_status
     }
 
+    /// The paths that a write through this version, or through a subresource of it, never owns.
+    pub fn reset_fields(&self, subresource: &str) -> &'static [&'static [&'static str]] {
+        match subresource {
+            "" if self.has_status => &[&["status"]],
+            "status" if self.has_status => &[&["metadata"], &["spec"]],
+            _ => &[],
+        }
+    }
+
     pub fn scale(&self) -> Option<&Scale> {
         self.scale.as_ref()
     }
@@ -332,6 +380,10 @@ impl Version {
     pub fn selectable(&self) -> &[SelectableField] {
         &self.selectable
     }
+}
+
+fn unknown_fields(paths: Vec<String>) -> Vec<String> {
+    paths.into_iter().map(|path| format!("unknown field \"{path}\"")).collect()
 }
 
 fn scale_of(scale: CustomResourceSubresourceScale<'_>) -> Scale {
@@ -355,7 +407,7 @@ fn set_api_version(tree: &mut Tree, api_version: &str) {
 }
 
 /// Repairs what very old servers stored without a generation.
-pub(crate) fn repair_generation(tree: &mut Tree) {
+fn repair_generation(tree: &mut Tree) {
     let root = tree.root_id();
     if let Some(meta) = tree.get(root, "metadata").filter(|&meta| tree.type_of(meta) == Some(ObjectMeta::TYPE)) {
         let mut meta = tree.edit_at(meta);

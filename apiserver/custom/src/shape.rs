@@ -33,6 +33,11 @@ pub fn prune_at(tree: &mut Tree, id: Id, schema: &Schema, resource_root: bool) -
     dropped
 }
 
+/// Whether pruning a resource, fields and nulls, would drop nothing.
+pub fn is_shaped(object: Node<'_>, schema: &Schema) -> bool {
+    is_pruned(object, Some(schema), true) && !has_bad_null(object, schema)
+}
+
 /// Whether pruning would drop nothing.
 fn is_pruned(node: Node<'_>, schema: Option<&Schema>, embedded: bool) -> bool {
     let preserve = schema.is_some_and(|schema| schema.preserve);
@@ -192,6 +197,26 @@ fn has_bad_null(node: Node<'_>, schema: &Schema) -> bool {
         Value::List(list) => {
             schema.items.as_deref().is_some_and(|below| list.iter().any(|item| has_bad_null(item, below)))
         }
+        _ => false,
+    }
+}
+
+/// Whether [`default`] would set anything.
+pub fn lacks_defaults(node: Node<'_>, schema: &Schema) -> bool {
+    if !schema.deep_defaults {
+        return false;
+    }
+    let lacks = |value: Node<'_>, below: &Schema| {
+        below.default.is_some() && value.is_null() && !below.nullable || lacks_defaults(value, below)
+    };
+    match node.value() {
+        Value::Map(map) => {
+            let is_missing =
+                |(name, property): &(Box<str>, Schema)| property.default.is_some() && node.get(name).is_none();
+            schema.properties.iter().any(is_missing)
+                || map.iter().any(|(key, value)| schema.member(key).is_some_and(|below| lacks(value, below)))
+        }
+        Value::List(list) => schema.items.as_deref().is_some_and(|below| list.iter().any(|item| lacks(item, below))),
         _ => false,
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use corten_api::field::{Error, Errors, Path, quote};
 use corten_api::names;
 use corten_kinds::strategy::{Context, Strategy};
-use corten_object::tree::{Edit, Id, Node, Tree, Value, View};
+use corten_object::tree::{Edit, Id, Node, Value, View};
 use corten_views::meta_v1::ObjectMeta;
 
-use crate::definition::{self, Definition, Version};
+use crate::definition::{Definition, Version};
 use crate::scale::{self, Scale};
 use crate::values::{self, Correlated};
 use crate::{embedded, lists};
@@ -17,8 +17,8 @@ use crate::{embedded, lists};
 #[cfg(test)]
 mod tests;
 
-/// The rules of one definition's objects. What it is given is of the storage version; what is checked is checked as the
-/// version of the request shows it.
+/// The rules of one definition's objects. Like upstream, it works on objects of the request's version, by that version's
+/// schema and subresources.
 pub struct CustomStrategy {
     definition: Arc<Definition>,
     status: StatusStrategy,
@@ -58,37 +58,7 @@ impl Definition {
     }
 }
 
-/// An object as a version shows it.
-fn shown<'t>(version: &Version, object: Node<'t>) -> Option<Tree> {
-    if version.is_storage() {
-        return None;
-    }
-    let mut tree = Tree::new();
-    let root = tree.import(object);
-    tree.set_root(root);
-    Some(version.serve(tree))
-}
-
 impl Strategy for CustomStrategy {
-    /// The defaults of the version that is kept. What an object of another version would need first is done when it is
-    /// read.
-    fn default(&self, _version: &str, object: &mut Edit<'_>) {
-        let stored = object.node().get("apiVersion").map_or("", Node::as_str).to_owned();
-        let storage = self.definition.storage();
-        let version = self.definition.versions().iter().find(|version| **version.api_version() == *stored);
-        let tree = object.tree();
-        if let Some(other) = version.filter(|version| !version.is_storage()) {
-            other.read_stored(tree);
-            other.convert(tree, storage.api_version());
-            return;
-        }
-        storage.read_stored(tree);
-    }
-
-    fn default_on_read(&self, object: &mut Edit<'_>) {
-        definition::repair_generation(object.tree());
-    }
-
     fn prepare_create(&self, object: &mut Edit<'_>, context: &Context<'_>) {
         if self.definition.of_request(context).has_status() {
             let root = object.id();
@@ -104,8 +74,6 @@ impl Strategy for CustomStrategy {
 
     fn validate(&self, object: Node<'_>, context: &Context<'_>) -> Errors {
         let version = self.definition.of_request(context);
-        let shown = shown(version, object);
-        let object = shown.as_ref().map_or(object, Tree::root);
         let kind_errors = self.definition.kind_errors(object);
         if !kind_errors.is_empty() {
             return kind_errors;
@@ -123,9 +91,6 @@ impl Strategy for CustomStrategy {
 
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, context: &Context<'_>) -> Errors {
         let version = self.definition.of_request(context);
-        let (shown, shown_old) = (shown(version, object), shown(version, old));
-        let object = shown.as_ref().map_or(object, Tree::root);
-        let old = shown_old.as_ref().map_or(old, Tree::root);
         let kind_errors = self.definition.kind_errors(object);
         if !kind_errors.is_empty() {
             return kind_errors;
@@ -180,10 +145,6 @@ impl Strategy for CustomStrategy {
     fn subresource(&self, name: &str) -> Option<&dyn Strategy> {
         (name == "status").then_some(&self.status as &dyn Strategy)
     }
-
-    fn reset_fields(&self) -> &'static [&'static [&'static str]] {
-        if self.definition.storage().has_status() { &[&["status"]] } else { &[] }
-    }
 }
 
 impl Strategy for StatusStrategy {
@@ -212,9 +173,6 @@ impl Strategy for StatusStrategy {
 
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, context: &Context<'_>) -> Errors {
         let version = self.definition.of_request(context);
-        let (shown, shown_old) = (shown(version, object), shown(version, old));
-        let object = shown.as_ref().map_or(object, Tree::root);
-        let old = shown_old.as_ref().map_or(old, Tree::root);
         let schema = version.schema();
         let mut errors = Errors::default();
         if let (Some(status), Some(below)) = (object.get("status"), schema.property("status")) {
@@ -246,10 +204,6 @@ impl Strategy for StatusStrategy {
 
     fn allows_unconditional_update(&self) -> bool {
         false
-    }
-
-    fn reset_fields(&self) -> &'static [&'static [&'static str]] {
-        &[&["metadata"], &["spec"]]
     }
 }
 

@@ -286,9 +286,10 @@ fn list(schema: &Schema, value: Node<'_>, place: &str, correlated: Option<&Corre
     let mut check = Check::default();
     let items = value.as_list();
     if let Some(below) = &schema.items {
+        let old = correlated.and_then(Correlated::items);
         for (index, item) in items.iter().enumerate() {
             let place = format!("{place}[{index}]");
-            check.merge(match correlated.and_then(|correlated| correlated.index(index)) {
+            check.merge(match old.as_ref().and_then(|old| old.correlate(item)) {
                 Some(child) => Check::ratcheted(below, &child, &place),
                 None => Check::plain(below, Some(item), &place, None),
             });

@@ -18,7 +18,7 @@ use crate::access::{put_back, view};
 use crate::strategy::{Context, Strategy};
 
 pub use facts::{Facts, Port};
-pub use plan::{Failure, IpRequest, Network, NodePortRequest, Plan, default_on_read, plan, releases};
+pub use plan::{IpRequest, Network, NodePortRequest, Plan, default_on_read, plan, releases};
 
 pub use validation::{validate_endpoint_families, validate_endpoint_ip, validate_port_num_or_name};
 
@@ -37,6 +37,8 @@ const NONE: &str = "None";
 const AFFINITY_SECONDS: i64 = 10800;
 const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+
+const INTERNAL_TRAFFIC_POLICIES: [&str; 2] = ["Cluster", "Local"];
 
 pub struct Services;
 pub struct Status;
@@ -145,9 +147,11 @@ impl Strategy for Status {
     }
 }
 
-/// Who sets it owns it, but nobody is shown it where it has no meaning.
+/// Who sets it owns it, but nobody is shown it where it has no meaning. A wrong value stays, for validation to refuse it.
 fn hide_traffic_policy(object: &mut Edit<'_>) {
-    if object.view::<Service<'_>>().spec().type_() == EXTERNAL_NAME {
+    let spec = object.view::<Service<'_>>().spec();
+    let is_valid = spec.internal_traffic_policy().is_some_and(|policy| INTERNAL_TRAFFIC_POLICIES.contains(&policy));
+    if spec.type_() == EXTERNAL_NAME && is_valid {
         object.ensure(Service::SPEC).remove(ServiceSpec::INTERNAL_TRAFFIC_POLICY);
     }
 }

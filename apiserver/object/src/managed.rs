@@ -23,7 +23,7 @@ pub mod set;
 mod update;
 mod validate;
 
-pub use apply::{apply, decode_config};
+pub use apply::{Applied, apply, decode_config, wrong_type};
 pub use update::{update, update_within};
 
 /// Who writes, and what.
@@ -44,6 +44,11 @@ pub trait Versions {
 
     /// The type of objects of that version.
     fn typing(&self, api_version: &str) -> Option<TypeRef<'_>>;
+
+    /// The paths that writes never own in that version; None where they are those of the version that is written.
+    fn reset(&self, _api_version: &str) -> Option<Reset<'_>> {
+        None
+    }
 }
 
 /// Kinds that have one version.

@@ -85,10 +85,10 @@ fn own(tree: &Tree, typing: TypeRef<'_>, api_version: &str) {
     managed::update(Some(&created), &mut changed, typing, &manager, &[], &OneVersion);
     let config = parse(&json::to_string(tree.root()), Form::Plain);
     let applied = managed::apply(None, &config, typing, &manager, false, &[], &OneVersion);
-    let applied = applied.unwrap_or_else(|status| panic!("{:.200}", status.message()));
+    let applied = applied.unwrap_or_else(|status| panic!("{:.200}", status.message())).object;
     let again = managed::apply(Some(&applied), &config, typing, &manager, false, &[], &OneVersion);
     let again = again.unwrap_or_else(|status| panic!("{:.200}", status.message()));
-    assert!(again.root().equals(applied.root()));
+    assert!(again.object.root().equals(applied.root()));
 }
 
 #[test]

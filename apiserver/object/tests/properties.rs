@@ -221,6 +221,7 @@ fn what_is_applied_twice_is_applied_once() {
         let typing = TypeRef::built_in(kind.ty);
         let apply = |live: Option<&Tree>, config: &Tree| {
             managed::apply(live, config, typing, &manager, false, &[], &OneVersion)
+                .map(|applied| applied.object)
                 .map_err(|status| status.message().to_owned())
         };
         let config = config(object);
@@ -250,6 +251,7 @@ fn what_is_custom_is_applied_twice_as_once() {
         let typing = TypeRef::deduced();
         let apply = |live: Option<&Tree>| {
             managed::apply(live, &config, typing, &manager, false, &[], &OneVersion)
+                .map(|applied| applied.object)
                 .map_err(|status| status.message().to_owned())
         };
         let first = apply(None)?;

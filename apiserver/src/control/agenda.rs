@@ -6,18 +6,9 @@ use std::time::Duration;
 
 use corten_runtime::clock::{Clock, Instant};
 
-/// A failed key is looked at again after 5 ms, 10 ms, ... and given up after so many times.
-const RETRIES: u32 = 15;
+/// A failed key is looked at again after 5 ms, 10 ms, ... and so on, up to 5 ms times two to this power (2 min 44 s).
+const DOUBLINGS_MAX: u32 = 15;
 const RETRY_FIRST: Duration = Duration::from_millis(5);
-const RETRY_WHOLE: Duration = Duration::from_secs(1);
-
-/// For a controller with one thing to do, which failed: returns when it may try again, never if it did not fail.
-pub async fn retry(clock: &Clock, failed: bool) {
-    match failed {
-        true => clock.sleep(RETRY_WHOLE).await,
-        false => std::future::pending().await,
-    }
-}
 
 pub struct Agenda {
     clock: Clock,
@@ -40,17 +31,12 @@ impl Agenda {
         self.failures.remove(key);
     }
 
-    /// True if the key will be tried again.
-    pub fn failed(&mut self, key: &Arc<str>) -> bool {
+    /// The key is tried again, later each time.
+    pub fn failed(&mut self, key: &Arc<str>) {
         let count = self.failures.entry(Arc::clone(key)).or_default();
-        if *count >= RETRIES {
-            self.done(key);
-            return false;
-        }
         let delay = RETRY_FIRST * 2u32.pow(*count);
-        *count += 1;
+        *count = (*count + 1).min(DOUBLINGS_MAX);
         self.after(key, delay);
-        true
     }
 
     /// Returns when a key is due.
@@ -83,16 +69,19 @@ mod tests {
         let mut agenda = Agenda::new(clock);
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         agenda.after(&a, Duration::from_secs(5));
-        assert!(agenda.failed(&b));
+        agenda.failed(&b);
         assert!(agenda.take().is_empty());
         time.advance(Duration::from_millis(5));
         assert_eq!(agenda.take(), [Arc::clone(&b)]);
-        assert!(agenda.failed(&b));
+        agenda.failed(&b);
         time.advance(Duration::from_millis(9));
         assert!(agenda.take().is_empty());
         time.advance(Duration::from_secs(5));
         assert_eq!(agenda.take(), [Arc::clone(&a), Arc::clone(&b)]);
-        assert!((0..13).all(|_| agenda.failed(&b)));
-        assert!(!agenda.failed(&b), "given up");
+        (0..20).for_each(|_| agenda.failed(&b));
+        time.advance(Duration::from_secs(163));
+        assert!(agenda.take().is_empty());
+        time.advance(Duration::from_secs(1));
+        assert_eq!(agenda.take(), [b], "never given up");
     }
 }

@@ -13,9 +13,9 @@ use corten_schema::{GROUPS, REGISTRATION};
 use corten_views::apiextensions_v1::CustomResourceDefinition;
 use corten_views::apiregistration_v1::{APIService, APIServiceSpec};
 
-use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
+use super::pace::Pace;
 use crate::api::Api;
 use crate::cache::Scope;
 use crate::registry::Registry;
@@ -53,6 +53,7 @@ pub struct ApiServices {
     at_start: BTreeSet<String>,
     /// Those of the start that have been seen to.
     synced: BTreeSet<String>,
+    pace: Pace,
 }
 
 impl ApiServices {
@@ -66,43 +67,54 @@ impl ApiServices {
             local: local(&api.registry.load()),
             at_start,
             synced: BTreeSet::new(),
+            pace: Pace::new(api.clock.clone()),
         })
     }
 
     pub async fn run(mut self, token: CancellationToken) {
-        let mut failed = false;
         loop {
             tokio::select! {
                 () = self.definitions.wait() => {}
-                () = retry(&self.api.clock, failed) => {}
                 () = self.services.wait() => {}
+                () = self.pace.wait() => {}
                 () = token.cancelled() => return,
             }
-            failed = !self.look().await;
+            self.look().await;
         }
     }
 
-    /// Looks at all of them: there are few, and they change seldom. True if all are as they should be.
-    pub async fn look(&mut self) -> bool {
+    /// Looks at all of them: there are few, and they change seldom.
+    pub async fn look(&mut self) {
         self.definitions.take();
         self.services.take();
         let desired = self.desired();
         let kept: BTreeSet<String> =
             self.services.storage.cache.snapshot().objects.keys().map(|key| key.to_string()).collect();
-        let names: Vec<&String> = kept.iter().chain(desired.keys().filter(|name| !kept.contains(*name))).collect();
-        let steps = names.into_iter().map(|name| self.see_to(name, desired.get(name)));
-        let (mut synced, mut well) = (Vec::new(), true);
-        for (name, outcome) in futures::future::join_all(steps).await {
+        let names = kept.iter().chain(desired.keys().filter(|name| !kept.contains(*name)));
+        let mut writes = Vec::new();
+        for name in names {
+            let desired = desired.get(name);
+            let kept = self.api.lookup_tree(REGISTRATION, "apiservices", name);
+            let step = self.next(name, kept.as_ref(), desired);
+            if step == Step::Nothing {
+                self.pace.settled(name);
+                self.synced.insert(name.clone());
+            } else if self.pace.admits(name) {
+                writes.push(take(&self.api, name, step, kept, desired));
+            }
+        }
+        for (name, outcome) in futures::future::join_all(writes).await {
             match outcome {
-                Ok(()) => synced.push(name),
+                Ok(()) => {
+                    self.pace.wrote(name);
+                    self.synced.insert(name.clone());
+                }
                 Err(error) => {
                     tracing::warn!(name, %error, "an APIService is not as it should be");
-                    well = false;
+                    self.pace.failed(name);
                 }
             }
         }
-        self.synced.extend(synced);
-        well
     }
 
     fn desired(&self) -> BTreeMap<String, Desired> {
@@ -123,46 +135,69 @@ impl ApiServices {
         desired
     }
 
-    async fn see_to(&self, name: &str, desired: Option<&Desired>) -> (String, Result<()>) {
-        let kept = self.api.lookup_tree(REGISTRATION, "apiservices", name);
-        let managed = kept.as_ref().and_then(|tree| crate::metadata::read(tree).labels().get(LABEL));
-        let as_desired = match (&kept, desired) {
-            (Some(kept), Some(desired)) => desired.is(kept),
-            _ => false,
+    fn next(&self, name: &str, kept: Option<&Tree>, desired: Option<&Desired>) -> Step {
+        let meta = kept.map(crate::metadata::read);
+        let found = match meta {
+            None => Found::Nothing,
+            // Its deletion was asked for, and to ask again would only be another event.
+            Some(meta) if meta.deletion_timestamp().is_some() => Found::Leaving(meta.labels().get(LABEL)),
+            Some(meta) => Found::Kept(meta.labels().get(LABEL)),
         };
-        let known = (self.at_start.contains(name), self.synced.contains(name));
-        let outcome = match (next(kept.is_some(), managed, desired, known, as_desired), desired, kept.as_ref()) {
-            (Step::Create, Some(desired), _) => client::create(&self.api, COLLECTION, desired.body()).await,
-            (Step::Update, Some(desired), Some(kept)) => {
-                let mut tree = kept.clone();
-                desired.write(&mut tree);
-                client::update(&self.api, &format!("{COLLECTION}/{name}"), json::to_vec(tree.root())).await
-            }
-            (Step::Delete, ..) => client::delete(&self.api, &format!("{COLLECTION}/{name}")).await,
-            _ => return (name.to_owned(), Ok(())),
-        };
-        let outcome = match outcome {
-            Ok(_) => Ok(()),
-            // Somebody was quicker, and the event of that brings us here again.
-            Err(refused) if refused.is_already_exists() || refused.is_conflict() || refused.is_not_found() => Ok(()),
-            Err(refused) => Err(anyhow!(refused)),
-        };
-        (name.to_owned(), outcome)
+        let as_desired = kept.zip(desired).is_some_and(|(kept, desired)| desired.is(kept));
+        next(found, desired, (self.at_start.contains(name), self.synced.contains(name)), as_desired)
     }
 }
 
+async fn take<'n>(
+    api: &Arc<Api>,
+    name: &'n String,
+    step: Step,
+    kept: Option<Tree>,
+    desired: Option<&Desired>,
+) -> (&'n String, Result<()>) {
+    let path = format!("{COLLECTION}/{name}");
+    let outcome = match (step, desired, kept) {
+        (Step::Create, Some(desired), _) => client::create(api, COLLECTION, desired.body()).await,
+        (Step::Update, Some(desired), Some(mut kept)) => {
+            desired.write(&mut kept);
+            client::update(api, &path, json::to_vec(kept.root())).await
+        }
+        (Step::Delete, _, Some(kept)) => client::delete_if(api, &path, crate::metadata::read(&kept).uid()).await,
+        _ => return (name, Ok(())),
+    };
+    let outcome = match outcome {
+        Ok(_) => Ok(()),
+        // Somebody was quicker, and the event of that brings us here again.
+        Err(refused) if refused.is_already_exists() || refused.is_conflict() || refused.is_not_found() => Ok(()),
+        Err(refused) => Err(anyhow!(refused)),
+    };
+    (name, outcome)
+}
+
+/// What is there, and the value of the label by which somebody keeps it.
+#[derive(Clone, Copy, Debug)]
+enum Found<'l> {
+    Nothing,
+    Kept(Option<&'l str>),
+    /// It waits for its finalizers.
+    Leaving(Option<&'l str>),
+}
+
 /// What is to be done about one. `known` says whether it was there at the start, and whether it was seen to since.
-fn next(kept: bool, managed: Option<&str>, desired: Option<&Desired>, known: (bool, bool), as_desired: bool) -> Step {
+fn next(found: Found<'_>, desired: Option<&Desired>, known: (bool, bool), as_desired: bool) -> Step {
     let (at_start, synced) = known;
     let once = |managed: Option<&str>| managed == Some(ON_START);
     let desired_once = once(desired.map(|desired| desired.managed));
-    match (kept, desired) {
-        (false, None) => Step::Nothing,
+    match (found, desired) {
+        (Found::Nothing, None) => Step::Nothing,
         _ if desired_once && synced => Step::Nothing,
-        (false, Some(_)) => Step::Create,
-        _ if !once(managed) && managed != Some(ALWAYS) => Step::Nothing,
-        _ if once(managed) && (!at_start || synced) => Step::Nothing,
-        (true, None) => Step::Delete,
+        (Found::Nothing, Some(_)) => Step::Create,
+        (Found::Kept(managed) | Found::Leaving(managed), _) if !once(managed) && managed != Some(ALWAYS) => {
+            Step::Nothing
+        }
+        (Found::Kept(managed) | Found::Leaving(managed), _) if once(managed) && (!at_start || synced) => Step::Nothing,
+        (Found::Leaving(_), None) => Step::Nothing,
+        (Found::Kept(_), None) => Step::Delete,
         _ if as_desired => Step::Nothing,
         _ => Step::Update,
     }
@@ -251,26 +286,25 @@ mod tests {
             managed,
         };
         let (once, always) = (desired(ON_START), desired(ALWAYS));
-        let check = |kept: Option<Option<&str>>, desired: Option<&Desired>, known: (bool, bool), expected: Step| {
-            assert_eq!(
-                next(kept.is_some(), kept.flatten(), desired, known, false),
-                expected,
-                "{kept:?} {desired:?} {known:?}"
-            );
+        let check = |found: Found<'_>, desired: Option<&Desired>, known: (bool, bool), expected: Step| {
+            assert_eq!(next(found, desired, known, false), expected, "{found:?} {desired:?} {known:?}");
         };
-        check(None, None, (false, false), Step::Nothing);
-        check(None, Some(&once), (false, false), Step::Create);
-        check(None, Some(&once), (false, true), Step::Nothing);
-        check(None, Some(&always), (false, true), Step::Create);
+        check(Found::Nothing, None, (false, false), Step::Nothing);
+        check(Found::Nothing, Some(&once), (false, false), Step::Create);
+        check(Found::Nothing, Some(&once), (false, true), Step::Nothing);
+        check(Found::Nothing, Some(&always), (false, true), Step::Create);
         for desired in [None, Some(&once), Some(&always)] {
-            check(Some(None), desired, (true, false), Step::Nothing);
-            check(Some(Some(ON_START)), desired, (false, false), Step::Nothing);
+            check(Found::Kept(None), desired, (true, false), Step::Nothing);
+            check(Found::Kept(Some(ON_START)), desired, (false, false), Step::Nothing);
         }
-        check(Some(Some(ON_START)), None, (true, false), Step::Delete);
-        check(Some(Some(ON_START)), None, (true, true), Step::Nothing);
-        check(Some(Some(ON_START)), Some(&once), (true, false), Step::Update);
-        check(Some(Some(ALWAYS)), None, (false, true), Step::Delete);
-        check(Some(Some(ALWAYS)), Some(&always), (false, true), Step::Update);
-        assert_eq!(next(true, Some(ALWAYS), Some(&always), (true, false), true), Step::Nothing);
+        check(Found::Kept(Some(ON_START)), None, (true, false), Step::Delete);
+        check(Found::Kept(Some(ON_START)), None, (true, true), Step::Nothing);
+        check(Found::Kept(Some(ON_START)), Some(&once), (true, false), Step::Update);
+        check(Found::Kept(Some(ALWAYS)), None, (false, true), Step::Delete);
+        check(Found::Kept(Some(ALWAYS)), Some(&always), (false, true), Step::Update);
+        check(Found::Leaving(Some(ALWAYS)), None, (false, true), Step::Nothing);
+        check(Found::Leaving(Some(ON_START)), None, (true, false), Step::Nothing);
+        check(Found::Leaving(Some(ALWAYS)), Some(&always), (false, true), Step::Update);
+        assert_eq!(next(Found::Kept(Some(ALWAYS)), Some(&always), (true, false), true), Step::Nothing);
     }
 }

@@ -17,9 +17,9 @@ use corten_runtime::tasks::CancellationToken;
 use corten_views::core_v1::ConfigMap;
 use corten_views::meta_v1::ObjectMeta;
 
-use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
+use super::pace::Pace;
 use crate::api::Api;
 use crate::cache::Scope;
 use crate::metadata;
@@ -53,52 +53,72 @@ pub struct AuthenticationTrust {
     api: Arc<Api>,
     ours: Trust,
     changes: Changes,
+    pace: Pace,
 }
 
 impl AuthenticationTrust {
     pub fn new(api: &Arc<Api>, ours: Trust) -> Result<AuthenticationTrust> {
         let changes = Changes::of(api, "", "configmaps", Scope::Object(KEY.into()))?;
-        Ok(AuthenticationTrust { api: Arc::clone(api), ours, changes })
+        Ok(AuthenticationTrust { api: Arc::clone(api), ours, changes, pace: Pace::new(api.clock.clone()) })
     }
 
     pub async fn run(mut self, token: CancellationToken) {
-        let mut refused = false;
         loop {
             tokio::select! {
                 () = self.changes.wait() => {}
-                () = retry(&self.api.clock, refused) => {}
+                () = self.pace.wait() => {}
                 () = token.cancelled() => return,
             }
-            self.changes.take();
-            let outcome = self.look().await;
-            // What cannot be read is not overwritten; there is nothing to do until somebody mends it.
-            refused = outcome.as_ref().is_err_and(|error| error.is::<client::Refused>());
-            if let Err(error) = outcome {
-                tracing::warn!(error = format!("{error:#}"), "{KEY} does not say whom this server trusts");
-            }
+            self.look().await;
         }
     }
 
     /// Sees to it that the ConfigMap says what this server knows.
-    pub async fn look(&self) -> Result<()> {
+    pub async fn look(&mut self) {
+        self.changes.take();
+        let write = match self.next() {
+            Ok(None) => return self.pace.settled(KEY),
+            Ok(Some(write)) => write,
+            // What cannot be read is not overwritten; there is nothing to do until somebody mends it.
+            Err(error) => return tracing::warn!(error = format!("{error:#}"), "{KEY} cannot be read"),
+        };
+        if !self.pace.admits(KEY) {
+            return;
+        }
+        let outcome = match write {
+            Write::Create(body) => client::create(&self.api, COLLECTION, body).await,
+            Write::Update(body) => client::update(&self.api, &format!("{COLLECTION}/{NAME}"), body).await,
+        };
+        match outcome {
+            // If somebody was quicker, the event of that brings us here again.
+            Err(refused) if !(refused.is_already_exists() || refused.is_conflict() || refused.is_not_found()) => {
+                tracing::warn!(error = %refused, "{KEY} does not say whom this server trusts");
+                self.pace.failed(KEY);
+            }
+            _ => self.pace.wrote(KEY),
+        }
+    }
+
+    fn next(&self) -> Result<Option<Write>> {
         let now = self.api.clock.now();
         let Some(mut tree) = self.api.lookup_tree("", "configmaps", KEY) else {
             let data = self.ours.combined_with(Trust::default(), now)?.to_data();
-            return match client::create(&self.api, COLLECTION, new_object(&data)).await {
-                // Another server made it; its event brings us here again.
-                Err(refused) if !refused.is_already_exists() => Err(refused.into()),
-                _ => Ok(()),
-            };
+            return Ok(Some(Write::Create(new_object(&data))));
         };
         let kept = read_data(&tree);
         let data = self.ours.combined_with(Trust::from_data(&kept)?, now)?.to_data();
         if kept == data {
-            return Ok(());
+            return Ok(None);
         }
         set_data(&mut tree, &data);
-        client::update(&self.api, &format!("{COLLECTION}/{NAME}"), json::to_vec(tree.root())).await?;
-        Ok(())
+        Ok(Some(Write::Update(json::to_vec(tree.root()))))
     }
+}
+
+/// How the ConfigMap becomes what it should be.
+enum Write {
+    Create(Vec<u8>),
+    Update(Vec<u8>),
 }
 
 type Data = BTreeMap<String, String>;

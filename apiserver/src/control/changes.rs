@@ -6,30 +6,24 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use crate::api::Api;
-use crate::cache::{EventKind, Scope, Watcher};
+use crate::cache::{Cache, EventKind, Objects, Scope, Watcher};
 use crate::object::Object;
 use crate::resource::Storage;
 
 pub struct Changes {
     pub storage: Arc<Storage>,
-    scope: Scope,
-    watcher: Watcher,
-    /// Everything counts as changed: at the beginning, and when events were missed.
-    all: bool,
+    follower: Follower,
 }
 
 impl Changes {
     pub fn of(api: &Api, group: &str, plural: &str, scope: Scope) -> Result<Changes> {
         let storage = api.storage(group, plural).ok_or_else(|| anyhow!("{plural}.{group} are not served"))?;
-        let (_, watcher) = storage.cache.snapshot_and_watch(scope.clone());
-        Ok(Changes { storage, scope, watcher, all: true })
+        Ok(Changes { follower: Follower::new(Arc::clone(&storage.cache), scope), storage })
     }
 
     /// Returns when something may have changed.
     pub async fn wait(&self) {
-        if !self.all {
-            self.watcher.changed().await;
-        }
+        self.follower.wait().await;
     }
 
     /// The keys of what changed since the last call.
@@ -38,27 +32,162 @@ impl Changes {
     }
 
     /// The same, and shows what is gone as it was last.
-    pub fn take_each(&mut self, mut gone: impl FnMut(&Object)) -> BTreeSet<Arc<str>> {
+    pub fn take_each(&mut self, gone: impl FnMut(&Object)) -> BTreeSet<Arc<str>> {
+        self.follower.take(gone)
+    }
+}
+
+/// A cursor into a cache's events that survives the loss of events: it knows what it has told, and tells the difference
+/// to what is there after a new start.
+struct Follower {
+    cache: Arc<Cache>,
+    scope: Scope,
+    watcher: Watcher,
+    /// Nothing was told yet.
+    fresh: bool,
+    /// What was told of, as it was last.
+    known: Objects,
+}
+
+impl Follower {
+    fn new(cache: Arc<Cache>, scope: Scope) -> Follower {
+        let (_, watcher) = cache.snapshot_and_watch(scope.clone());
+        Follower { cache, scope, watcher, fresh: true, known: Objects::new() }
+    }
+
+    async fn wait(&self) {
+        if !self.fresh {
+            self.watcher.changed().await;
+        }
+    }
+
+    fn take(&mut self, mut gone: impl FnMut(&Object)) -> BTreeSet<Arc<str>> {
         let mut keys = BTreeSet::new();
+        if std::mem::take(&mut self.fresh) {
+            self.start_over(&mut keys, &mut gone);
+        }
         loop {
-            match self.watcher.take(256) {
-                Ok((events, _)) if events.is_empty() => break,
-                Ok((events, _)) => {
-                    keys.extend(events.iter().map(|event| Arc::clone(&event.object.key)));
-                    let ends = events.iter().filter(|event| event.kind == EventKind::Deleted);
-                    ends.for_each(|event| gone(&event.object));
-                }
+            let events = match self.watcher.take(256) {
+                Ok((events, _)) if events.is_empty() => return keys,
+                Ok((events, _)) => events,
                 Err(_) => {
-                    let (_, watcher) = self.storage.cache.snapshot_and_watch(self.scope.clone());
-                    self.watcher = watcher;
-                    self.all = true;
-                    break;
+                    self.start_over(&mut keys, &mut gone);
+                    continue;
+                }
+            };
+            for event in events.iter().filter(|event| concerns(&self.scope, &event.object)) {
+                let object = &event.object;
+                keys.insert(Arc::clone(&object.key));
+                match event.kind {
+                    EventKind::Deleted => {
+                        self.known.remove(&object.key);
+                        gone(object);
+                    }
+                    EventKind::Added | EventKind::Modified => {
+                        self.known.insert(Arc::clone(&object.key), Arc::clone(object));
+                    }
                 }
             }
         }
-        if std::mem::take(&mut self.all) {
-            keys.extend(self.storage.cache.snapshot().objects.keys().cloned());
+    }
+
+    fn start_over(&mut self, keys: &mut BTreeSet<Arc<str>>, gone: &mut impl FnMut(&Object)) {
+        let (snapshot, watcher) = self.cache.snapshot_and_watch(self.scope.clone());
+        self.watcher = watcher;
+        let mut present = Objects::new();
+        for (key, object) in snapshot.objects.iter().filter(|(_, object)| concerns(&self.scope, object)) {
+            if self.known.remove(key).is_none_or(|known| known.revision != object.revision) {
+                keys.insert(Arc::clone(key));
+            }
+            present.insert(Arc::clone(key), Arc::clone(object));
         }
-        keys
+        for (key, object) in std::mem::replace(&mut self.known, present) {
+            gone(&object);
+            keys.insert(key);
+        }
+    }
+}
+
+/// Whether an object is in a scope, as far as its key tells.
+fn concerns(scope: &Scope, object: &Object) -> bool {
+    match scope {
+        Scope::All | Scope::Field(_) => true,
+        Scope::Namespace(namespace) => object.is_in(namespace),
+        Scope::Object(key) => object.key == *key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use corten_object::json::{Form, parse};
+
+    use super::*;
+    use crate::object::Draft;
+
+    fn object(key: &str, revision: u64) -> Arc<Object> {
+        let tree = parse(br#"{"metadata":{}}"#.to_vec(), Form::Plain).unwrap().tree;
+        Draft::new(tree.root(), key.into(), Box::default()).object(revision)
+    }
+
+    fn objects(listed: &[(&str, u64)]) -> Objects {
+        listed.iter().map(|(key, revision)| (Arc::from(*key), object(key, *revision))).collect()
+    }
+
+    /// A follower of a cache with `a/1`, `a/2` and `b/1`, which has taken those.
+    fn follower(scope: Scope) -> Follower {
+        let held = objects(&[("a/1", 1), ("a/2", 1), ("b/1", 1)]);
+        let cache = Arc::new(Cache::new(held, 1, Arc::new(AtomicU64::new(1)), None));
+        let mut follower = Follower::new(cache, scope);
+        let (changed, gone) = take(&mut follower);
+        assert!(!changed.is_empty() && gone.is_empty());
+        follower
+    }
+
+    fn take(follower: &mut Follower) -> (Vec<String>, Vec<String>) {
+        let mut gone = Vec::new();
+        let changed = follower.take(|object| gone.push(object.key.to_string()));
+        (changed.iter().map(|key| key.to_string()).collect(), gone)
+    }
+
+    #[test]
+    fn changes_and_ends_are_told_once() {
+        let check = |scope: Scope, change: &dyn Fn(&Cache), changed: &[&str], gone: &[&str]| {
+            let mut follower = follower(scope.clone());
+            change(&follower.cache);
+            let (told, told_gone) = take(&mut follower);
+            assert_eq!(
+                (told.as_slice(), told_gone.as_slice()),
+                (strings(changed).as_slice(), strings(gone).as_slice())
+            );
+            assert_eq!(take(&mut follower), (Vec::new(), Vec::new()), "{scope:?}");
+        };
+        let one = || Scope::Object("a/1".into());
+        let space = || Scope::Namespace("a".into());
+        let events = |cache: &Cache| {
+            cache.apply("a/1", Some(object("a/1", 2)), 2);
+            cache.apply("a/2", None, 3);
+            cache.apply("b/1", None, 4);
+        };
+        check(Scope::All, &events, &["a/1", "a/2", "b/1"], &["a/2", "b/1"]);
+        check(space(), &events, &["a/1", "a/2"], &["a/2"]);
+        check(one(), &events, &["a/1"], &[]);
+        // A reading of the store anew: what vanished meanwhile is told, and what is the same is not.
+        let reset = |cache: &Cache| cache.reset(objects(&[("a/1", 1), ("b/1", 3), ("c/1", 2)]), 5);
+        check(Scope::All, &reset, &["a/2", "b/1", "c/1"], &["a/2"]);
+        check(space(), &reset, &["a/2"], &["a/2"]);
+        check(one(), &reset, &[], &[]);
+        let emptied = |cache: &Cache| cache.reset(Objects::new(), 5);
+        check(one(), &emptied, &["a/1"], &["a/1"]);
+        let events_then_reset = |cache: &Cache| {
+            cache.apply("a/1", None, 2);
+            cache.reset(objects(&[("a/1", 4)]), 5);
+        };
+        check(Scope::All, &events_then_reset, &["a/1", "a/2", "b/1"], &["a/2", "b/1"]);
+    }
+
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use corten_api::status::Reason;
+use corten_api::json::string as quoted;
+use corten_api::status::{Reason, Status};
 use http::Method;
 use serde::Deserialize;
 
@@ -12,6 +13,7 @@ use crate::api::Api;
 use crate::bootstrap::ask_with;
 
 const JSON: &str = "application/json";
+const MERGE: &str = "application/merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 
 /// An answer that is no success.
@@ -32,6 +34,10 @@ pub async fn update(api: &Arc<Api>, path: &str, body: impl Into<Vec<u8>>) -> Res
     send(api, Method::PUT, path, JSON, body.into()).await
 }
 
+pub async fn merge(api: &Arc<Api>, path: &str, patch: impl Into<Vec<u8>>) -> Result<Bytes> {
+    send(api, Method::PATCH, path, MERGE, patch.into()).await
+}
+
 /// Applies by force, as a manager of that name.
 pub async fn apply(api: &Arc<Api>, path: &str, manager: &str, body: impl Into<Vec<u8>>) -> Result<Bytes> {
     let path = format!("{path}?fieldManager={manager}&force=true");
@@ -40,6 +46,12 @@ pub async fn apply(api: &Arc<Api>, path: &str, manager: &str, body: impl Into<Ve
 
 pub async fn delete(api: &Arc<Api>, path: &str) -> Result<Bytes> {
     send(api, Method::DELETE, path, JSON, Vec::new()).await
+}
+
+/// Deletes the object of this uid; one of the same name that was made since is left alone, which is a conflict.
+pub async fn delete_if(api: &Arc<Api>, path: &str, uid: &str) -> Result<Bytes> {
+    let options = format!(r#"{{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{{"uid":{}}}}}"#, quoted(uid));
+    send(api, Method::DELETE, path, JSON, options.into_bytes()).await
 }
 
 async fn send(api: &Arc<Api>, method: Method, path: &str, content_type: &'static str, body: Vec<u8>) -> Result<Bytes> {
@@ -68,6 +80,12 @@ impl Refused {
 
     pub fn is_conflict(&self) -> bool {
         self.reason == Reason::Conflict
+    }
+}
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Refused {
+        Refused { code: status.code(), reason: status.reason(), message: status.message().to_owned() }
     }
 }
 

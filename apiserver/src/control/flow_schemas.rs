@@ -10,9 +10,9 @@ use corten_object::tree::Tree;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::flowcontrol_v1::FlowSchema;
 
-use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
+use super::pace::Pace;
 use crate::api::Api;
 use crate::cache::Scope;
 
@@ -26,6 +26,7 @@ pub struct FlowSchemas {
     api: Arc<Api>,
     schemas: Changes,
     levels: Changes,
+    pace: Pace,
 }
 
 /// What the condition is to say.
@@ -42,50 +43,58 @@ impl FlowSchemas {
             api: Arc::clone(api),
             schemas: Changes::of(api, GROUP, "flowschemas", Scope::All)?,
             levels: Changes::of(api, GROUP, "prioritylevelconfigurations", Scope::All)?,
+            pace: Pace::new(api.clock.clone()),
         })
     }
 
     pub async fn run(mut self, token: CancellationToken) {
-        let mut failed = false;
         loop {
             tokio::select! {
                 () = self.schemas.wait() => {}
                 () = self.levels.wait() => {}
-                () = retry(&self.api.clock, failed) => {}
+                () = self.pace.wait() => {}
                 () = token.cancelled() => return,
             }
-            failed = !self.look().await;
+            self.look().await;
         }
     }
 
-    /// Looks at all of them: a level that comes or goes concerns any number. True if all say what is so.
-    pub async fn look(&mut self) -> bool {
+    /// Looks at all of them: a level that comes or goes concerns any number.
+    pub async fn look(&mut self) {
         self.schemas.take();
         self.levels.take();
         let objects = self.schemas.storage.cache.snapshot().objects;
-        let mut well = true;
         for object in objects.values() {
             let tree = self.schemas.storage.tree(object);
-            if let Err(error) = self.see_to(&tree).await {
-                tracing::warn!(name = object.name(), %error, "a FlowSchema does not say whether its level is there");
-                well = false;
+            let Some(said) = self.to_say(&tree) else {
+                self.pace.settled(object.name());
+                continue;
+            };
+            if !self.pace.admits(object.name()) {
+                continue;
+            }
+            match self.say(object.name(), &said).await {
+                Ok(()) => self.pace.wrote(object.name()),
+                Err(error) => {
+                    tracing::warn!(name = object.name(), %error, "a FlowSchema does not say whether its level is there");
+                    self.pace.failed(object.name());
+                }
             }
         }
-        well
     }
 
-    async fn see_to(&self, tree: &Tree) -> Result<()> {
+    /// What the condition is to say, if it does not.
+    fn to_say(&self, tree: &Tree) -> Option<Said> {
         let schema: FlowSchema<'_> = tree.view();
         let level = schema.spec().priority_level_configuration().name();
-        let found = self.api.lookup(GROUP, "prioritylevelconfigurations", level).is_some();
-        let said = said(level, found);
-        if says(schema, &said) {
-            return Ok(());
-        }
-        let name = schema.metadata().name();
+        let said = said(level, self.api.lookup(GROUP, "prioritylevelconfigurations", level).is_some());
+        (!says(schema, &said)).then_some(said)
+    }
+
+    async fn say(&self, name: &str, said: &Said) -> Result<()> {
         let path = format!("{COLLECTION}/{name}/status");
         let now = Timestamp::from_seconds(self.api.clock.now().seconds).format();
-        match client::apply(&self.api, &path, MANAGER, body(name, &said, &now)).await {
+        match client::apply(&self.api, &path, MANAGER, body(name, said, &now)).await {
             Ok(_) => Ok(()),
             // It is gone, and the event of that is on its way.
             Err(refused) if refused.is_not_found() => Ok(()),

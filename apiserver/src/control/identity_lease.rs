@@ -39,8 +39,14 @@ impl IdentityLease {
         IdentityLease { api: Arc::clone(api), name, holder, hostname }
     }
 
-    /// Takes the place of a server that ran here before.
-    pub async fn begin(&self) -> Result<()> {
+    /// Takes the place of a server that ran here before. If that fails, a renewal does it.
+    pub async fn begin(&self) {
+        if let Err(error) = self.take().await {
+            tracing::warn!(%error, "the identity lease could not be taken");
+        }
+    }
+
+    async fn take(&self) -> Result<()> {
         if self.kept().is_some() {
             self.delete().await?;
         }

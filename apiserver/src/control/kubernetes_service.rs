@@ -16,9 +16,9 @@ use corten_views::core_v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpo
 use corten_views::discovery_v1::EndpointSlice;
 use corten_views::meta_v1::ObjectMeta;
 
-use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
+use super::pace::Pace;
 use super::server_leases::{RENEWED_EVERY, ServerLeases};
 use crate::api::Api;
 use crate::cache::Scope;
@@ -39,6 +39,7 @@ pub struct KubernetesService {
     /// Of a store that other servers may share.
     leases: Option<ServerLeases>,
     changes: [Changes; 3],
+    pace: Pace,
 }
 
 impl KubernetesService {
@@ -56,12 +57,12 @@ impl KubernetesService {
         let changes = |group: &str, plural: &str| Changes::of(api, group, plural, Scope::Object(KEY.into()));
         let changes =
             [changes("", "services")?, changes("", "endpoints")?, changes("discovery.k8s.io", "endpointslices")?];
-        Ok(KubernetesService { api: Arc::clone(api), service_ip, port, address, leases, changes })
+        let pace = Pace::new(api.clock.clone());
+        Ok(KubernetesService { api: Arc::clone(api), service_ip, port, address, leases, changes, pace })
     }
 
     pub async fn run(mut self, token: CancellationToken) {
         let clock = self.api.clock.clone();
-        let mut failed = false;
         let mut renewal = clock.monotonic() + RENEWED_EVERY;
         loop {
             let [services, endpoints, slices] = &self.changes;
@@ -78,18 +79,13 @@ impl KubernetesService {
                 () = services.wait() => {}
                 () = endpoints.wait() => {}
                 () = slices.wait() => {}
-                () = retry(&clock, failed) => {}
+                () = self.pace.wait() => {}
             }
-            self.changes.iter_mut().for_each(|changes| drop(changes.take()));
             let renew = clock.monotonic() >= renewal;
             if renew {
                 renewal = clock.monotonic() + RENEWED_EVERY;
             }
-            let outcome = self.look(renew).await;
-            failed = outcome.is_err();
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "the service default/kubernetes is not as it should be");
-            }
+            self.look(renew).await;
         }
         if let Err(error) = self.stop().await {
             tracing::warn!(%error, "this server could not be taken out of the endpoints of default/kubernetes");
@@ -97,13 +93,32 @@ impl KubernetesService {
     }
 
     /// Sees to it that the service is there and leads here.
-    pub async fn look(&self, renew: bool) -> Result<()> {
+    pub async fn look(&mut self, renew: bool) {
+        self.changes.iter_mut().for_each(|changes| drop(changes.take()));
         // First, and whatever else fails: by this the others know that this server lives.
-        if let Some(leases) = self.leases.as_ref().filter(|_| renew) {
-            leases.renew().await?;
+        if let Some(leases) = self.leases.as_ref().filter(|_| renew)
+            && let Err(error) = leases.renew().await
+        {
+            tracing::warn!(%error, "this server could not tell others that it lives");
         }
-        self.ensure_service().await?;
-        let Some(address) = self.address else { return Ok(()) };
+        if !self.pace.admits(KEY) {
+            return;
+        }
+        match self.correct().await {
+            Ok(true) => self.pace.wrote(KEY),
+            Ok(false) => self.pace.settled(KEY),
+            Err(error) => {
+                // Something may be in the way: another service has the address, say.
+                tracing::warn!(%error, "the service default/kubernetes is not as it should be");
+                self.pace.failed(KEY);
+            }
+        }
+    }
+
+    /// True if something had to be written.
+    async fn correct(&self) -> Result<bool> {
+        let made = self.ensure_service().await?;
+        let Some(address) = self.address else { return Ok(made) };
         let alive = match &self.leases {
             Some(leases) => leases.alive().await?,
             None => vec![address.to_string()],
@@ -111,7 +126,7 @@ impl KubernetesService {
         if alive.is_empty() {
             bail!("no API server is listed in the store, not even this one: the endpoints stay as they are");
         }
-        self.write_endpoints(&alive, false).await
+        Ok(self.write_endpoints(&alive, false).await? | made)
     }
 
     async fn stop(&self) -> Result<()> {
@@ -125,12 +140,12 @@ impl KubernetesService {
             }
             None => Vec::new(),
         };
-        self.write_endpoints(&alive, true).await
+        self.write_endpoints(&alive, true).await.map(drop)
     }
 
-    async fn ensure_service(&self) -> Result<()> {
+    async fn ensure_service(&self) -> Result<bool> {
         if self.api.lookup("", "services", KEY).is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let body = format!(
             concat!(
@@ -143,16 +158,23 @@ impl KubernetesService {
             ip = self.service_ip,
         );
         match client::create(&self.api, SERVICES, body).await {
-            Err(refused) if !refused.is_already_exists() => bail!("make the service default/kubernetes: {refused}"),
-            _ => Ok(()),
+            Ok(_) => Ok(true),
+            Err(refused) => {
+                // A server that starts beside this one may have made it, and its address is then taken.
+                let caught_up = self.api.catch_up().await.is_ok();
+                if caught_up && self.api.lookup("", "services", KEY).is_some() {
+                    return Ok(true);
+                }
+                bail!("make the service default/kubernetes: {refused}")
+            }
         }
     }
 
-    async fn write_endpoints(&self, alive: &[String], stopping: bool) -> Result<()> {
+    async fn write_endpoints(&self, alive: &[String], stopping: bool) -> Result<bool> {
         let kept = self.api.lookup_tree("", "endpoints", KEY);
         let fresh = kept.is_none();
         if fresh && stopping {
-            return Ok(());
+            return Ok(false);
         }
         let mut tree = match kept {
             Some(tree) => tree,
@@ -175,10 +197,11 @@ impl KubernetesService {
                 _ => {}
             }
         }
-        self.write_slice(&slice_of(&tree)).await
+        Ok(self.write_slice(&slice_of(&tree)).await? | fresh | changed)
     }
 
-    async fn write_slice(&self, body: &str) -> Result<()> {
+    /// True if it had to be written.
+    async fn write_slice(&self, body: &str) -> Result<bool> {
         let wanted = self.typed("discovery.k8s.io/v1", "EndpointSlice", body)?;
         let path = format!("{SLICES}/kubernetes");
         let Some(kept) = self.api.lookup_tree("discovery.k8s.io", "endpointslices", KEY) else {
@@ -187,6 +210,9 @@ impl KubernetesService {
         let (kept, wanted) = (kept.root().as_struct(), wanted.root().as_struct());
         let (old, new) = (EndpointSlice::from_struct(kept), EndpointSlice::from_struct(wanted));
         if old.address_type() != new.address_type() {
+            if old.metadata().deletion_timestamp().is_some() {
+                bail!("its endpoint slice is of the other family, and its deletion waits for finalizers");
+            }
             client::delete(&self.api, &path).await?;
             return self.create_slice(body).await;
         }
@@ -197,16 +223,16 @@ impl KubernetesService {
         };
         let same_labels = old.metadata().labels().equals(new.metadata().labels());
         if same(EndpointSlice::ENDPOINTS) && same(EndpointSlice::PORTS) && same_labels {
-            return Ok(());
+            return Ok(false);
         }
         client::update(&self.api, &path, body).await?;
-        Ok(())
+        Ok(true)
     }
 
-    async fn create_slice(&self, body: &str) -> Result<()> {
+    async fn create_slice(&self, body: &str) -> Result<bool> {
         match client::create(&self.api, SLICES, body).await {
             Err(refused) if !refused.is_already_exists() => bail!("make its endpoint slice: {refused}"),
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 

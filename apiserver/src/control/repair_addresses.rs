@@ -2,8 +2,9 @@
 //!
 //! Every cluster IP of a Service has an IPAddress of its name that refers to the Service, and every IPAddress of the
 //! allocator refers to a Service that has it. A write makes the address first and the Service after it, so an address
-//! without a Service is given the time that a write may take before it counts as leaked. A key is looked at when its
-//! object changes; nothing runs while nothing changes.
+//! without a Service is given the time that a write may take before it counts as leaked, and one that belongs to a write
+//! of this server is left alone. A key is looked at when its object changes; nothing runs while nothing changes. Nothing
+//! is repaired before the caches show what the store holds: another server may have changed it since.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,10 +26,9 @@ use crate::cache::Scope;
 use crate::metadata;
 use crate::reserve::addresses::{self, AddressError, FAMILY_LABEL, MANAGED_BY, MANAGED_BY_LABEL, Owner};
 
-/// How long a write may take that has made an address and not yet its Service.
+/// How long a write of another server may take that has made an address and not yet stored its Service, or not yet given
+/// the address back.
 const WRITE_GRACE: Duration = Duration::from_secs(60);
-/// How long the rollback of a refused write may take.
-const ROLLBACK_GRACE: Duration = Duration::from_secs(5);
 
 pub struct AddressRepair {
     api: Arc<Api>,
@@ -77,8 +77,8 @@ impl AddressRepair {
             match self.see_to_service(&key).await {
                 Ok(()) => self.service_agenda.done(&key),
                 Err(error) => {
-                    let again = self.service_agenda.failed(&key);
-                    tracing::warn!(service = %key, again, %error, "the cluster IPs of a service could not be repaired");
+                    self.service_agenda.failed(&key);
+                    tracing::warn!(service = %key, %error, "the cluster IPs of a service could not be repaired");
                 }
             }
         }
@@ -87,8 +87,8 @@ impl AddressRepair {
                 Ok(None) => self.address_agenda.done(&key),
                 Ok(Some(later)) => self.address_agenda.after(&key, later),
                 Err(error) => {
-                    let again = self.address_agenda.failed(&key);
-                    tracing::warn!(address = %key, again, %error, "an IPAddress could not be repaired");
+                    self.address_agenda.failed(&key);
+                    tracing::warn!(address = %key, %error, "an IPAddress could not be repaired");
                 }
             }
         }
@@ -99,84 +99,139 @@ impl AddressRepair {
     }
 
     async fn see_to_service(&mut self, key: &str) -> Result<()> {
-        let Some(tree) = self.api.lookup_tree("", "services", key) else { return Ok(()) };
-        let spec = Service::from_struct(tree.root().as_struct()).spec();
-        if spec.cluster_ip().is_empty() || spec.cluster_ip() == "None" {
-            return Ok(());
-        }
-        let ips: Vec<String> = spec.cluster_ips().iter().map(str::to_owned).collect();
-        for text in ips {
-            match parse_ip_sloppy(&text) {
-                Some(ip) => self.see_to_cluster_ip(&tree, ip).await?,
-                None => {
-                    let note = format!("Cluster IP {text} is not a valid IP; please recreate Service");
-                    self.warn(&tree, "ClusterIPNotValid", "ClusterIPValidation", &note).await;
-                }
-            }
+        if !self.check_service(key, false).await? {
+            self.catch_up().await?;
+            self.check_service(key, true).await?;
         }
         Ok(())
     }
 
-    async fn see_to_cluster_ip(&self, service: &Tree, ip: IpAddr) -> Result<()> {
+    async fn catch_up(&self) -> Result<()> {
+        self.api.catch_up().await.map_err(|status| anyhow!("{}", status.message()))
+    }
+
+    /// Repairs if it is `sure` that the caches show what the store holds. False if it was not sure and something seems
+    /// to be wrong.
+    async fn check_service(&self, key: &str, sure: bool) -> Result<bool> {
+        let Some(tree) = self.api.lookup_tree("", "services", key) else { return Ok(true) };
+        let spec = Service::from_struct(tree.root().as_struct()).spec();
+        if spec.cluster_ip().is_empty() || spec.cluster_ip() == "None" {
+            return Ok(true);
+        }
+        let ips: Vec<String> = spec.cluster_ips().iter().map(str::to_owned).collect();
+        for text in ips {
+            let fault = match parse_ip_sloppy(&text) {
+                Some(ip) => self.cluster_ip_fault(&tree, ip),
+                None => Some(Fault {
+                    reason: "ClusterIPNotValid",
+                    action: "ClusterIPValidation",
+                    note: format!("Cluster IP {text} is not a valid IP; please recreate Service"),
+                    remedy: Remedy::None,
+                }),
+            };
+            let Some(fault) = fault else { continue };
+            if !sure {
+                return Ok(false);
+            }
+            if !fault.note.is_empty() {
+                self.warn(&tree, fault.reason, fault.action, &fault.note).await;
+            }
+            self.remedy(&tree, &fault.remedy).await?;
+        }
+        Ok(true)
+    }
+
+    /// What is wrong with a cluster IP of a Service, as the caches show it.
+    fn cluster_ip_fault(&self, service: &Tree, ip: IpAddr) -> Option<Fault> {
         let meta = metadata::read(service);
-        let (namespace, name) = (meta.namespace().to_owned(), meta.name().to_owned());
-        let owner = Owner { namespace: &namespace, name: &name };
+        let (namespace, name) = (meta.namespace(), meta.name());
         let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+        let action = "ClusterIPAllocation";
+        let fault = |reason, note, remedy| Some(Fault { reason, action, note, remedy });
         if !addresses::in_some_range(&self.api, ip) {
             let note = format!(
                 "Cluster IP [{family}]: {ip} is not within any configured Service CIDR; please recreate service"
             );
-            self.warn(service, "ClusterIPOutOfRange", "ClusterIPAllocation", &note).await;
-            return Ok(());
+            return fault("ClusterIPOutOfRange", note, Remedy::None);
         }
         let Some(address) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", &ip.to_string()) else {
             let note = format!("Cluster IP [{family}]: {ip} is not allocated; repairing");
-            self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &note).await;
-            return made(addresses::create(&self.api, ip, owner).await);
+            return fault("ClusterIPNotAllocated", note, Remedy::Make(ip));
         };
+        let anew = Remedy::MakeAnew(ip, metadata::read(&address).uid().to_owned());
         let repairing =
             format!("the ClusterIP [{family}]: {ip} for Service {namespace}/{name} has a wrong reference; repairing");
         let parent = IPAddress::from_struct(address.root().as_struct()).spec().parent_ref();
         let Some(parent) = parent.filter(|parent| is_service(*parent)) else {
-            self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &repairing).await;
-            return self.make_anew(ip, owner).await;
+            return fault("ClusterIPNotAllocated", repairing, anew);
         };
         if parent.namespace() != namespace || parent.name() != name {
             let Some(other) = self.service(parent.namespace(), parent.name()) else {
-                self.warn(service, "ClusterIPNotAllocated", "ClusterIPAllocation", &repairing).await;
-                return self.make_anew(ip, owner).await;
+                return fault("ClusterIPNotAllocated", repairing, anew);
             };
             // Of two services with one address neither is in the right: to change the reference would go on for ever.
             if has_cluster_ip(&other, ip) {
                 let note =
                     format!("Cluster IP [{family}]:{ip} was assigned to multiple services; please recreate service");
-                self.warn(service, "ClusterIPAlreadyAllocated", "ClusterIPAllocation", &note).await;
-                return Ok(());
+                return fault("ClusterIPAlreadyAllocated", note, Remedy::None);
             }
         }
         let labels = metadata::read(&address).labels();
-        if labels.get(FAMILY_LABEL) != Some(family) || labels.get(MANAGED_BY_LABEL) != Some(MANAGED_BY) {
-            return self.make_anew(ip, owner).await;
-        }
-        Ok(())
+        let labelled = labels.get(FAMILY_LABEL) == Some(family) && labels.get(MANAGED_BY_LABEL) == Some(MANAGED_BY);
+        // Upstream mends this without a word.
+        if labelled { None } else { fault("", String::new(), anew) }
     }
 
-    async fn make_anew(&self, ip: IpAddr, owner: Owner<'_>) -> Result<()> {
-        addresses::delete(&self.api, &ip.to_string()).await?;
-        made(addresses::create(&self.api, ip, owner).await)
+    async fn remedy(&self, service: &Tree, remedy: &Remedy) -> Result<()> {
+        let meta = metadata::read(service);
+        let owner = Owner { namespace: meta.namespace(), name: meta.name() };
+        let ip = match remedy {
+            Remedy::None => return Ok(()),
+            Remedy::Make(ip) => ip,
+            Remedy::MakeAnew(ip, uid) => {
+                addresses::delete(&self.api, &ip.to_string(), uid).await?;
+                ip
+            }
+        };
+        match addresses::create(&self.api, *ip, owner).await {
+            // Somebody else was quicker.
+            Ok(_) | Err(AddressError::Allocated) => Ok(()),
+            Err(error) => Err(anyhow!(error)),
+        }
     }
 
     /// When it is to be looked at again, if it is.
     async fn see_to_address(&mut self, key: &str) -> Result<Option<Duration>> {
-        let Some(tree) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", key) else { return Ok(None) };
+        match self.check_address(key, false).await? {
+            Look::Sure(later) => Ok(later),
+            Look::Again => {
+                self.catch_up().await?;
+                match self.check_address(key, true).await? {
+                    Look::Sure(later) => Ok(later),
+                    Look::Again => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Deletes the address if it is `sure` that the caches show what the store holds, and no Service has it.
+    async fn check_address(&self, key: &str, sure: bool) -> Result<Look> {
+        let Some(tree) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", key) else {
+            return Ok(Look::Sure(None));
+        };
+        // Before the Service is looked up: a write that has ended by then has its Service in the cache.
+        if parse_ip_sloppy(key).is_some_and(|ip| self.api.addresses_under_way.has(ip)) {
+            return Ok(Look::Sure(Some(WRITE_GRACE)));
+        }
         let parent = IPAddress::from_struct(tree.root().as_struct()).spec().parent_ref();
         let parent = parent.filter(|parent| is_service(*parent));
         let service = parent.and_then(|parent| self.service(parent.namespace(), parent.name()));
         let shown = parent.map(|parent| format!("{}/{}", parent.namespace(), parent.name())).unwrap_or_default();
         let now = Timestamp::from_seconds(self.api.clock.now().seconds);
         let (reason, note) = match judge(&tree, parent.is_some(), service.as_ref(), now) {
-            Verdict::Fine => return Ok(None),
-            Verdict::Later(later) => return Ok(Some(later)),
+            Verdict::Fine => return Ok(Look::Sure(None)),
+            Verdict::Later(later) => return Ok(Look::Sure(Some(later))),
+            _ if !sure => return Ok(Look::Again),
             Verdict::NoService => {
                 let note =
                     format!("IPAddress {key} appears to have been modified, not referencing a Service: cleaning up");
@@ -193,8 +248,8 @@ impl AddressRepair {
         };
         tracing::warn!("{note}");
         self.warn(&tree, reason, "IPAddressAllocation", &note).await;
-        addresses::delete(&self.api, key).await?;
-        Ok(None)
+        addresses::delete(&self.api, key, metadata::read(&tree).uid()).await?;
+        Ok(Look::Sure(None))
     }
 
     async fn warn(&self, object: &Tree, reason: &str, action: &str, note: &str) {
@@ -202,12 +257,28 @@ impl AddressRepair {
     }
 }
 
-/// Somebody who was quicker has made what was to be made.
-fn made(outcome: std::result::Result<(), AddressError>) -> Result<()> {
-    match outcome {
-        Ok(()) | Err(AddressError::Allocated) => Ok(()),
-        Err(error) => Err(anyhow!(error)),
-    }
+/// Something wrong with a cluster IP: how the event about it tells it (nothing is told of one without a note), and what
+/// mends it.
+struct Fault {
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+    remedy: Remedy,
+}
+
+enum Remedy {
+    None,
+    Make(IpAddr),
+    /// In place of the IPAddress of the uid.
+    MakeAnew(IpAddr, String),
+}
+
+/// What came of a look at an address.
+enum Look {
+    /// When to look again, if at all.
+    Sure(Option<Duration>),
+    /// It seems to be nobody's, as far as the caches show.
+    Again,
 }
 
 fn is_service(parent: ParentReference<'_>) -> bool {
@@ -256,16 +327,14 @@ fn judge(address: &Tree, refers_to_service: bool, service: Option<&Tree>, now: T
     if parse_ip_sloppy(meta.name()).is_some_and(|ip| has_cluster_ip(service, ip)) {
         return Verdict::Fine;
     }
-    // A service that ceases to be an external name gets its address first as well.
+    // A Service that ceases to be an external name or gets a second family takes its address first as well, and a create
+    // that finds the name taken has to give its address back.
     let external = Service::from_struct(service.root().as_struct()).spec().type_() == "ExternalName";
-    if external && let Some(left) = left(WRITE_GRACE) {
-        return Verdict::Later(left);
-    }
     let service_created = Timestamp::parse(metadata::read(service).creation_timestamp()).unwrap_or(created);
-    if created.seconds >= service_created.seconds && left(ROLLBACK_GRACE).is_some() {
-        return Verdict::Later(ROLLBACK_GRACE);
+    match left(WRITE_GRACE) {
+        Some(left) if external || created.seconds >= service_created.seconds => Verdict::Later(left),
+        _ => Verdict::Wrong,
     }
-    Verdict::Wrong
 }
 
 #[cfg(test)]
@@ -301,8 +370,8 @@ mod tests {
         check(&start, None, &later, Verdict::Leaked);
         check(&start, Some((&soon, "ClusterIP", "10.96.0.9")), &later, Verdict::Fine);
         check(&start, Some((&soon, "ClusterIP", "10.96.0.8")), &soon, Verdict::Wrong);
-        check(&start, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Later(ROLLBACK_GRACE));
-        check(&soon, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Later(ROLLBACK_GRACE));
+        check(&start, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Later(Duration::from_secs(58)));
+        check(&soon, Some((&start, "ClusterIP", "10.96.0.8")), &soon, Verdict::Later(WRITE_GRACE));
         check(&soon, Some((&start, "ClusterIP", "10.96.0.8")), &later, Verdict::Wrong);
         check(&start, Some((&start, "ExternalName", "")), &soon, Verdict::Later(Duration::from_secs(58)));
         check(&start, Some((&start, "ExternalName", "")), &later, Verdict::Wrong);

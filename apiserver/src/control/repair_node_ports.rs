@@ -2,10 +2,11 @@
 //!
 //! A pass reads the bitmap, waits until the caches show at least that moment, rebuilds it from the Services, and puts
 //! the rebuilt one in its place if it is still the one that was read. A port that no Service has may belong to a write
-//! under way, so it is let go only when several passes have found it so. There is a pass at start, and one some time
-//! after Services have changed; without changes there is none.
+//! under way, so it is let go only when several passes have found it so, and never while it is known to belong to a
+//! write of this server. There is a pass at start, and one some time after Services or the bitmap have changed, by
+//! whatever server; without changes there is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ use corten_object::tree::{Tree, View};
 use corten_runtime::clock::Instant;
 use corten_runtime::tasks::CancellationToken;
 use corten_views::core_v1::Service;
+use tokio::sync::watch;
 
 use super::changes::Changes;
 use super::recorder::Recorder;
 use crate::api::Api;
 use crate::cache::Scope;
 use crate::metadata;
-use crate::reserve::node_ports::{NodePorts, PortError, PortRange, Ports};
+use crate::reserve::node_ports::{KEY, NodePorts, PortError, PortRange, Ports};
 
 const PASSES_UNTIL_LEAKED: u32 = 3;
 const PASS_AFTER: Duration = Duration::from_secs(180);
@@ -30,6 +32,7 @@ pub struct NodePortRepair {
     api: Arc<Api>,
     node_ports: Arc<NodePorts>,
     services: Changes,
+    bitmap: watch::Receiver<u64>,
     recorder: Recorder,
     /// Ports that no Service has, and how many more passes they stay.
     leaks: BTreeMap<i64, u32>,
@@ -50,6 +53,7 @@ impl NodePortRepair {
             api: Arc::clone(api),
             node_ports,
             services: Changes::of(api, "", "services", Scope::All)?,
+            bitmap: api.feed.follow(KEY),
             recorder: Recorder { controller: "portallocator-repair-controller" },
             leaks: BTreeMap::new(),
             due: None,
@@ -72,6 +76,10 @@ impl NodePortRepair {
                     self.services.take();
                     self.due = Some(clock.monotonic() + PASS_AFTER);
                 }
+                // Ports that a server took before it died change nothing else.
+                Ok(()) = self.bitmap.changed(), if due.is_none() => {
+                    self.due = Some(clock.monotonic() + PASS_AFTER);
+                }
                 () = pass => {
                     self.due = None;
                     if let Err(error) = self.pass().await {
@@ -88,7 +96,11 @@ impl NodePortRepair {
     pub async fn pass(&mut self) -> Result<()> {
         for _ in 0..ATTEMPTS {
             self.services.take();
+            self.bitmap.mark_unchanged();
             let (stored, snapshot) = self.node_ports.read(&*self.api.store).await?;
+            // Asked between the two reads: what was taken before the first is under way still, or else settled, and
+            // then the second shows the Service that has it.
+            let under_way: BTreeSet<i64> = self.node_ports.under_way.all().into_iter().collect();
             self.api.feed.wait_for(snapshot.read_at).await.map_err(|status| anyhow!("{}", status.message()))?;
             let storage = Arc::clone(&self.services.storage);
             let objects = storage.cache.snapshot().objects;
@@ -105,14 +117,14 @@ impl NodePortRepair {
                 }
             }
             let mut leaks = self.leaks.clone();
-            keep_leaks(&left, &mut rebuilt, &mut leaks);
+            keep_leaks(&left, &under_way, &mut rebuilt, &mut leaks);
             let as_it_was = stored.as_ref() == Some(&rebuilt);
             if as_it_was || self.node_ports.replace(&*self.api.store, snapshot, rebuilt).await? {
                 self.leaks = leaks;
                 for (tree, fault) in faults {
                     self.report(tree, &fault, range).await;
                 }
-                if !self.leaks.is_empty() {
+                if !self.leaks.is_empty() || !under_way.is_empty() {
                     self.due = Some(self.api.clock.monotonic() + PASS_AFTER);
                 }
                 return Ok(());
@@ -153,10 +165,14 @@ fn claim(port: i64, rebuilt: &mut Ports, left: &mut Ports, leaks: &mut BTreeMap<
     }
 }
 
-/// Ports that nobody has stay for some passes.
-fn keep_leaks(left: &Ports, rebuilt: &mut Ports, leaks: &mut BTreeMap<i64, u32>) {
-    let found: Vec<i64> = left.all().collect();
-    leaks.retain(|port, _| found.contains(port));
+/// Ports that nobody has stay for some passes. Those of writes under way are no leaks.
+fn keep_leaks(left: &Ports, under_way: &BTreeSet<i64>, rebuilt: &mut Ports, leaks: &mut BTreeMap<i64, u32>) {
+    let (busy, found): (Vec<i64>, Vec<i64>) = left.all().partition(|port| under_way.contains(port));
+    leaks.retain(|port, _| found.binary_search(port).is_ok());
+    for port in busy {
+        // Out of the range it stays out of the bitmap too.
+        let _ = rebuilt.take(port);
+    }
     for port in found {
         let passes = leaks.entry(port).or_insert(PASSES_UNTIL_LEAKED - 1);
         if *passes == 0 {
@@ -222,12 +238,34 @@ mod tests {
             assert_eq!(claim(40000, &mut rebuilt, &mut left, &mut leaks), Some(Fault::OutOfRange(40000)));
             let fresh = claim(30005, &mut rebuilt, &mut left, &mut leaks);
             assert_eq!(fresh, (pass == 0).then_some(Fault::NotAllocated(30005)));
-            keep_leaks(&left, &mut rebuilt, &mut leaks);
+            keep_leaks(&left, &BTreeSet::new(), &mut rebuilt, &mut leaks);
             let kept: Vec<i64> = rebuilt.all().collect();
             let expected: &[i64] = if pass < 2 { &[30001, 30002, 30003, 30005] } else { &[30001, 30005] };
             assert_eq!(kept, expected, "pass {pass}");
             stored = rebuilt;
         }
         assert!(leaks.is_empty());
+    }
+
+    #[test]
+    fn ports_of_writes_under_way_are_no_leaks() {
+        let range = PortRange { first: 30000, last: 30009 };
+        let mut stored = Ports::new(range);
+        [30001, 30002].iter().for_each(|port| stored.take(*port).unwrap());
+        let (mut leaks, under_way) = (BTreeMap::new(), BTreeSet::from([30001]));
+        for pass in 0..9 {
+            let mut rebuilt = Ports::new(range);
+            // The write ends after the fifth pass, without an object.
+            let under_way = if pass < 5 { under_way.clone() } else { BTreeSet::new() };
+            keep_leaks(&stored, &under_way, &mut rebuilt, &mut leaks);
+            let kept: Vec<i64> = rebuilt.all().collect();
+            let expected: &[i64] = match pass {
+                0..2 => &[30001, 30002],
+                2..7 => &[30001],
+                _ => &[],
+            };
+            assert_eq!(kept, expected, "pass {pass}");
+            stored = rebuilt;
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use corten_api::json::{string as quoted, write_strings};
 use corten_api::time::Timestamp;
 use corten_object::json;
@@ -11,9 +11,9 @@ use corten_runtime::tasks::CancellationToken;
 use corten_views::networking_v1::{ServiceCIDR, ServiceCIDRSpec};
 use ipnet::IpNet;
 
-use super::agenda::retry;
 use super::changes::Changes;
 use super::client;
+use super::pace::Pace;
 use super::recorder::Recorder;
 use crate::api::Api;
 use crate::cache::Scope;
@@ -28,6 +28,7 @@ pub struct DefaultServiceCidr {
     api: Arc<Api>,
     cidrs: Vec<String>,
     changes: Changes,
+    pace: Pace,
     recorder: Recorder,
     reported_mismatch: bool,
     reported_not_ready: bool,
@@ -37,6 +38,7 @@ pub struct DefaultServiceCidr {
 #[derive(Debug, PartialEq)]
 enum Step {
     Nothing,
+    Create,
     SetReady,
     /// The cluster becomes dual stack.
     AddSecondRange,
@@ -53,6 +55,7 @@ impl DefaultServiceCidr {
             api: Arc::clone(api),
             cidrs: ranges.iter().map(|range| range.trunc().to_string()).collect(),
             changes: Changes::of(api, GROUP, "servicecidrs", Scope::Object(NAME.into()))?,
+            pace: Pace::new(api.clock.clone()),
             recorder: Recorder { controller: CONTROLLER },
             reported_mismatch: false,
             reported_not_ready: false,
@@ -60,58 +63,70 @@ impl DefaultServiceCidr {
     }
 
     pub async fn run(mut self, token: CancellationToken) {
-        let mut failed = false;
         loop {
             tokio::select! {
                 () = self.changes.wait() => {}
-                () = retry(&self.api.clock, failed) => {}
+                () = self.pace.wait() => {}
                 () = token.cancelled() => return,
             }
-            self.changes.take();
-            let outcome = self.look().await;
-            failed = outcome.is_err();
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "the default ServiceCIDR is not as it should be");
-            }
+            self.look().await;
         }
     }
 
     /// Makes it what it should be, as far as that is for a server to do.
-    pub async fn look(&mut self) -> Result<()> {
-        let Some(tree) = self.api.lookup_tree(GROUP, "servicecidrs", NAME) else {
-            match client::create(&self.api, COLLECTION, self.body()).await {
-                Ok(_) => return self.set_ready().await,
-                // Another server made it; its event brings us here again.
-                Err(refused) if refused.is_already_exists() => return Ok(()),
-                Err(refused) => bail!("make the default ServiceCIDR: {refused}"),
-            }
-        };
-        match next(&tree, &self.cidrs) {
-            Step::Nothing => Ok(()),
-            Step::SetReady => self.set_ready().await,
-            Step::AddSecondRange => self.add_second_range(tree).await,
-            Step::ReportMismatch => {
-                if !std::mem::replace(&mut self.reported_mismatch, true) {
-                    let kept: Vec<&str> =
-                        ServiceCIDR::from_struct(tree.root().as_struct()).spec().cidrs().iter().collect();
-                    let note = format!(
-                        "The default ServiceCIDR [{}] does not match the controller flag configurations [{}]",
-                        kept.join(" "),
-                        self.cidrs.join(" ")
-                    );
-                    tracing::warn!("{note}");
-                    self.warn(&tree, "KubernetesDefaultServiceCIDRInconsistent", &note).await;
-                }
-                Ok(())
-            }
-            Step::ReportNotReady { reason, message } => {
-                if !std::mem::replace(&mut self.reported_not_ready, true) {
-                    let reason = if reason.is_empty() { "NotReady".to_owned() } else { reason };
-                    self.warn(&tree, &reason, &format!("Configuration matches, but {message}")).await;
-                }
-                Ok(())
-            }
+    pub async fn look(&mut self) {
+        self.changes.take();
+        let tree = self.api.lookup_tree(GROUP, "servicecidrs", NAME);
+        let step = tree.as_ref().map_or(Step::Create, |tree| next(tree, &self.cidrs));
+        if matches!(step, Step::Nothing | Step::ReportMismatch | Step::ReportNotReady { .. }) {
+            self.pace.settled(NAME);
+        } else if !self.pace.admits(NAME) {
+            return;
         }
+        let outcome = match (step, tree) {
+            (Step::Create, _) => self.create().await,
+            (Step::SetReady, _) => self.set_ready().await,
+            (Step::AddSecondRange, Some(tree)) => self.add_second_range(tree).await,
+            (Step::ReportMismatch, Some(tree)) => return self.report_mismatch(&tree).await,
+            (Step::ReportNotReady { reason, message }, Some(tree)) => {
+                return self.report_not_ready(&tree, &reason, &message).await;
+            }
+            _ => return,
+        };
+        match outcome {
+            // Another server was quicker, and the event of that brings us here again.
+            Err(refused) if !(refused.is_already_exists() || refused.is_conflict() || refused.is_not_found()) => {
+                tracing::warn!(error = %refused, "the default ServiceCIDR is not as it should be");
+                self.pace.failed(NAME);
+            }
+            _ => self.pace.wrote(NAME),
+        }
+    }
+
+    async fn report_mismatch(&mut self, tree: &Tree) {
+        if std::mem::replace(&mut self.reported_mismatch, true) {
+            return;
+        }
+        let kept: Vec<&str> = ServiceCIDR::from_struct(tree.root().as_struct()).spec().cidrs().iter().collect();
+        let note = format!(
+            "The default ServiceCIDR [{}] does not match the controller flag configurations [{}]",
+            kept.join(" "),
+            self.cidrs.join(" ")
+        );
+        tracing::warn!("{note}");
+        self.warn(tree, "KubernetesDefaultServiceCIDRInconsistent", &note).await;
+    }
+
+    async fn report_not_ready(&mut self, tree: &Tree, reason: &str, message: &str) {
+        if !std::mem::replace(&mut self.reported_not_ready, true) {
+            let reason = if reason.is_empty() { "NotReady" } else { reason };
+            self.warn(tree, reason, &format!("Configuration matches, but {message}")).await;
+        }
+    }
+
+    async fn create(&self) -> client::Result<()> {
+        client::create(&self.api, COLLECTION, self.body()).await?;
+        self.set_ready().await
     }
 
     async fn warn(&self, tree: &Tree, reason: &str, note: &str) {
@@ -127,7 +142,7 @@ impl DefaultServiceCidr {
         )
     }
 
-    async fn set_ready(&self) -> Result<()> {
+    async fn set_ready(&self) -> client::Result<()> {
         let now = Timestamp::from_seconds(self.api.clock.now().seconds).format();
         let body = format!(
             concat!(
@@ -142,23 +157,25 @@ impl DefaultServiceCidr {
         Ok(())
     }
 
-    async fn add_second_range(&self, mut tree: Tree) -> Result<()> {
+    async fn add_second_range(&self, mut tree: Tree) -> client::Result<()> {
         let items: Vec<_> = self.cidrs.iter().map(|cidr| tree.string(cidr)).collect();
         let list = tree.list(&items);
         tree.edit().ensure(ServiceCIDR::SPEC).put(ServiceCIDRSpec::CIDRS, list);
-        match client::update(&self.api, &format!("{COLLECTION}/{NAME}"), json::to_vec(tree.root())).await {
-            Ok(_) => Ok(()),
-            Err(refused) => {
-                let note = format!(
-                    "The default ServiceCIDR can not be upgraded from {} to dual stack [{}] : {}",
-                    self.cidrs[0],
-                    self.cidrs.join(" "),
-                    refused.message
-                );
-                self.warn(&tree, "KubernetesDefaultServiceCIDRError", &note).await;
-                Err(refused.into())
-            }
-        }
+        let outcome = client::update(&self.api, &format!("{COLLECTION}/{NAME}"), json::to_vec(tree.root())).await;
+        let refused = match outcome {
+            Ok(_) => return Ok(()),
+            // A server that becomes dual stack at the same time was quicker.
+            Err(refused) if refused.is_conflict() => return Err(refused),
+            Err(refused) => refused,
+        };
+        let note = format!(
+            "The default ServiceCIDR can not be upgraded from {} to dual stack [{}] : {}",
+            self.cidrs[0],
+            self.cidrs.join(" "),
+            refused.message
+        );
+        self.warn(&tree, "KubernetesDefaultServiceCIDRError", &note).await;
+        Err(refused)
     }
 }
 

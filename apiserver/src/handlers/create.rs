@@ -13,10 +13,10 @@ use http::StatusCode;
 use super::{expected, typing};
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
-use crate::decode::decode;
+use crate::decode::{decode, decode_custom};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
-use crate::negotiate::{Form, body_encoding};
+use crate::negotiate::{BodyEncoding, Form, body_encoding};
 use crate::options::WriteOptions;
 use crate::owned_versions::VersionsOf;
 use crate::resource::Resource;
@@ -26,9 +26,7 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
     let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "CreateOptions")?;
-    let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
-    normalise(call, resource, &mut tree, &options)?;
-    resource.default(&mut tree);
+    let mut tree = decode_object(call, resource, body, encoding, &options)?;
     receive(call, resource, &mut tree)?;
 
     let meta = metadata::read(&tree);
@@ -58,12 +56,21 @@ pub fn own_all(call: &Call, options: &WriteOptions, tree: &mut Tree, api_version
     managed::update(None, tree, typing, &manager, &[], &managed::OneVersion);
 }
 
-/// What custom objects need before anything else looks at them: unknown fields out, metadata in its place.
-pub fn normalise(call: &Call, resource: &Resource, tree: &mut Tree, options: &WriteOptions) -> Result<()> {
-    let Some(custom) = &resource.custom else { return Ok(()) };
-    let notes = custom.decode(tree);
-    let notes = notes.map_err(|error| crate::decode::malformed(tree, expected(resource), &error))?;
-    crate::decode::note_strict(notes, tree, expected(resource), options.validation, &call.warnings)
+/// A body that is an object of the resource, with the defaults of its version.
+pub fn decode_object(
+    call: &Call,
+    resource: &Resource,
+    body: Vec<u8>,
+    encoding: BodyEncoding,
+    options: &WriteOptions,
+) -> Result<Tree> {
+    let (expected, validation) = (expected(resource), options.validation);
+    let mut tree = match resource.storage.as_ref().and_then(|storage| storage.definition()) {
+        Some(definition) => decode_custom(body, encoding, expected, definition, validation, &call.warnings)?,
+        None => decode(body, encoding, expected, validation, &call.warnings)?,
+    };
+    resource.default(&mut tree);
+    Ok(tree)
 }
 
 pub fn warn_of_duplicate_owners(call: &Call, tree: &mut Tree, when: &str) {
@@ -86,7 +93,7 @@ pub async fn admit_and_store(
     options: &WriteOptions,
 ) -> Result<Arc<crate::object::Object>> {
     let (api_version, time) = (resource.api_version(), Timestamp::from_seconds(call.now.seconds).format());
-    let reset = resource.storage.as_ref().map_or(&[][..], |storage| storage.strategy().reset_fields());
+    let reset = resource.reset_fields("");
     let manager = manager(call, options, &api_version, &time);
     let versions = VersionsOf::new(call, resource);
     let mut tree = resource.through_hub(tree);

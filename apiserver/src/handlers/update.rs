@@ -9,11 +9,11 @@ use corten_object::managed;
 use corten_object::patch::{self, Patched};
 use corten_object::tree::Tree;
 
-use super::create::{manager, normalise, warn_of_duplicate_owners};
+use super::create::{decode_object, manager, warn_of_duplicate_owners};
 use super::{code, expected, typing};
 use crate::admission::{Attributes, Operation};
 use crate::call::Call;
-use crate::decode::{Expected, Foreign, decode, foreign, kind_missing};
+use crate::decode::{Expected, Foreign, foreign, kind_missing};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
 use crate::negotiate::{Form, body_encoding};
@@ -27,9 +27,7 @@ pub async fn put(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: R
     let encoding = body_encoding(&call.headers, !resource.is_custom())?;
     let body = call.read(body).await?;
     let options = WriteOptions::read(&call.query, "UpdateOptions")?;
-    let mut tree = decode(body, encoding, expected(resource), options.validation, &call.warnings)?;
-    normalise(call, resource, &mut tree, &options)?;
-    resource.default(&mut tree);
+    let mut tree = decode_object(call, resource, body, encoding, &options)?;
     write::ensure_request_namespace(resource, &mut tree, &call.info.namespace)?;
     check_name(resource, &tree, &call.info.name, &call.info.namespace)?;
     warn_of_duplicate_owners(call, &mut tree, "");
@@ -77,7 +75,8 @@ async fn finish(
         let manager = manager(call, options, &api_version, &time);
         let live = existing.map(|existing| resource.of_hub(existing.tree.clone()));
         let versions = VersionsOf::new(call, resource);
-        managed::update(live.as_ref(), &mut tree, typing(resource), &manager, reset(call, resource), &versions);
+        let reset = resource.reset_fields(&call.info.subresource);
+        managed::update(live.as_ref(), &mut tree, typing(resource), &manager, reset, &versions);
     }
     let mut tree = resource.to_hub(tree);
     let operation = if existing.is_some() { Operation::Update } else { Operation::Create };
@@ -85,10 +84,6 @@ async fn finish(
     call.api.admission.admit(call, &attributes, &mut tree, existing.map(|existing| &existing.tree)).await?;
     warn_of_duplicate_owners(call, &mut tree, " after mutating admission happens");
     Ok(tree)
-}
-
-fn reset<'r>(call: &Call, resource: &'r Resource) -> &'r [&'r [&'r str]] {
-    resource.storage.as_ref().map_or(&[][..], |storage| storage.rules.of(&call.info.subresource).reset_fields())
 }
 
 /// An object in whole.
@@ -233,11 +228,11 @@ fn check_type(call: &Call, resource: &Resource, tree: &Tree) -> Result<()> {
 impl Patch<'_> {
     fn patched(&self, kind: PatchType, current: &Tree) -> Result<Tree> {
         let mut patched = patch_with(self.options, kind, current, self.body, expected(self.resource))?;
-        if let Some(custom) = &self.resource.custom {
+        if let Some(definition) = self.resource.storage.as_ref().and_then(|storage| storage.definition()) {
             if metadata::kind(&patched.tree).is_empty() {
                 return Err(patched.malformed(&kind_missing(patched.shown().as_bytes())));
             }
-            let unknown = custom.decode(&mut patched.tree);
+            let unknown = definition.decode(&mut patched.tree);
             patched.strict.extend(unknown.map_err(|error| patched.malformed(&error))?);
         }
         note_strict_patch(self.call, self.options, &patched)?;
@@ -248,25 +243,30 @@ impl Patch<'_> {
 
     fn apply_configuration(&self, existing: Option<&Existing>) -> Result<Tree> {
         let (config, strict) = managed::decode_config(self.body)?;
+        if self.resource.is_custom() && metadata::kind(&config) != &*self.resource.kind {
+            return Err(managed::wrong_type(&config));
+        }
         let live = existing.map(|existing| self.resource.of_hub(existing.tree.clone()));
         let time = Timestamp::from_seconds(self.call.now.seconds).format();
         let api_version = self.resource.api_version();
         let manager = manager(self.call, self.options, &api_version, &time);
         let versions = VersionsOf::new(self.call, self.resource);
-        let mut tree = managed::apply(
+        let reset = self.resource.reset_fields(&self.call.info.subresource);
+        let applied = managed::apply(
             live.as_ref(),
             &config,
             typing(self.resource),
             &manager,
             self.options.force,
-            reset(self.call, self.resource),
+            reset,
             &versions,
         )?;
-        if let Some(custom) = &self.resource.custom {
-            custom.decode(&mut tree).map_err(Status::internal)?;
-        }
         note_strict_yaml(self.call, self.options, strict)?;
-        self.resource.default(&mut tree);
+        let mut tree = applied.object;
+        // An apply that changes nothing leaves the object as it is, even where this version would set a default.
+        if applied.changed {
+            self.resource.default(&mut tree);
+        }
         Ok(tree)
     }
 }

@@ -1,7 +1,7 @@
 //! The accept loop: TCP, TLS, then HTTP/1.1 or HTTP/2 with upgrades, each connection a counted task.
 //!
 //! A connection's task moves bytes and nothing else. What an HTTP/2 request asks for is done in a task of its own,
-//! which ends when the client takes the request back.
+//! which ends when the client takes the request back. A write that has begun goes on without either (`write_phase`).
 
 use std::io;
 use std::net::SocketAddr;

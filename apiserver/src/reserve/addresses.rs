@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use corten_api::json::string as quoted;
-use corten_object::tree::View;
-use corten_views::networking_v1::ServiceCIDR;
+use corten_object::tree::{Tree, View};
+use corten_views::networking_v1::{IPAddress, ServiceCIDR};
 use ipnet::IpNet;
 
 use super::address_range::{AddressRange, family};
+use super::under_way::Entered;
 use crate::api::Api;
 use crate::control::client;
 use crate::metadata;
@@ -49,17 +50,39 @@ struct Offered {
     ready: bool,
 }
 
+/// An IPAddress that was made.
+pub struct Made {
+    pub ip: IpAddr,
+    pub uid: String,
+    pub under_way: Entered<IpAddr>,
+}
+
 /// Takes one address, as named.
-pub async fn take(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<(), AddressError> {
-    let found = offered(api, family(ip)).into_iter().find(|offered| offered.ready && offered.range.holds(ip));
-    if found.is_none() {
-        return Err(AddressError::Mismatched);
+pub async fn take(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<Made, AddressError> {
+    let is_offered = || offered(api, family(ip)).iter().any(|offered| offered.ready && offered.range.holds(ip));
+    if !is_offered() {
+        // Another server may have offered it since.
+        catch_up(api).await?;
+        if !is_offered() {
+            return Err(AddressError::Mismatched);
+        }
     }
-    create(api, ip, owner).await
+    make(api, ip, owner).await
 }
 
 /// Takes any free address.
-pub async fn take_any(api: &Arc<Api>, family: &str, owner: Owner<'_>) -> Result<IpAddr, AddressError> {
+pub async fn take_any(api: &Arc<Api>, family: &str, owner: Owner<'_>) -> Result<Made, AddressError> {
+    match take_any_as_known(api, family, owner).await {
+        // Other servers may have given some back, or offered more.
+        Err(AddressError::Full) => {
+            catch_up(api).await?;
+            take_any_as_known(api, family, owner).await
+        }
+        other => other,
+    }
+}
+
+async fn take_any_as_known(api: &Arc<Api>, family: &str, owner: Owner<'_>) -> Result<Made, AddressError> {
     let mut ranges = offered(api, family);
     if !ranges.is_empty() {
         let turn = api.random.below(ranges.len() as u64) as usize;
@@ -71,15 +94,25 @@ pub async fn take_any(api: &Arc<Api>, family: &str, owner: Owner<'_>) -> Result<
             if storage.cache.get(&ip.to_string()).is_some() {
                 continue;
             }
-            match create(api, ip, owner).await {
-                Ok(()) => return Ok(ip),
+            match make(api, ip, owner).await {
                 // Another server was quicker.
                 Err(AddressError::Allocated) => {}
-                Err(error) => return Err(error),
+                other => return other,
             }
         }
     }
     Err(AddressError::Full)
+}
+
+async fn catch_up(api: &Arc<Api>) -> Result<(), AddressError> {
+    api.catch_up().await.map_err(|status| AddressError::Other(status.message().to_owned()))
+}
+
+/// For a write that is under way, so that the repair loop leaves the address alone.
+async fn make(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<Made, AddressError> {
+    let under_way = api.addresses_under_way.enter([ip]);
+    let uid = create(api, ip, owner).await?;
+    Ok(Made { ip, uid, under_way })
 }
 
 /// What a dry run shows in place of an address that it would get.
@@ -99,17 +132,39 @@ pub fn pretend(api: &Api, ip: IpAddr) -> Result<(), AddressError> {
     }
 }
 
-/// Gives an address back; one that no range holds is left alone.
-pub async fn release(api: &Arc<Api>, ip: IpAddr) {
-    if !offered(api, family(ip)).iter().any(|offered| offered.range.holds(ip)) {
-        tracing::warn!(%ip, "a cluster IP outside of every service CIDR is not given back");
-        return;
+/// Gives an address back: the IPAddress of the uid, if one is given, and otherwise one that is the owner's. An error
+/// says that it may still be there.
+pub async fn release(api: &Arc<Api>, ip: IpAddr, uid: Option<&str>, owner: Owner<'_>) -> Result<(), String> {
+    let is_own = |address: &Tree| match uid {
+        Some(uid) => metadata::read(address).uid() == uid,
+        None => is_owned(address, owner),
+    };
+    let mut sure = false;
+    loop {
+        let found = api.lookup_tree(GROUP, "ipaddresses", &ip.to_string()).filter(&is_own);
+        if let Some(address) = &found {
+            match delete(api, &ip.to_string(), metadata::read(address).uid()).await {
+                Ok(()) => return Ok(()),
+                // The cache may be behind.
+                Err(refused) if refused.is_conflict() && !sure => {}
+                Err(refused) => return Err(format!("give back the cluster IP {ip}: {refused}")),
+            }
+        } else if sure {
+            return Ok(());
+        }
+        let caught_up = api.catch_up().await;
+        caught_up.map_err(|status| format!("give back the cluster IP {ip}: {}", status.message()))?;
+        sure = true;
     }
-    if let Err(refused) = client::delete(api, &format!("{COLLECTION}/{ip}")).await
-        && !refused.is_not_found()
-    {
-        tracing::warn!(%ip, error = %refused, "the cluster IP could not be given back; the repair loop will find it");
-    }
+}
+
+fn is_owned(address: &Tree, owner: Owner<'_>) -> bool {
+    let address: IPAddress<'_> = IPAddress::from_struct(address.root().as_struct());
+    address.spec().parent_ref().is_some_and(|parent| {
+        parent.group().is_empty()
+            && parent.resource() == "services"
+            && (parent.namespace(), parent.name()) == (owner.namespace, owner.name)
+    })
 }
 
 /// Whether any service CIDR holds the address, ready or not.
@@ -117,17 +172,21 @@ pub fn in_some_range(api: &Api, ip: IpAddr) -> bool {
     offered(api, family(ip)).iter().any(|offered| offered.range.holds(ip))
 }
 
-/// Makes the IPAddress that says whose the address is.
-pub async fn create(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<(), AddressError> {
+/// Makes the IPAddress that says whose the address is; returns its uid.
+pub async fn create(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<String, AddressError> {
     match client::create(api, COLLECTION, body(ip, owner)).await {
-        Ok(_) => Ok(()),
+        Ok(made) => {
+            let made = serde_json::from_slice::<serde_json::Value>(&made).unwrap_or_default();
+            Ok(made["metadata"]["uid"].as_str().unwrap_or_default().to_owned())
+        }
         Err(refused) if refused.is_already_exists() => Err(AddressError::Allocated),
         Err(refused) => Err(AddressError::Other(refused.message)),
     }
 }
 
-pub async fn delete(api: &Arc<Api>, name: &str) -> Result<(), client::Refused> {
-    match client::delete(api, &format!("{COLLECTION}/{name}")).await {
+/// Deletes the IPAddress of the uid.
+pub async fn delete(api: &Arc<Api>, name: &str, uid: &str) -> Result<(), client::Refused> {
+    match client::delete_if(api, &format!("{COLLECTION}/{name}"), uid).await {
         Err(refused) if refused.is_not_found() => Ok(()),
         other => other.map(drop),
     }

@@ -43,6 +43,13 @@ impl Bitmap {
         }
     }
 
+    /// The numbers that are set here and not in `before`.
+    pub fn added_to(&self, before: &Bitmap) -> Vec<usize> {
+        let byte_before = |at: usize| before.bytes.get(at).copied().unwrap_or_default();
+        let changed = self.bytes.iter().enumerate().filter(|(at, byte)| **byte & !byte_before(*at) != 0);
+        changed.flat_map(|(at, _)| at * 8..at * 8 + 8).filter(|&bit| self.has(bit) && !before.has(bit)).collect()
+    }
+
     pub fn bits(&self) -> impl Iterator<Item = usize> {
         (0..self.bytes.len() * 8).filter(|&bit| self.has(bit))
     }
@@ -82,6 +89,20 @@ mod tests {
         check(&[7], &[0x80]);
         check(&[8], &[1, 0]);
         check(&[1, 9, 16], &[1, 2, 2]);
+    }
+
+    #[test]
+    fn additions() {
+        let check = |before: &[u8], after: &[u8], added: &[usize]| {
+            let (before, after) = (Bitmap::from_bytes(before), Bitmap::from_bytes(after));
+            assert_eq!(after.added_to(&before), added, "{before:?} {after:?}");
+        };
+        check(&[], &[], &[]);
+        check(&[1], &[1], &[]);
+        check(&[1], &[3], &[1]);
+        check(&[3], &[1], &[]);
+        check(&[1], &[0x80, 2], &[1, 15]);
+        check(&[1, 0, 1], &[4], &[2]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Node ports: one shared bitmap for the cluster, changed by compare and swap.
 //!
 //! All servers on a store share the key and its form. This process remembers what it wrote last and writes on top of
-//! it; if another server was first, the conflict brings what is there now, and the change is made anew on that.
+//! it; if another server was first, the conflict brings what is there now, and the change is made anew on that. What
+//! leads to no write, a refusal or a release of ports that are free already, is decided on what the store holds.
 
 use std::fmt;
 
@@ -9,13 +10,14 @@ use bytes::Bytes;
 use corten_object::scalar::{decode_base64, encode_base64};
 use corten_object::tree::{Node, Tree};
 use corten_runtime::random::Random;
-use corten_store::{Expect, KeyValue, Put, Revision, Store, WriteError};
+use corten_store::{Applied, Error, Expect, KeyValue, Put, Revision, Store, WriteError};
 use tokio::sync::Mutex;
 
 use super::bitmap::Bitmap;
 use super::record::Record;
+use super::under_way::{Entered, UnderWay};
 
-const KEY: &str = "/registry/ranges/servicenodeports";
+pub const KEY: &str = "/registry/ranges/servicenodeports";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
@@ -67,6 +69,9 @@ pub enum PortError {
     Allocated,
     #[error("provided port is not in the valid range. The range of valid ports is {0}")]
     NotInRange(PortRange),
+    /// A service names one port twice for one protocol.
+    #[error("duplicate nodePort: {0}")]
+    Duplicate(String),
     #[error("{0}")]
     Other(String),
 }
@@ -105,6 +110,10 @@ impl Ports {
         self.range.offset(port).is_some_and(|offset| self.taken.has(offset))
     }
 
+    fn added_to(&self, before: &Ports) -> Vec<i64> {
+        self.taken.added_to(&before.taken).into_iter().map(|bit| self.range.first + bit as i64).collect()
+    }
+
     pub fn all(&self) -> impl Iterator<Item = i64> {
         let first = self.range.first;
         self.taken.bits().map(move |bit| first + bit as i64)
@@ -115,8 +124,24 @@ impl Ports {
 pub struct NodePorts {
     pub range: PortRange,
     record: Record,
+    /// Ports of writes that are not settled.
+    pub under_way: UnderWay<i64>,
     /// What this process has seen last. Held while a change is under way, so that its changes do not race each other.
     known: Mutex<Option<Known>>,
+}
+
+/// Ports to be given back.
+#[derive(Debug, Default)]
+pub struct Release {
+    pub ports: Vec<i64>,
+    /// The revision that a release was written upon whose outcome is unknown.
+    sent_at: Option<Revision>,
+}
+
+impl Release {
+    pub fn of(ports: Vec<i64>) -> Release {
+        Release { ports, sent_at: None }
+    }
 }
 
 struct Known {
@@ -128,15 +153,16 @@ struct Known {
 impl NodePorts {
     pub fn new(range: PortRange) -> NodePorts {
         let record = Record::of("RangeAllocation").expect("the tables have the kind");
-        NodePorts { range, record, known: Mutex::default() }
+        NodePorts { range, record, under_way: UnderWay::default(), known: Mutex::default() }
     }
 
-    /// Makes a change that is decided on the newest state: `change` may run several times. An error leaves all as it is.
-    pub async fn change<T>(
+    /// Takes ports. `choose` decides on the newest state, and may be called several times; an error leaves all as it is.
+    /// The ports count as under way until what is returned beside them is dropped.
+    pub async fn take<T>(
         &self,
         store: &dyn Store,
-        mut change: impl FnMut(&mut Ports) -> Result<T, PortError> + Send,
-    ) -> Result<T, PortError> {
+        mut choose: impl FnMut(&mut Ports) -> Result<T, PortError> + Send,
+    ) -> Result<(T, Entered<i64>), PortError> {
         let mut known = self.known.lock().await;
         // A refusal is final only on what the store has shown since the call began.
         let mut fresh = false;
@@ -145,27 +171,25 @@ impl NodePorts {
                 Some(before) => before,
                 None => {
                     fresh = true;
-                    let fetched = store.get(KEY, None).await.map_err(other)?;
-                    self.known(fetched.kv.as_ref())?
+                    self.fetch(store).await?
                 }
             };
             let mut ports = before.ports.clone();
-            let outcome = match change(&mut ports) {
-                Ok(outcome) => outcome,
+            let chosen = match choose(&mut ports) {
+                Ok(chosen) => chosen,
                 Err(error) if fresh => {
                     *known = Some(before);
                     return Err(error);
                 }
                 Err(_) => continue,
             };
-            if ports == before.ports {
-                *known = Some(before);
-                return Ok(outcome);
-            }
+            let entered = self.under_way.enter(ports.added_to(&before.ports));
+            // A write whose outcome is unknown is a refusal here. If the store took it, the ports are leaked, and the
+            // repair loop is told by the change of the key.
             match self.write(store, before.tree, ports, Expect::ModRevision(before.revision)).await {
                 Ok(written) => {
                     *known = Some(written);
-                    return Ok(outcome);
+                    return Ok((chosen, entered));
                 }
                 Err(WriteError::Conflict(conflict)) => {
                     *known = Some(self.known(conflict.current.as_ref())?);
@@ -174,6 +198,62 @@ impl NodePorts {
                 Err(WriteError::Failed(error)) => return Err(other(error)),
             }
         }
+    }
+
+    /// Gives ports back. On an error it may be called again with the same `release`.
+    pub async fn release(&self, store: &dyn Store, release: &mut Release) -> Result<(), PortError> {
+        let mut known = self.known.lock().await;
+        let mut fresh = false;
+        while !release.ports.is_empty() {
+            let before = match known.take().filter(|_| release.sent_at.is_none()) {
+                Some(before) => before,
+                None => {
+                    fresh = true;
+                    self.fetch(store).await?
+                }
+            };
+            let mut ports = before.ports.clone();
+            release.ports.iter().for_each(|&port| ports.release(port));
+            let sent_at = release.sent_at.take();
+            if ports == before.ports {
+                if fresh {
+                    release.ports.clear();
+                    *known = Some(before);
+                }
+                continue;
+            }
+            if sent_at.is_some_and(|revision| revision != before.revision) {
+                // The release before may have taken effect, and then the ports are somebody else's.
+                tracing::warn!(ports = ?release.ports, "node ports may not have been given back; the repair loop will see");
+                release.ports.clear();
+                *known = Some(before);
+                continue;
+            }
+            release.sent_at = Some(before.revision);
+            match self.write(store, before.tree, ports, Expect::ModRevision(before.revision)).await {
+                Ok(written) => {
+                    *release = Release::default();
+                    *known = Some(written);
+                }
+                Err(WriteError::Conflict(conflict)) => {
+                    release.sent_at = None;
+                    *known = Some(self.known(conflict.current.as_ref())?);
+                    fresh = true;
+                }
+                Err(WriteError::Failed(error)) => {
+                    if !matches!(error, Error::Unavailable { applied: Applied::Unknown, .. }) {
+                        release.sent_at = None;
+                    }
+                    return Err(other(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, store: &dyn Store) -> Result<Known, PortError> {
+        let fetched = store.get(KEY, None).await.map_err(other)?;
+        self.known(fetched.kv.as_ref())
     }
 
     /// What is kept: the ports that are taken, in the range that they were kept in, and when that was. None if nothing is.
@@ -240,7 +320,7 @@ pub struct Snapshot {
     pub read_at: Revision,
 }
 
-fn other(error: corten_store::Error) -> PortError {
+fn other(error: Error) -> PortError {
     PortError::Other(error.to_string())
 }
 

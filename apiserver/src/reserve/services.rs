@@ -6,27 +6,21 @@ use std::sync::Arc;
 
 use corten_api::names::parse_ip_sloppy;
 use corten_api::status::{Reason, Result, Status};
-use corten_kinds::service::{self, Failure, IpRequest, Network, NodePortRequest, Plan};
+use corten_kinds::service::{self, IpRequest, Network, NodePortRequest, Plan};
 use corten_object::tree::Tree;
 use corten_runtime::random::Random;
+use parking_lot::Mutex;
 
 use super::addresses::{self, AddressError, Owner};
 use super::node_ports::{NodePorts, PortError, Ports};
+use super::service_holding::{Address, ServiceHolding, Taken};
 use super::{Reservation, Reserver};
 use crate::api::Api;
-use crate::control::client;
 use crate::metadata;
 
 pub struct Services {
     pub network: Network,
     pub node_ports: Arc<NodePorts>,
-}
-
-/// What is reserved so far.
-#[derive(Debug, Default)]
-struct Held {
-    ips: Vec<IpAddr>,
-    ports: Vec<i64>,
 }
 
 impl Reserver for Services {
@@ -36,20 +30,15 @@ impl Reserver for Services {
         object: &'a mut Tree,
         old: Option<&'a Tree>,
         dry_run: bool,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Reservation>>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Reservation>> + Send + 'a>> {
         Box::pin(self.reserve(api, object, old, dry_run))
     }
 
-    fn released<'a>(&'a self, api: &'a Arc<Api>, object: &'a Tree) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(async move {
-            let meta = metadata::read(object);
-            delete_endpoints(api, meta.namespace(), meta.name()).await;
-            let mut object = object.clone();
-            service::default_on_read(&mut object.edit(), &self.network);
-            let plan = service::releases(object.root());
-            let held = Held { ips: self.known_ips(&plan.release_ips), ports: plan.release_node_ports };
-            give_back(api, &self.node_ports, held).await;
-        })
+    fn leaving(&self, api: &Arc<Api>, object: &Tree) -> Reservation {
+        let mut object = object.clone();
+        service::default_on_read(&mut object.edit(), &self.network);
+        let plan = service::releases(object.root());
+        Reservation::new(api, ServiceHolding::new(api, self, &object, &plan).with_endpoints())
     }
 }
 
@@ -60,7 +49,7 @@ impl Services {
         object: &mut Tree,
         old: Option<&Tree>,
         dry_run: bool,
-    ) -> Result<Option<Reservation>> {
+    ) -> Result<Reservation> {
         let name = metadata::read(object).name().to_owned();
         let old = old.map(|old| {
             let mut old = old.clone();
@@ -68,123 +57,101 @@ impl Services {
             old
         });
         let plan = service::plan(&mut object.edit(), old.as_ref().map(Tree::root), &self.network);
-        let plan = plan.map_err(|failure| refusal(failure, &name))?;
+        let plan = plan.map_err(|errors| Status::invalid("", "Service", &name, &errors))?;
         if dry_run {
             self.pretend(api, object, &plan, &name).await?;
-            return Ok(None);
+            return Ok(Reservation::none());
         }
-        let mut held = Held::default();
-        if let Err(status) = self.take(api, object, &plan, &name, &mut held).await {
-            give_back(api, &self.node_ports, held).await;
-            return Err(status);
+        let holding = ServiceHolding::new(api, self, object, &plan);
+        let taken = holding.taken();
+        let reservation = Reservation::new(api, holding);
+        match self.take(api, object, &plan, &name, &taken).await {
+            Ok(()) => Ok(reservation),
+            Err(status) => {
+                reservation.settle().await;
+                Err(status)
+            }
         }
-        let unused = Held { ips: self.known_ips(&plan.release_ips), ports: plan.release_node_ports };
-        if held.is_empty() && unused.is_empty() {
-            return Ok(None);
-        }
-        let (api, node_ports) = (Arc::clone(api), Arc::clone(&self.node_ports));
-        Ok(Some(Reservation::new(move |kept| {
-            Box::pin(async move { give_back(&api, &node_ports, if kept { unused } else { held }).await })
-        })))
     }
 
-    async fn take(&self, api: &Arc<Api>, object: &mut Tree, plan: &Plan, name: &str, held: &mut Held) -> Result<()> {
+    async fn take(
+        &self,
+        api: &Arc<Api>,
+        object: &mut Tree,
+        plan: &Plan,
+        name: &str,
+        taken: &Mutex<Taken>,
+    ) -> Result<()> {
         let namespace = metadata::read(object).namespace().to_owned();
         let owner = Owner { namespace: &namespace, name };
+        // Written in when all are found: an error shows the addresses as they were asked for.
+        let mut ips = Vec::with_capacity(plan.ips.len());
         for request in &plan.ips {
-            let taken = match named(request)? {
-                Some(ip) => addresses::take(api, ip, owner).await.map(|()| ip),
+            let made = match named(request)? {
+                Some(ip) => addresses::take(api, ip, owner).await,
                 None => addresses::take_any(api, &request.family, owner).await,
             };
-            let ip = taken.map_err(|error| ip_refused(object, request, &error, name))?;
-            held.ips.push(ip);
-            Plan::assign_ip(&mut object.edit(), request, &shown(request, ip));
+            let made = made.map_err(|error| ip_refused(object, request, &error, name))?;
+            let ip = made.ip;
+            let mut taken = taken.lock();
+            taken.things.addresses.push(Address { ip, uid: Some(made.uid) });
+            taken.addresses_under_way.push(made.under_way);
+            ips.push(ip);
         }
-        if plan.node_ports.is_empty() && plan.health_check.is_none() {
+        assign_ips(plan, &ips, object);
+        if !plan.needs_ports() {
             return Ok(());
         }
         // All ports of a service in one write.
         let mut refused = None;
-        let taken = self
-            .node_ports
-            .change(&*api.store, |ports| {
-                refused = None;
-                take_ports(plan, &mut Real { ports, random: &api.random }).map_err(|refusal| {
-                    let error = refusal.error.clone();
-                    refused = Some(refusal);
-                    error
-                })
+        let choose = |ports: &mut Ports| {
+            refused = None;
+            choose_ports(plan, &mut Real { ports, random: &api.random }).map_err(|refusal| {
+                let error = refusal.error.clone();
+                refused = Some(refusal);
+                error
             })
-            .await;
-        let taken = taken.map_err(|error| match refused {
+        };
+        let chosen = self.node_ports.take(&*api.store, choose).await;
+        let (chosen, under_way) = chosen.map_err(|error| match refused {
             Some(refusal) => refusal.status(plan, name),
             None => Refusal::of_first(plan, error).status(plan, name),
         })?;
-        held.ports = taken.all();
-        taken.assign(plan, object);
+        let mut taken = taken.lock();
+        taken.things.ports = chosen.all();
+        taken.ports_under_way.push(under_way);
+        drop(taken);
+        chosen.assign(plan, object);
         Ok(())
     }
 
     /// Shows what would be reserved, as far as that can be told without doing it.
     async fn pretend(&self, api: &Arc<Api>, object: &mut Tree, plan: &Plan, name: &str) -> Result<()> {
+        let mut ips = Vec::with_capacity(plan.ips.len());
         for request in &plan.ips {
             let shown_ip = match named(request)? {
                 Some(ip) => addresses::pretend(api, ip).map(|()| ip),
                 None => addresses::pretend_any(api, &request.family),
             };
-            let ip = shown_ip.map_err(|error| ip_refused(object, request, &error, name))?;
-            Plan::assign_ip(&mut object.edit(), request, &shown(request, ip));
+            ips.push(shown_ip.map_err(|error| ip_refused(object, request, &error, name))?);
         }
-        if plan.node_ports.is_empty() && plan.health_check.is_none() {
+        assign_ips(plan, &ips, object);
+        if !plan.needs_ports() {
             return Ok(());
         }
         let (kept, _) = self.node_ports.read(&*api.store).await.map_err(Status::internal)?;
         let kept = kept.unwrap_or_else(|| Ports::new(self.node_ports.range));
-        let taken = take_ports(plan, &mut Pretended { kept: &kept, taken: Vec::new() });
-        let taken = taken.map_err(|refusal| refusal.status(plan, name))?;
-        taken.assign(plan, object);
+        let chosen = choose_ports(plan, &mut Pretended { kept: &kept, taken: Vec::new() });
+        let chosen = chosen.map_err(|refusal| refusal.status(plan, name))?;
+        chosen.assign(plan, object);
         Ok(())
     }
-
-    /// Addresses of families that the cluster does not have (any more) are left alone.
-    fn known_ips(&self, ips: &[String]) -> Vec<IpAddr> {
-        let parsed = ips.iter().filter_map(|ip| parse_ip_sloppy(ip));
-        parsed.filter(|ip| self.network.families.contains(&super::address_range::family(*ip))).collect()
-    }
 }
 
-impl Held {
-    fn is_empty(&self) -> bool {
-        self.ips.is_empty() && self.ports.is_empty()
-    }
-}
-
-async fn give_back(api: &Arc<Api>, node_ports: &NodePorts, held: Held) {
-    for ip in held.ips {
-        addresses::release(api, ip).await;
-    }
-    if held.ports.is_empty() {
-        return;
-    }
-    let released = node_ports.change(&*api.store, |ports| {
-        held.ports.iter().for_each(|&port| ports.release(port));
-        Ok(())
-    });
-    if let Err(error) = released.await {
-        tracing::warn!(ports = ?held.ports, %error, "node ports could not be given back; the repair loop will find them");
-    }
-}
-
-/// A service that comes back under its name shall not find the endpoints of the one that is gone.
-async fn delete_endpoints(api: &Arc<Api>, namespace: &str, name: &str) {
-    if api.lookup("", "endpoints", &format!("{namespace}/{name}")).is_none() {
-        return;
-    }
-    if let Err(refused) = client::delete(api, &format!("/api/v1/namespaces/{namespace}/endpoints/{name}")).await
-        && !refused.is_not_found()
-    {
-        tracing::warn!(namespace, name, error = %refused, "the endpoints of a deleted service could not be deleted");
-    }
+/// Addresses of families that the cluster does not have (any more) are left alone.
+pub fn known_ips(network: &Network, ips: &[String]) -> Vec<IpAddr> {
+    let parsed = ips.iter().filter_map(|ip| parse_ip_sloppy(ip));
+    parsed.filter(|ip| network.families.contains(&super::address_range::family(*ip))).collect()
 }
 
 fn named(request: &IpRequest) -> Result<Option<IpAddr>> {
@@ -194,14 +161,10 @@ fn named(request: &IpRequest) -> Result<Option<IpAddr>> {
 }
 
 /// An address that was named stays as it was written.
-fn shown(request: &IpRequest, ip: IpAddr) -> String {
-    request.address.clone().unwrap_or_else(|| ip.to_string())
-}
-
-fn refusal(failure: Failure, name: &str) -> Status {
-    match failure {
-        Failure::Invalid(errors) => Status::invalid("", "Service", name, &errors),
-        Failure::Internal(message) => Status::failure(500, Reason::Unknown, message),
+fn assign_ips(plan: &Plan, ips: &[IpAddr], object: &mut Tree) {
+    for (request, ip) in plan.ips.iter().zip(ips) {
+        let shown = request.address.clone().unwrap_or_else(|| ip.to_string());
+        Plan::assign_ip(&mut object.edit(), request, &shown);
     }
 }
 
@@ -251,7 +214,7 @@ impl Source for Pretended<'_> {
     }
 
     fn take_any(&mut self) -> std::result::Result<i64, PortError> {
-        let port = self.taken.iter().max().map_or(FIRST_PRETENDED, |highest| highest + 1);
+        let port = self.taken.iter().max().map_or(FIRST_PRETENDED, |highest| highest.max(&0) + 1);
         self.taken.push(port);
         Ok(port)
     }
@@ -259,12 +222,12 @@ impl Source for Pretended<'_> {
 
 /// The numbers for a plan's requests, in their order.
 #[derive(Debug)]
-struct Taken {
+struct Chosen {
     node_ports: Vec<i64>,
     health_check: Option<i64>,
 }
 
-impl Taken {
+impl Chosen {
     fn all(&self) -> Vec<i64> {
         self.node_ports.iter().copied().chain(self.health_check).collect()
     }
@@ -287,7 +250,7 @@ struct Refusal {
     error: PortError,
 }
 
-fn take_ports(plan: &Plan, source: &mut impl Source) -> std::result::Result<Taken, Refusal> {
+fn choose_ports(plan: &Plan, source: &mut impl Source) -> std::result::Result<Chosen, Refusal> {
     let mut one = |request: Option<usize>, number: Option<i64>| {
         let taken = match number {
             Some(number) => source.take(number).map(|()| number),
@@ -299,12 +262,16 @@ fn take_ports(plan: &Plan, source: &mut impl Source) -> std::result::Result<Take
     for (at, request) in plan.node_ports.iter().enumerate() {
         node_ports.push(one(Some(at), request.number)?);
     }
+    if let Some(duplicate) = &plan.duplicate_node_port {
+        let error = PortError::Duplicate(duplicate.clone());
+        return Err(Refusal { request: None, error });
+    }
     let health_check = plan.health_check.map(|number| one(None, number)).transpose()?;
-    Ok(Taken { node_ports, health_check })
+    Ok(Chosen { node_ports, health_check })
 }
 
 impl Refusal {
-    /// What befalls the write as a whole befalls its first request.
+    /// An error of the whole batch is reported for its first port.
     fn of_first(plan: &Plan, error: PortError) -> Refusal {
         Refusal { request: (!plan.node_ports.is_empty()).then_some(0), error }
     }
@@ -312,6 +279,9 @@ impl Refusal {
     fn status(&self, plan: &Plan, name: &str) -> Status {
         let request: Option<&NodePortRequest> = self.request.and_then(|at| plan.node_ports.get(at));
         let error = &self.error;
+        if let PortError::Duplicate(_) = error {
+            return Status::failure(500, Reason::Unknown, error.to_string());
+        }
         match (request, plan.health_check.flatten()) {
             (Some(request), _) if request.number.is_some() => {
                 Status::invalid("", "Service", name, &Plan::node_port_refused(request, &error.to_string()))
@@ -340,12 +310,13 @@ mod tests {
         let mut kept = Ports::new(PortRange::default());
         kept.take(30001).unwrap();
         let check = |numbers: &[Option<i64>], health: Option<Option<i64>>, expected: &[i64]| {
-            let taken = take_ports(&plan(numbers, health), &mut Pretended { kept: &kept, taken: Vec::new() });
+            let taken = choose_ports(&plan(numbers, health), &mut Pretended { kept: &kept, taken: Vec::new() });
             assert_eq!(taken.unwrap().all(), expected, "{numbers:?}");
         };
         check(&[None, None], None, &[32769, 32770]);
         check(&[Some(30007), None], Some(None), &[30007, 30008, 30009]);
-        let refused = take_ports(&plan(&[Some(30001)], None), &mut Pretended { kept: &kept, taken: Vec::new() });
+        check(&[Some(-1)], Some(None), &[-1, 1]);
+        let refused = choose_ports(&plan(&[Some(30001)], None), &mut Pretended { kept: &kept, taken: Vec::new() });
         assert_eq!(refused.unwrap_err().error, PortError::Allocated);
     }
 

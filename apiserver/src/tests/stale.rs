@@ -81,7 +81,7 @@ async fn what_an_object_needs_may_have_been_made_elsewhere() {
         two.behind(Request::post(collection).json(object)).await.created();
     };
     let namespace = ("/api/v1/namespaces", named("new"));
-    check(&[namespace.clone()], "/api/v1/namespaces/new/configmaps", named("a")).await;
+    check(std::slice::from_ref(&namespace), "/api/v1/namespaces/new/configmaps", named("a")).await;
     let account = ("/api/v1/namespaces/new/serviceaccounts", named("default"));
     check(&[namespace, account], "/api/v1/namespaces/new/pods", pod("a", json!({}))).await;
     let class = json!({"metadata": {"name": "high"}, "value": 5});

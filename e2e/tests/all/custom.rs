@@ -17,38 +17,64 @@ struct Custom {
 
 impl Custom {
     async fn start(schema: Value) -> anyhow::Result<Custom> {
+        let schema = json!({"type": "object", "properties": {"spec": schema}});
+        Custom::start_versions(json!([{
+            "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema},
+            "subresources": {"status": {}},
+        }]))
+        .await
+    }
+
+    /// Starts with these versions, which must all be served.
+    async fn start_versions(versions: Value) -> anyhow::Result<Custom> {
         let fixture = Fixture::start().await?;
         let group = format!("{}.example.com", fixture.namespace);
-        let version = json!({
-            "name": "v1", "served": true, "storage": true,
-            "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": schema}}},
-            "subresources": {"status": {}},
-        });
         let names = json!({"plural": "boxes", "singular": "box", "kind": "Box"});
         let crd: CustomResourceDefinition = parse(json!({
             "metadata": {"name": format!("boxes.{group}")},
-            "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+            "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": versions},
         }))?;
-        let crds: Api<CustomResourceDefinition> = Api::all(fixture.client.clone());
-        crds.create(&PostParams::default(), &crd).await?;
         let custom = Custom { fixture, group };
-        eventually("the new resource", async || Ok(custom.boxes().list(&ListParams::default()).await.ok())).await?;
+        custom.definitions().create(&PostParams::default(), &crd).await?;
+        for version in &crd.spec.versions {
+            let boxes = custom.boxes_of(&version.name);
+            eventually("the new resource", async || Ok(boxes.list(&ListParams::default()).await.ok())).await?;
+        }
         Ok(custom)
     }
 
+    fn definitions(&self) -> Api<CustomResourceDefinition> {
+        Api::all(self.fixture.client.clone())
+    }
+
     fn boxes(&self) -> Api<DynamicObject> {
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(&self.group, "v1", "Box"), "boxes");
+        self.boxes_of("v1")
+    }
+
+    fn boxes_of(&self, version: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(&self.group, version, "Box"), "boxes");
         Api::namespaced_with(self.fixture.client.clone(), &self.fixture.namespace, &resource)
     }
 
     fn a_box(&self, spec: Value) -> anyhow::Result<DynamicObject> {
-        let api_version = format!("{}/v1", self.group);
-        parse(json!({"apiVersion": api_version, "kind": "Box", "metadata": {"name": "a"}, "spec": spec}))
+        self.a_box_of("v1", json!({"spec": spec}))
+    }
+
+    /// A box of a version, with these members beside what every object has.
+    fn a_box_of(&self, version: &str, mut members: Value) -> anyhow::Result<DynamicObject> {
+        members["apiVersion"] = format!("{}/{version}", self.group).into();
+        members["kind"] = "Box".into();
+        members["metadata"] = json!({"name": "a"});
+        parse(members)
+    }
+
+    /// The path of all boxes, in a version.
+    fn path(&self, version: &str) -> String {
+        format!("/apis/{}/{version}/namespaces/{}/boxes", self.group, self.fixture.namespace)
     }
 
     async fn end(self) -> anyhow::Result<()> {
-        let crds: Api<CustomResourceDefinition> = Api::all(self.fixture.client.clone());
-        crds.delete(&format!("boxes.{}", self.group), &DeleteParams::default()).await?;
+        self.definitions().delete(&format!("boxes.{}", self.group), &DeleteParams::default()).await?;
         eventually("the resource to go", async || {
             let gone = refusal(self.boxes().list(&ListParams::default()).await).ok();
             Ok(gone.filter(|refusal| refusal.0 == 404))
@@ -126,6 +152,165 @@ async fn appliers_merge_lists_by_their_keys() -> anyhow::Result<()> {
     let left = apply("one", json!([])).await??;
     assert_eq!(left.data["spec"]["parts"], json!([{"name": "y", "n": 2}]));
     assert_eq!(left.name_any(), "a");
+    custom.end().await
+}
+
+/// A version of boxes with a status of its own.
+fn version(name: &str, storage: bool, spec: Value, status: &Value) -> Value {
+    let schema = json!({"type": "object", "properties": {"spec": spec, "status": status}});
+    json!({
+        "name": name, "served": true, "storage": storage, "schema": {"openAPIV3Schema": schema},
+        "subresources": {"status": {}},
+    })
+}
+
+#[tokio::test]
+async fn new_objects_have_the_defaults_of_their_status() -> anyhow::Result<()> {
+    let conditions = json!([{"type": "Accepted", "status": "Unknown"}]);
+    let text = json!({"type": "string"});
+    let condition = json!({"type": "object", "properties": {"type": text, "status": text}});
+    let status = json!({
+        "type": "object", "default": {"conditions": conditions},
+        "properties": {"conditions": {"type": "array", "items": condition}},
+    });
+    let spec = json!({"type": "object", "properties": {"a": text}});
+    let custom = Custom::start_versions(json!([version("v1", true, spec, &status)])).await?;
+    let boxes = custom.boxes();
+    let given = json!({"spec": {"a": "x"}, "status": {"conditions": []}});
+    let created = boxes.create(&PostParams::default(), &custom.a_box_of("v1", given)?).await?;
+    assert_eq!(created.data["status"]["conditions"], conditions);
+    assert_eq!(boxes.get("a").await?.data["status"]["conditions"], conditions);
+    let emptied = Patch::Merge(json!({"status": {"conditions": []}}));
+    let emptied = boxes.patch_status("a", &PatchParams::default(), &emptied).await?;
+    assert_eq!(emptied.data["status"]["conditions"], json!([]));
+    // What is gone altogether has its defaults again.
+    let without = boxes.patch_status("a", &PatchParams::default(), &Patch::Merge(json!({"status": null}))).await?;
+    assert_eq!(without.data["status"]["conditions"], conditions);
+    custom.end().await
+}
+
+#[tokio::test]
+async fn each_version_prunes_defaults_and_validates_by_its_own_schema() -> anyhow::Result<()> {
+    let old = json!({
+        "type": "object", "required": ["image"],
+        "properties": {"image": {"type": "string"}, "size": {"type": "integer", "default": 1}},
+    });
+    let new = json!({"type": "object", "properties": {"size": {"type": "integer"}, "more": {"type": "string", "default": "m"}}});
+    let status = json!({"type": "object", "properties": {"phase": {"type": "string"}}});
+    let versions = json!([version("v1", false, old, &status), version("v2", true, new, &status)]);
+    let custom = Custom::start_versions(versions).await?;
+    let (v1, v2) = (custom.boxes_of("v1"), custom.boxes_of("v2"));
+    let create = async |spec: Value| {
+        let object = custom.a_box_of("v1", json!({"spec": spec}))?;
+        anyhow::Ok(v1.create(&PostParams::default(), &object).await)
+    };
+    // What only the version of the request knows is required and checked there, though the storage version drops it.
+    assert_eq!(refusal(create(json!({"size": 2})).await?)?, refused(422, "Invalid"));
+    assert_eq!(refusal(create(json!({"image": 5})).await?)?, refused(422, "Invalid"));
+    let created = create(json!({"image": "i", "more": "x"})).await??;
+    assert_eq!(created.data["spec"], json!({"size": 1}));
+    assert_eq!(v2.get("a").await?.data["spec"], json!({"size": 1, "more": "m"}));
+    // A write through a version loses what that version does not know.
+    let grown = Patch::Merge(json!({"spec": {"more": "kept"}}));
+    assert_eq!(v2.patch("a", &PatchParams::default(), &grown).await?.data["spec"], json!({"size": 1, "more": "kept"}));
+    let grown = Patch::Merge(json!({"spec": {"image": "i", "size": 2}}));
+    assert_eq!(v1.patch("a", &PatchParams::default(), &grown).await?.data["spec"], json!({"size": 2}));
+    assert_eq!(v2.get("a").await?.data["spec"], json!({"size": 2, "more": "m"}));
+    custom.end().await
+}
+
+#[tokio::test]
+async fn an_apply_through_another_version_that_changes_nothing_leaves_the_object_as_it_is() -> anyhow::Result<()> {
+    let item = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}});
+    let parts = json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": item});
+    let spec = |default: Value| json!({"type": "object", "properties": {"parts": parts, "mode": default}});
+    let (plain, defaulted) = (json!({"type": "string"}), json!({"type": "string", "default": "auto"}));
+    let status = json!({"type": "object"});
+    let versions = json!([version("v1", true, spec(plain), &status), version("v2", false, spec(defaulted), &status)]);
+    let custom = Custom::start_versions(versions).await?;
+    let apply = async |version: &str, parts: Value| {
+        let object = custom.a_box_of(version, json!({"spec": {"parts": parts}}))?;
+        anyhow::Ok(custom.boxes_of(version).patch("a", &PatchParams::apply("one"), &Patch::Apply(object)).await?)
+    };
+    let first = apply("v1", json!([{"name": "x"}, {"name": "y"}])).await?;
+    let again = apply("v2", json!([{"name": "x"}, {"name": "y"}])).await?;
+    assert_eq!(again.metadata.generation, Some(1));
+    assert_eq!(again.data["spec"], json!({"parts": [{"name": "x"}, {"name": "y"}]}));
+    // Who applied is now known to have done so in the other version; then there is nothing left to write.
+    let stable = apply("v2", json!([{"name": "x"}, {"name": "y"}])).await?;
+    assert_eq!(stable.resource_version(), again.resource_version());
+    assert_ne!(stable.resource_version(), first.resource_version());
+    custom.end().await
+}
+
+#[tokio::test]
+async fn objects_stay_in_the_version_that_they_were_stored_in() -> anyhow::Result<()> {
+    let spec =
+        |name: &str| json!({"type": "object", "properties": {name: {"type": "string"}, "both": {"type": "string"}}});
+    let status = json!({"type": "object"});
+    let (v1, v2) = (version("v1", true, spec("old"), &status), version("v2", false, spec("new"), &status));
+    let custom = Custom::start_versions(json!([v1, v2])).await?;
+    let given = json!({"spec": {"old": "o", "both": "b"}});
+    custom.boxes().create(&PostParams::default(), &custom.a_box_of("v1", given)?).await?;
+    let change = async |patch: Value| {
+        let name = format!("boxes.{}", custom.group);
+        custom
+            .definitions()
+            .patch(&name, &PatchParams::default(), &Patch::Json::<()>(serde_json::from_value(patch)?))
+            .await?;
+        anyhow::Ok(())
+    };
+    let store_v2 = json!([
+        {"op": "replace", "path": "/spec/versions/0/storage", "value": false},
+        {"op": "replace", "path": "/spec/versions/1/storage", "value": true},
+    ]);
+    change(store_v2).await?;
+    let seen =
+        async |version: &str| Ok::<_, anyhow::Error>(custom.boxes_of(version).get("a").await?.data["spec"].clone());
+    let stored = async || custom.definitions().get(&format!("boxes.{}", custom.group)).await;
+    eventually("the new storage version", async || {
+        let versions = stored().await?.status.and_then(|status| status.stored_versions);
+        Ok(versions.filter(|versions| versions.contains(&"v2".to_owned())))
+    })
+    .await?;
+    assert_eq!((seen("v1").await?, seen("v2").await?), (json!({"old": "o", "both": "b"}), json!({"both": "b"})));
+    change(json!([{"op": "replace", "path": "/spec/versions/0/served", "value": false}])).await?;
+    eventually("the old version to go", async || {
+        let gone = refusal(custom.boxes().list(&ListParams::default()).await).ok();
+        Ok(gone.filter(|refusal| refusal.0 == 404))
+    })
+    .await?;
+    let shown = custom.fixture.get(&custom.path("v2")).await?;
+    assert_eq!(shown["items"][0]["apiVersion"], format!("{}/v2", custom.group));
+    assert_eq!(shown["items"][0]["spec"], json!({"both": "b"}));
+    custom.end().await
+}
+
+#[tokio::test]
+async fn versions_have_columns_and_field_labels_of_their_own() -> anyhow::Result<()> {
+    // Upstream refuses field labels of versions whose schemas are all the same.
+    let text = |name: &str| json!({"type": "string", "description": name});
+    let spec = |name: &str| json!({"type": "object", "properties": {"a": text(name), "b": text(name)}});
+    let status = json!({"type": "object"});
+    let shown = |name: &str, storage: bool, field: &str| {
+        let mut version = version(name, storage, spec(name), &status);
+        version["additionalPrinterColumns"] = json!([{"name": "Own", "type": "string", "jsonPath": field}]);
+        version["selectableFields"] = json!([{"jsonPath": field}]);
+        version
+    };
+    let custom = Custom::start_versions(json!([shown("v1", true, ".spec.a"), shown("v2", false, ".spec.b")])).await?;
+    custom.boxes().create(&PostParams::default(), &custom.a_box(json!({"a": "x", "b": "y"}))?).await?;
+    for (version, own, other) in [("v1", "spec.a=x", "spec.b=y"), ("v2", "spec.b=y", "spec.a=x")] {
+        let boxes = custom.boxes_of(version);
+        assert_eq!(boxes.list(&ListParams::default().fields(own)).await?.items.len(), 1, "{version}");
+        let foreign = boxes.list(&ListParams::default().fields(other)).await;
+        assert_eq!(refusal(foreign)?, refused(400, "BadRequest"), "{version}");
+        let table =
+            http::Request::get(custom.path(version)).header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+        let table: Value = custom.fixture.client.request(table.body(Vec::new())?).await?;
+        let cell = &table["rows"][0]["cells"][1];
+        assert_eq!(cell, own.split_once('=').unwrap_or_default().1, "{version}");
+    }
     custom.end().await
 }
 

@@ -71,7 +71,7 @@ async fn a_collection_is_deleted_page_by_page() -> anyhow::Result<()> {
     assert_ne!(token, "");
     let deleted = fixture.delete(&fixture.collection(&format!("&limit=2&continue={token}")), "").await?;
     assert_eq!(names_of(&deleted), ["c", "d"]);
-    assert_eq!(deleted["metadata"]["resourceVersion"].as_str().is_some_and(|text| !text.is_empty()), true);
+    assert!(deleted["metadata"]["resourceVersion"].as_str().is_some_and(|text| !text.is_empty()));
     assert_eq!(fixture.names().await?, ["e"]);
     let deleted = fixture.delete(&fixture.collection(""), "").await?;
     assert_eq!((names_of(&deleted), deleted["metadata"]["continue"].as_str()), (vec!["e"], None));

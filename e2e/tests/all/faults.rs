@@ -1,10 +1,11 @@
 //! What goes wrong around the process, and how it says so.
 
 use crate::support::{Fixture, parse, refusal, refused};
-use corten_e2e::{DEADLINE, Engine, Etcd, Options, Server, SmallDisk};
+use corten_e2e::{DEADLINE, Engine, Etcd, Options, Server, SmallDisk, eventually};
 use http::Request;
+use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
-use kube::api::{ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::core::Status;
 use serde_json::json;
 use std::net::TcpListener;
@@ -228,4 +229,35 @@ async fn a_client_that_hangs_holds_nobody_up() -> anyhow::Result<()> {
     }
     tokio::time::timeout(DEADLINE, fixture.configmap("a")).await??;
     Ok(())
+}
+
+/// Clients give up at any moment of a write. What the Service of a write that went on does not have is free again.
+#[tokio::test]
+async fn clients_that_vanish_leave_nothing_reserved() -> anyhow::Result<()> {
+    const PORTS: std::ops::Range<u32> = 30001..30017;
+    let fixture = Fixture::start().await?;
+    let services: Api<Service> = Api::namespaced(fixture.client.clone(), &fixture.namespace);
+    for (moment, port) in (0..80).zip(PORTS.step_by(2).cycle()) {
+        let patience = Duration::from_micros(250 * moment);
+        let service = parse(json!({"metadata": {"name": "a"}, "spec": {
+            "type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": port + 1,
+            "ports": [{"port": 80, "nodePort": port}],
+        }}))?;
+        // Whether they were quick enough makes no difference.
+        let _ = tokio::time::timeout(patience, services.create(&PostParams::default(), &service)).await;
+        let _ = tokio::time::timeout(patience, services.delete("a", &DeleteParams::default())).await;
+    }
+    let ports: Vec<_> = PORTS.map(|port| json!({"name": format!("p{port}"), "port": port, "nodePort": port})).collect();
+    let all: Service = parse(json!({"metadata": {"name": "all"}, "spec": {"type": "NodePort", "ports": ports}}))?;
+    // Writes without a client may still be under way.
+    eventually("all ports to be free", async || {
+        let _ = services.delete("a", &DeleteParams::default()).await;
+        Ok(services.create(&PostParams::default(), &all).await.ok())
+    })
+    .await?;
+    eventually("all addresses to be free but two", async || {
+        let addresses = fixture.get("/apis/networking.k8s.io/v1/ipaddresses").await?;
+        Ok((addresses["items"].as_array().map(Vec::len) == Some(2)).then_some(()))
+    })
+    .await
 }

@@ -4,6 +4,7 @@
 //! those of `engines` and `faults` are about the process itself and always start their own.
 
 mod access;
+mod anyday;
 mod convergence;
 mod custom;
 mod deletes;
@@ -16,5 +17,6 @@ mod openapi;
 mod representations;
 mod support;
 mod torture;
+mod upkeep;
 mod watches;
 mod writes;

@@ -123,6 +123,28 @@ async fn appliers_own_what_they_apply() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn concurrent_first_appliers_all_succeed() -> anyhow::Result<()> {
+    let fixture = Fixture::start().await?;
+    let maps = fixture.configmaps();
+    for round in 0..20 {
+        let name = format!("first-{round}");
+        let apply = async |manager: usize| {
+            let key = format!("key-{manager}");
+            let object =
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: "x"}});
+            maps.patch(&name, &PatchParams::apply(&format!("m{manager}")), &Patch::Apply(object)).await
+        };
+        let applied = futures::future::try_join_all((0..12).map(apply)).await?;
+        let whole = maps.get(&name).await?;
+        assert_eq!(whole.data.map(|data| data.len()), Some(12), "round {round}");
+        assert_eq!(whole.metadata.managed_fields.map(|entries| entries.len()), Some(12), "round {round}");
+        let uids: std::collections::BTreeSet<_> = applied.iter().map(|object| object.uid()).collect();
+        assert_eq!(uids.len(), 1, "round {round}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_finalizer_holds_its_object() -> anyhow::Result<()> {
     let fixture = Fixture::start().await?;
     let api = fixture.configmaps();
@@ -149,9 +171,17 @@ async fn a_bound_pod_is_deleted_gracefully_and_another_at_once() -> anyhow::Resu
         api.create(&PostParams::default(), &pod(name)?).await?;
     }
     let binding = json!({"metadata": {"name": "bound"}, "target": {"kind": "Node", "name": "n"}});
-    let request = http::Request::post(format!("/api/v1/namespaces/{}/pods/bound/binding", fixture.namespace));
-    let request = request.header("Content-Type", "application/json").body(serde_json::to_vec(&binding)?)?;
-    fixture.client.request_text(request).await?;
+    let bind = async |binding: &serde_json::Value| {
+        let request = http::Request::post(format!("/api/v1/namespaces/{}/pods/bound/binding", fixture.namespace));
+        let request = request.header("Content-Type", "application/json").body(serde_json::to_vec(binding)?)?;
+        anyhow::Ok(fixture.client.request_text(request).await)
+    };
+    for wrong in [json!({"name": "bound", "uid": "wrong"}), json!({"name": "bound", "resourceVersion": "1"})] {
+        let mut other = binding.clone();
+        other["metadata"] = wrong;
+        assert_eq!(refusal(bind(&other).await?)?, refused(409, "Conflict"));
+    }
+    bind(&binding).await??;
 
     api.delete("free", &DeleteParams::default()).await?;
     assert!(api.get_opt("free").await?.is_none());

@@ -16,6 +16,8 @@ use crate::certificate::{self, Certificate};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const AUTHORITY_LIFETIME: Duration = DAY.saturating_mul(3650);
 const LEAF_LIFETIME: Duration = DAY.saturating_mul(365);
+/// Nothing of this project existed before 2026. A clock that shows an earlier time is wrong, and will be set.
+pub const PROJECT_BEGAN: Wall = Wall::from_seconds(1_767_225_600);
 /// Certificates begin a little in the past, for machines whose clocks are behind.
 const BACKDATE: Duration = Duration::from_secs(5 * 60);
 
@@ -118,8 +120,12 @@ impl Leaf {
 
 impl Authority {
     /// A new self-signed one for the key.
+    ///
+    /// It has to outlive the setting of a clock that is wrong today: it is valid from a time that no right clock shows,
+    /// and for its whole life after that.
     pub fn create(common_name: &str, key: KeyPair, now: Wall, random: &Random) -> Result<Authority> {
-        let mut params = parameters(common_name, None, now, now.plus(AUTHORITY_LIFETIME), random)?;
+        let (begin, end) = (now.min(PROJECT_BEGAN), now.max(PROJECT_BEGAN).plus(AUTHORITY_LIFETIME));
+        let mut params = parameters(common_name, None, begin, end, random)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages =
             vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::KeyCertSign];
@@ -187,7 +193,7 @@ pub fn load_key(pem: &[u8]) -> Result<KeyPair> {
 fn parameters(
     common_name: &str,
     organization: Option<&str>,
-    now: Wall,
+    begin: Wall,
     end: Wall,
     random: &Random,
 ) -> Result<CertificateParams> {
@@ -198,7 +204,7 @@ fn parameters(
     }
     name.push(DnType::CommonName, common_name);
     params.distinguished_name = name;
-    params.not_before = date(Wall::from_seconds(now.seconds - BACKDATE.as_secs() as i64))?;
+    params.not_before = date(Wall::from_seconds(begin.seconds - BACKDATE.as_secs() as i64))?;
     params.not_after = date(end)?;
     // 126 random bits: positive, and never shorter for a leading zero.
     let mut serial: [u8; 16] = random.bytes();

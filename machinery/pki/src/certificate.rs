@@ -68,6 +68,12 @@ impl Certificate {
         Certificate::parse(chain(pem)?.first().context("no certificate in it")?)
     }
 
+    /// Whether it needs to be renewed: when less than 30 % of its life is left, or when it is not valid yet, because the
+    /// clock was ahead when it was made.
+    pub fn is_due(&self, now: Wall) -> bool {
+        self.renew_at() <= now || now < self.not_before
+    }
+
     /// When less than 30 % of its life is left.
     pub fn renew_at(&self) -> Wall {
         self.not_before.plus(self.not_after.since(self.not_before).mul_f64(0.7))

@@ -12,6 +12,7 @@
 //! and no crash can leave a pair that does not fit. Whatever else is odd is an error, and the files stay as they are.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +21,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use corten_runtime::{CancellationToken, Clock, Random, Wall};
 use parking_lot::Mutex;
 use rcgen::KeyPair;
+use tokio::sync::{Notify, watch};
 
-use crate::authority::{self, Authority, Leaf, Signer};
+use crate::authority::{self, Authority, Leaf, PROJECT_BEGAN, Signer};
 use crate::certificate::{self, Pair};
 use crate::files::{self, PUBLIC, SECRET};
 use crate::keys::{PublicKey, SigningKey};
 
-/// The clock may be set while a long sleep goes on, so nobody sleeps longer than this at a time.
-const LONGEST_SLEEP: Duration = Duration::from_secs(12 * 60 * 60);
 const SHORTEST_SLEEP: Duration = Duration::from_secs(60);
 /// How soon a renewal that failed (a full disk) is tried again.
 const RETRY: Duration = Duration::from_secs(5 * 60);
@@ -41,13 +41,27 @@ pub struct Pki {
     front_proxy_ca: Authority,
     service_account_key: Arc<SigningKey>,
     /// By file name; those that are kept valid.
-    leaves: Mutex<BTreeMap<String, (Leaf, Arc<Pair>)>>,
+    leaves: Mutex<BTreeMap<String, Kept>>,
+    /// Rung when a leaf is asked for, which may be due before the others.
+    added: Notify,
+}
+
+/// A leaf that is kept valid.
+struct Kept {
+    leaf: Leaf,
+    pair: watch::Sender<Arc<Pair>>,
 }
 
 impl Pki {
     /// Opens the folder, and makes what is missing in it.
     pub fn open(folder: &Path, clock: &Clock, random: &Random) -> Result<Pki> {
         files::create_folder(folder)?;
+        if clock.now() < PROJECT_BEGAN {
+            tracing::warn!(
+                "this machine's clock is wrong: it shows a time before 2026; certificates are made all the same, and \
+                 renewed when the clock is set"
+            );
+        }
         Ok(Pki {
             cluster_ca: open_authority(folder, "ca", "kubernetes", clock.now(), random)?,
             front_proxy_ca: open_authority(folder, "front-proxy-ca", "front-proxy-ca", clock.now(), random)?,
@@ -56,6 +70,7 @@ impl Pki {
             clock: clock.clone(),
             random: random.clone(),
             leaves: Mutex::default(),
+            added: Notify::new(),
         })
     }
 
@@ -77,30 +92,57 @@ impl Pki {
         if leaf.file.contains(['/', '\0']) || leaf.file.starts_with('.') {
             bail!("{:?} cannot be the name of a file", leaf.file);
         }
+        let mut leaves = self.leaves.lock();
         let pair = Arc::new(self.open_leaf(&leaf)?);
-        self.leaves.lock().insert(leaf.file.clone(), (leaf, Arc::clone(&pair)));
+        match leaves.get_mut(&leaf.file) {
+            Some(kept) => {
+                kept.leaf = leaf;
+                kept.pair.send_replace(Arc::clone(&pair));
+            }
+            None => {
+                let sender = watch::Sender::new(Arc::clone(&pair));
+                leaves.insert(leaf.file.clone(), Kept { leaf, pair: sender });
+            }
+        }
+        drop(leaves);
+        self.added.notify_one();
         Ok(pair)
+    }
+
+    /// The same, and what it is renewed to.
+    pub fn follow(&self, leaf: Leaf) -> Result<watch::Receiver<Arc<Pair>>> {
+        let file = leaf.file.clone();
+        self.leaf(leaf)?;
+        let leaves = self.leaves.lock();
+        Ok(leaves.get(&file).context("a leaf is kept once it was asked for")?.pair.subscribe())
     }
 
     /// When the next leaf must be renewed; that may be in the past.
     pub fn next_due(&self) -> Option<Wall> {
-        self.leaves.lock().values().map(|(_, pair)| pair.certificate.renew_at()).min()
+        self.leaves.lock().values().map(|kept| kept.pair.borrow().certificate.renew_at()).min()
     }
 
     /// Renews what is due now, and tells of each by its file name. After an error the rest is still due.
     pub fn renew(&self, mut renewed: impl FnMut(&str, &Arc<Pair>)) -> Result<()> {
         let now = self.clock.now();
-        let mut leaves = self.leaves.lock();
-        for (file, (leaf, pair)) in leaves.iter_mut().filter(|(_, (_, pair))| pair.certificate.renew_at() <= now) {
-            let key = authority::load_key(pair.key_pem.as_bytes())?;
-            *pair = Arc::new(self.sign(leaf, &key, pair.key_pem.clone())?);
-            renewed(file, pair);
+        let leaves = self.leaves.lock();
+        for (file, Kept { leaf, pair }) in &*leaves {
+            let old = Arc::clone(&pair.borrow());
+            if old.certificate.is_due(now) {
+                let key = authority::load_key(old.key_pem.as_bytes())?;
+                let new = Arc::new(self.sign(leaf, &key, old.key_pem.clone())?);
+                pair.send_replace(Arc::clone(&new));
+                renewed(file, &new);
+            }
         }
         Ok(())
     }
 
     /// Renews each leaf when it is due, until cancelled.
+    ///
+    /// When that is depends on the wall clock, which may be set while this sleeps: then it looks again.
     pub async fn keep_renewed(self: Arc<Self>, token: CancellationToken, mut renewed: impl FnMut(&str, &Arc<Pair>)) {
+        let mut jumps = self.clock.jumps();
         loop {
             let outcome = self.renew(|file, pair| {
                 tracing::info!(certificate = file, "renewed a certificate");
@@ -108,16 +150,22 @@ impl Pki {
             });
             let wait = match outcome {
                 // A leaf whose CA ends soon is due again at once, so there is a least pause.
-                Ok(()) => self
-                    .next_due()
-                    .map_or(LONGEST_SLEEP, |due| due.since(self.clock.now()).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)),
+                Ok(()) => self.next_due().map(|due| due.since(self.clock.now()).max(SHORTEST_SLEEP)),
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), again_after = ?RETRY, "renew certificates");
-                    RETRY
+                    Some(RETRY)
+                }
+            };
+            let due = async {
+                match wait {
+                    Some(wait) => self.clock.sleep(wait).await,
+                    None => pending().await,
                 }
             };
             tokio::select! {
-                () = self.clock.sleep(wait) => {}
+                () = due => {}
+                () = self.added.notified() => {}
+                () = jumps.next() => tracing::info!("the machine's clock was set; looking at the certificates"),
                 () = token.cancelled() => return,
             }
         }
@@ -163,7 +211,7 @@ impl Pki {
         let has_names = leaf.names.dns.iter().all(|name| pair.certificate.dns_names.contains(name))
             && leaf.names.ips.iter().all(|ip| pair.certificate.ips.contains(ip));
         let now = self.clock.now();
-        if has_names && pair.certificate.not_before <= now && now < pair.certificate.renew_at() {
+        if has_names && !pair.certificate.is_due(now) {
             return Ok(pair);
         }
         tracing::info!(certificate = leaf.file, "signing the certificate anew");

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use corten_config::yaml::Node;
 
-pub use self::merge::{merge, users_file};
+pub use self::merge::{merge, renew, users_file};
 use crate::certificate::Pair;
 use crate::files::{self, SECRET};
 

@@ -4,6 +4,7 @@
 //! clock is for what is written into objects and certificates. A manual clock stands still until a test moves it, and
 //! moving it wakes what is due, in the order of the deadlines.
 
+mod jumps;
 mod manual;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
+pub use jumps::Jumps;
 pub use manual::ManualClock;
 
 /// A point on the wall clock: seconds since 1970 in UTC, and nanoseconds of the second.
@@ -68,6 +70,14 @@ impl Clock {
         match &self.0 {
             Source::System => Instant(START.elapsed()),
             Source::Manual(manual) => manual.monotonic(),
+        }
+    }
+
+    /// The jumps of the wall clock from now on. Those of the machine's clock need a tokio runtime with I/O enabled.
+    pub fn jumps(&self) -> Jumps {
+        match &self.0 {
+            Source::System => Jumps::system(),
+            Source::Manual(manual) => Jumps::manual(manual),
         }
     }
 

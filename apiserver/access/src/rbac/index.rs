@@ -79,6 +79,33 @@ impl Index {
         self.forget_if_empty(namespace);
     }
 
+    /// Replaces the roles of all namespaces, or else those of the cluster.
+    pub fn replace_roles(&mut self, namespaced: bool, roles: impl IntoIterator<Item = Role>) {
+        self.empty(namespaced, |scope| scope.roles.clear());
+        roles.into_iter().for_each(|role| self.set_role(role));
+    }
+
+    /// Replaces the bindings of all namespaces, or else those of the cluster.
+    pub fn replace_bindings(&mut self, namespaced: bool, bindings: impl IntoIterator<Item = Binding>) {
+        self.empty(namespaced, |scope| {
+            scope.bindings.clear();
+            scope.users.clear();
+            scope.groups.clear();
+        });
+        bindings.into_iter().for_each(|binding| self.set_binding(binding));
+    }
+
+    fn empty(&mut self, namespaced: bool, empty: impl Fn(&mut Scope)) {
+        if !namespaced {
+            return empty(&mut self.cluster);
+        }
+        let names: Vec<Arc<str>> = self.namespaces.keys().cloned().collect();
+        for name in names {
+            empty(self.scope_mut(&name));
+            self.forget_if_empty(&name);
+        }
+    }
+
     pub fn binding_count(&self) -> usize {
         self.cluster.bindings.len() + self.namespaces.values().map(|scope| scope.bindings.len()).sum::<usize>()
     }

@@ -16,6 +16,7 @@ pub(crate) struct Objects {
     pub(crate) token: Mutex<Vec<u8>>,
     pub(crate) last_used: String,
     pub(crate) uses: Mutex<Vec<String>>,
+    pub(crate) counted: Mutex<Vec<TokenKind>>,
 }
 
 pub(crate) fn meta(name: &str) -> Meta {
@@ -68,5 +69,9 @@ impl ServiceAccounts for Objects {
 
     fn secret_used(&self, namespace: &str, secret: &Secret, day: &str) {
         self.uses.lock().push(format!("{namespace}/{} {day}", secret.meta.name));
+    }
+
+    fn token_used(&self, kind: TokenKind) {
+        self.counted.lock().push(kind);
     }
 }

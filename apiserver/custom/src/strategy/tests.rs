@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use corten_kinds::table::Cell;
 
+use corten_object::tree::Tree;
+
 use super::*;
 use crate::testing::{causes, context, custom, definition, text, widget, widgets};
 
@@ -153,37 +155,117 @@ fn tables_and_labels_show_what_columns_and_fields_name() {
     assert_eq!(labels, ["spec.color", "spec.replicas"]);
 }
 
-/// `v1beta1` knows `a` and defaults it, `v1` is kept and knows `b`.
-const TWO_VERSIONS: &str = r#"{"metadata":{"name":"widgets.example.com"},"spec":{"group":"example.com","scope":"Namespaced","names":{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"},"versions":[{"name":"v1beta1","served":true,"storage":false,"deprecated":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"a":{"type":"string","default":"x"},"c":{"type":"string","maxLength":1}}}}},{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"b":{"type":"string","default":"y"},"c":{"type":"string"}}}}}]}}"#;
+/// `v1beta1` knows `a` and defaults it, `v1` is the storage version and knows `b`; `v1alpha1` is not served any more.
+const VERSIONS: &str = r#"{"metadata":{"name":"widgets.example.com"},"spec":{"group":"example.com","scope":"Namespaced","names":{"plural":"widgets","singular":"widget","kind":"Widget","listKind":"WidgetList"},"versions":[{"name":"v1alpha1","served":false,"storage":false,"selectableFields":[{"jsonPath":".z"}],"schema":{"openAPIV3Schema":{"type":"object","properties":{"a":{"type":"string"},"z":{"type":"string","default":"w"}}}}},{"name":"v1beta1","served":true,"storage":false,"deprecated":true,"subresources":{"status":{}},"selectableFields":[{"jsonPath":".a"}],"schema":{"openAPIV3Schema":{"type":"object","required":["r"],"properties":{"a":{"type":"string","default":"x"},"c":{"type":"string","maxLength":1},"r":{"type":"string"},"status":{"type":"object","default":{"phase":"New"},"properties":{"phase":{"type":"string"}}}}}}},{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"b":{"type":"string","default":"y"},"c":{"type":"string"},"status":{"type":"object","default":{"phase":"Pending"},"properties":{"phase":{"type":"string"}}}}}}}]}}"#;
+
+fn versions() -> Arc<Definition> {
+    Arc::new(Definition::compile(definition(VERSIONS).root()).unwrap())
+}
+
+fn of_version(version: &str, rest: &str) -> Tree {
+    custom(&format!(r#"{{"apiVersion":"example.com/{version}","kind":"Widget","metadata":{{"name":"w"}}{rest}}}"#))
+}
+
+/// The version, and everything but kind and metadata.
+fn brief(object: &Tree) -> String {
+    let version = object.root().get("apiVersion").map_or("", Node::as_str).rsplit('/').next().unwrap_or_default();
+    let others = object.root().as_map().iter().filter(|(key, _)| !matches!(*key, "apiVersion" | "kind" | "metadata"));
+    let others: Vec<String> = others.map(|(key, value)| format!("{key}:{}", text(value))).collect();
+    format!("{version} {}", others.join(" "))
+}
 
 #[test]
-fn versions_differ_in_what_they_know() {
-    let definition = Arc::new(Definition::compile(definition(TWO_VERSIONS).root()).unwrap());
-    let strategy = CustomStrategy::new(Arc::clone(&definition));
+fn objects_are_stored_in_the_storage_version_without_its_defaults() {
+    let stored = |version: &str, rest: &str| brief(&versions().stored(&of_version(version, rest)));
+    for (version, rest, expected) in [
+        // What the storage version does not know is lost.
+        ("v1beta1", r#","a":"1","b":"2","c":"long","r":"3""#, r#"v1 b:"2" c:"long""#),
+        ("v1beta1", r#","c":null"#, r#"v1 "#),
+        // The storage version's own objects are stored as they are.
+        ("v1", r#","a":"1","c":null"#, r#"v1 a:"1" c:null"#),
+    ] {
+        assert_eq!(stored(version, rest), expected, "{version} {rest}");
+    }
+}
+
+#[test]
+fn what_was_stored_is_read_with_defaults() {
+    let definition = versions();
+    let reread = |rest: &str| brief(&definition.reread(&of_version("v1", rest)));
+    assert_eq!(reread(r#","b":"1""#), r#"v1 b:"1" status:{"phase":"Pending"}"#);
+    assert_eq!(reread(r#","a":"1","b":"1","status":{}"#), r#"v1 b:"1" status:{}"#);
+    let whole = of_version("v1", r#","b":"1","c":"2","status":{"phase":"p"}"#);
+    assert!(matches!(definition.reread(&whole), std::borrow::Cow::Borrowed(_)));
+}
+
+#[test]
+fn objects_stay_in_the_version_they_were_stored_in() {
+    let definition = versions();
+    let read = |version: &str, rest: &str| {
+        let mut object = of_version(version, rest);
+        definition.read(&mut object);
+        let served = |name: &str| brief(&definition.version(name).unwrap().serve(object.clone()));
+        (brief(&object), served("v1beta1"), served("v1"))
+    };
+    let shown = |own: &str, beta: &str, storage: &str| (own.to_owned(), beta.to_owned(), storage.to_owned());
+    // Each is read by its own schema, served or not, and then loses what the version of the request does not know; but
+    // the storage version takes nothing away on the road between two others.
+    assert_eq!(read("v1alpha1", r#","a":"1","b":"2""#), shown(r#"v1alpha1 a:"1" z:"w""#, r#"v1beta1 a:"1""#, r#"v1 "#));
+    assert_eq!(
+        read("v1beta1", r#","r":"1""#),
+        shown(
+            r#"v1beta1 a:"x" r:"1" status:{"phase":"New"}"#,
+            r#"v1beta1 a:"x" r:"1" status:{"phase":"New"}"#,
+            r#"v1 status:{"phase":"New"}"#
+        )
+    );
+    assert_eq!(
+        read("v1", r#","c":"long""#),
+        shown(
+            r#"v1 b:"y" c:"long" status:{"phase":"Pending"}"#,
+            r#"v1beta1 c:"long" status:{"phase":"Pending"}"#,
+            r#"v1 b:"y" c:"long" status:{"phase":"Pending"}"#
+        )
+    );
+}
+
+#[test]
+fn each_version_has_rules_of_its_own() {
+    let definition = versions();
     let beta = definition.version("v1beta1").unwrap();
     assert_eq!(beta.deprecation_warning(), Some("example.com/v1beta1 Widget is deprecated; use example.com/v1 Widget"));
-    let stored = r#"{"apiVersion":"example.com/v1","b":"y","c":"long","kind":"Widget","metadata":{"name":"w"}}"#;
-    let shown = beta.serve(custom(stored));
+    let strategy = CustomStrategy::new(Arc::clone(&definition));
+    let errors =
+        |version: &str, rest: &str| causes(&strategy.validate(of_version(version, rest).root(), &context(version, "")));
+    assert!(errors("v1", r#","c":"long""#).is_empty());
     assert_eq!(
-        text(shown.root()),
-        r#"{"apiVersion":"example.com/v1beta1","c":"long","kind":"Widget","metadata":{"name":"w"}}"#
+        errors("v1beta1", r#","a":1,"c":"long""#),
+        [
+            "a: Invalid value: \"integer\": a in body must be of type string: \"integer\"",
+            "c: Too long: may not be more than 1 byte",
+            "r: Required value"
+        ]
     );
-    let kept = beta.to_storage(shown, "example.com/v1");
-    assert_eq!(
-        text(kept.root()),
-        r#"{"apiVersion":"example.com/v1","b":"y","c":"long","kind":"Widget","metadata":{"name":"w"}}"#
-    );
-    // What was stored in the other version is read by its schema, then kept by today's.
-    let mut old = custom(r#"{"apiVersion":"example.com/v1beta1","kind":"Widget","metadata":{"name":"w"},"z":1}"#);
-    strategy.default("v1", &mut old.edit());
-    assert_eq!(text(old.root()), r#"{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}"#);
-    // Each is checked by the version of its request.
-    let object = custom(stored);
-    assert!(causes(&strategy.validate(object.root(), &context("v1", ""))).is_empty());
-    assert_eq!(
-        causes(&strategy.validate(object.root(), &context("v1beta1", ""))),
-        ["c: Too long: may not be more than 1 byte"]
-    );
+    // Only v1beta1 has a status of its own.
+    for (version, kept) in [("v1", true), ("v1beta1", false)] {
+        let mut object = of_version(version, r#","status":{"phase":"p"}"#);
+        strategy.prepare_create(&mut object.edit(), &context(version, ""));
+        assert_eq!(object.root().get("status").is_some(), kept, "{version}");
+        let resets = definition.version(version).unwrap().reset_fields("");
+        assert_eq!(resets.is_empty(), kept, "{version}");
+    }
+    let labels: Vec<&str> = definition.selectable().iter().map(|field| &*field.label).collect();
+    assert_eq!(labels, ["a"]);
+}
+
+#[test]
+fn an_object_of_another_kind_is_left_alone_until_it_is_refused() {
+    let definition = versions();
+    let version = definition.version("v1").unwrap();
+    let mut object = custom(r#"{"apiVersion":"example.com/v1","kind":"Gadget","metadata":{"name":"w"},"z":1}"#);
+    assert_eq!(version.decode(&mut object), Ok(Vec::new()));
+    version.default(&mut object);
+    assert_eq!(text(object.root()), r#"{"apiVersion":"example.com/v1","kind":"Gadget","metadata":{"name":"w"},"z":1}"#);
 }
 
 #[test]

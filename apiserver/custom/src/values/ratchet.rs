@@ -1,5 +1,8 @@
 //! Finding a value's former self, so that what did not change need not be right by today's rules.
 
+use std::collections::HashMap;
+
+use corten_object::json;
 use corten_object::tree::{Node, Value};
 
 use crate::schema::{ListType, Schema};
@@ -28,17 +31,23 @@ impl<'c> Correlated<'c> {
         Some(Correlated { old: Some(old.get(name)?), new: Some(new.get(name)?), schema })
     }
 
-    /// Only the items of a list by keys have a former self.
-    pub fn index(&self, index: usize) -> Option<Correlated<'c>> {
-        let (old, new) = self.present()?;
-        if self.schema.list_type != ListType::Map {
+    /// The old items of a list by keys. The items of other lists have no former self.
+    pub fn items(&self) -> Option<OldItems<'c>> {
+        let (old, _) = self.present()?;
+        let (Value::List(old), ListType::Map, keys) = (old.value(), self.schema.list_type, &*self.schema.list_map_keys)
+        else {
+            return None;
+        };
+        if keys.is_empty() {
             return None;
         }
-        let (Value::List(old), Value::List(new)) = (old.value(), new.value()) else { return None };
-        let item = new.get(index)?;
-        let schema = self.schema.items.as_deref()?;
-        let old = old.iter().find(|old| same_keys(*old, item, &self.schema.list_map_keys))?;
-        Some(Correlated { old: Some(old), new: Some(item), schema })
+        let mut by_key = HashMap::with_capacity(old.len());
+        for item in old.iter() {
+            if let Some(key) = key_of(item, keys) {
+                by_key.entry(key).or_insert(item);
+            }
+        }
+        Some(OldItems { by_key, keys, schema: self.schema.items.as_deref()? })
     }
 
     /// Whether nothing changed, as far as that can be told: a member that the schema does not know counts as changed,
@@ -53,7 +62,8 @@ impl<'c> Correlated<'c> {
                 if self.schema.list_type != ListType::Map || news.is_empty() {
                     return old.equals(new);
                 }
-                (0..news.len()).all(|index| self.index(index).is_some_and(|child| child.is_unchanged()))
+                let Some(items) = self.items() else { return false };
+                news.iter().all(|item| items.correlate(item).is_some_and(|child| child.is_unchanged()))
             }
             (Value::Map(olds), Value::Map(news)) => {
                 olds.len() == news.len()
@@ -65,10 +75,30 @@ impl<'c> Correlated<'c> {
     }
 }
 
-fn same_keys(old: Node<'_>, new: Node<'_>, keys: &[Box<str>]) -> bool {
-    keys.iter().all(|key| match (old.get(key), new.get(key)) {
-        (Some(old), Some(new)) => old.equals(new),
-        (None, None) => true,
-        _ => false,
-    })
+/// The old items of a list, by their keys. What has no key, or one that is no scalar, cannot be found.
+pub struct OldItems<'c> {
+    by_key: HashMap<String, Node<'c>>,
+    keys: &'c [Box<str>],
+    schema: &'c Schema,
+}
+
+impl<'c> OldItems<'c> {
+    pub fn correlate(&self, item: Node<'c>) -> Option<Correlated<'c>> {
+        let old = *self.by_key.get(&key_of(item, self.keys)?)?;
+        Some(Correlated { old: Some(old), new: Some(item), schema: self.schema })
+    }
+}
+
+fn key_of(item: Node<'_>, keys: &[Box<str>]) -> Option<String> {
+    let Value::Map(_) = item.value() else { return None };
+    let mut text = String::new();
+    for key in keys {
+        let value = item.get(key)?;
+        if !matches!(value.value(), Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_)) {
+            return None;
+        }
+        text.push_str(&json::to_string(value));
+        text.push('\n');
+    }
+    Some(text)
 }

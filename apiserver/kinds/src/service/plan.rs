@@ -25,15 +25,6 @@ impl Default for Network {
     }
 }
 
-/// Why there is no plan.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Failure {
-    /// 422.
-    Invalid(Errors),
-    /// 500.
-    Internal(String),
-}
-
 /// A cluster IP to reserve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IpRequest {
@@ -57,6 +48,8 @@ pub struct NodePortRequest {
 pub struct Plan {
     pub ips: Vec<IpRequest>,
     pub node_ports: Vec<NodePortRequest>,
+    /// A port that is named twice for one protocol: an error, once the node ports before it are reserved.
+    pub duplicate_node_port: Option<String>,
     /// A health check port: a wanted one, or any.
     pub health_check: Option<Option<i64>>,
     /// To be given back once the write is done.
@@ -65,7 +58,7 @@ pub struct Plan {
 }
 
 /// Plans a create, or an update of `old`, which has gone through [`default_on_read`].
-pub fn plan(object: &mut Edit<'_>, old: Option<Node<'_>>, network: &Network) -> Result<Plan, Failure> {
+pub fn plan(object: &mut Edit<'_>, old: Option<Node<'_>>, network: &Network) -> Result<Plan, Errors> {
     let before = Facts::of(object.view::<Service<'_>>().spec());
     let mut new = before.clone();
     let old = old.map(|old| Facts::of(view::<Service<'_>>(old).spec()));
@@ -73,7 +66,7 @@ pub fn plan(object: &mut Edit<'_>, old: Option<Node<'_>>, network: &Network) -> 
         carry_over(&mut new, old);
     }
     normalize_cluster_ips(&mut new, old.as_ref());
-    settle_families(&mut new, old.as_ref(), network).map_err(Failure::Invalid)?;
+    settle_families(&mut new, old.as_ref(), network)?;
     let mut plan = Plan::default();
     match &old {
         None => {
@@ -85,7 +78,7 @@ pub fn plan(object: &mut Edit<'_>, old: Option<Node<'_>>, network: &Network) -> 
         }
         Some(old) => {
             plan_ips(&mut new, old, &mut plan);
-            plan_node_ports(&mut new, old, &mut plan)?;
+            plan_node_ports(&new, old, &mut plan);
             match (old.health_checked(), new.health_checked()) {
                 (false, true) => plan.health_check = Some(wanted(new.health_check_node_port)),
                 (true, false) => plan.release_node_ports.push(old.health_check_node_port),
@@ -143,6 +136,11 @@ pub fn default_on_read(object: &mut Edit<'_>, network: &Network) {
 }
 
 impl Plan {
+    /// Whether there is something to reserve beside addresses.
+    pub fn needs_ports(&self) -> bool {
+        !self.node_ports.is_empty() || self.health_check.is_some() || self.duplicate_node_port.is_some()
+    }
+
     /// Writes a reserved address in. Requests are answered in order.
     pub fn assign_ip(object: &mut Edit<'_>, request: &IpRequest, address: &str) {
         let mut ips = Facts::of(object.view::<Service<'_>>().spec()).cluster_ips;
@@ -174,14 +172,14 @@ impl Plan {
 
     /// The error for an address that could not be had: `reason` is the allocator's.
     pub fn ip_refused(object: Node<'_>, request: &IpRequest, reason: &str) -> Errors {
-        let ips = view::<Service<'_>>(object).spec().cluster_ips();
+        let spec = view::<Service<'_>>(object).spec();
         let detail = match &request.address {
             Some(address) => format!("failed to allocate IP {address}: {reason}"),
             None => format!("failed to allocate IP: {reason}"),
         };
-        // Upstream has a place for each address that is to be found.
-        let mut shown: Vec<&str> = ips.iter().collect();
-        shown.resize(shown.len().max(request.index + 1), "");
+        // Upstream has a place for each address that is to be found, one for each family.
+        let mut shown: Vec<&str> = spec.cluster_ips().iter().collect();
+        shown.resize(shown.len().max(spec.ip_families().len()).max(request.index + 1), "");
         one(Error::invalid(&Path::new("spec").child("clusterIPs"), BadValue::strings(shown), detail))
     }
 
@@ -441,14 +439,14 @@ fn all_node_ports(new: &mut Facts) -> Vec<NodePortRequest> {
     requests
 }
 
-fn plan_node_ports(new: &mut Facts, old: &Facts, plan: &mut Plan) -> Result<(), Failure> {
+fn plan_node_ports(new: &Facts, old: &Facts, plan: &mut Plan) {
     let typed = |facts: &Facts| [NODE_PORT, LOAD_BALANCER].contains(&facts.ty.as_str());
     let were = old.node_ports();
     if !typed(new) {
         if typed(old) && [EXTERNAL_NAME, CLUSTER_IP].contains(&new.ty.as_str()) {
             plan.release_node_ports.extend(were);
         }
-        return Ok(());
+        return;
     }
     let allocates = allocates_node_ports(new);
     let mut seen: Vec<(&str, i64)> = Vec::new();
@@ -465,11 +463,11 @@ fn plan_node_ports(new: &mut Facts, old: &Facts, plan: &mut Plan) -> Result<(), 
         }
         let key = (port.protocol.as_str(), port.node_port);
         if seen.contains(&key) {
-            return Err(Failure::Internal(format!("duplicate nodePort: {{{} {}}}", port.protocol, port.node_port)));
+            plan.duplicate_node_port = Some(format!("{{{} {}}}", port.protocol, port.node_port));
+            return;
         }
         seen.push(key);
     }
     let are = new.node_ports();
     plan.release_node_ports.extend(were.into_iter().filter(|port| !are.contains(port)));
-    Ok(())
 }

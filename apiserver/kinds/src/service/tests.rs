@@ -13,13 +13,13 @@ fn service(spec: &str) -> Tree {
 }
 
 /// Plans and carries out, with addresses from 10.0.0.0/8 and the usual node ports, of which none is in use.
-pub fn reserve(tree: &mut Tree, old: Option<&Tree>) -> Result<Plan, Failure> {
+pub fn reserve(tree: &mut Tree, old: Option<&Tree>) -> Result<Plan, Errors> {
     let plan = plan(&mut tree.edit(), old.map(Tree::root), &Network::default())?;
     for (i, request) in plan.ips.iter().enumerate() {
         let address = request.address.clone().unwrap_or_else(|| format!("10.0.0.{}", 7 + i));
         if !address.starts_with("10.") {
             let reason = "the provided network does not match the current range";
-            return Err(Failure::Invalid(Plan::ip_refused(tree.root(), request, reason)));
+            return Err(Plan::ip_refused(tree.root(), request, reason));
         }
         Plan::assign_ip(&mut tree.edit(), request, &address);
     }
@@ -27,7 +27,7 @@ pub fn reserve(tree: &mut Tree, old: Option<&Tree>) -> Result<Plan, Failure> {
         let number = request.number.unwrap_or(31000 + i as i64);
         if !(30000..32768).contains(&number) {
             let reason = "provided port is not in the valid range. The range of valid ports is 30000-32767";
-            return Err(Failure::Invalid(Plan::node_port_refused(request, reason)));
+            return Err(Plan::node_port_refused(request, reason));
         }
         Plan::assign_node_port(&mut tree.edit(), request, number);
     }
@@ -41,8 +41,7 @@ pub fn reserve(tree: &mut Tree, old: Option<&Tree>) -> Result<Plan, Failure> {
 pub fn create_errors(tree: &mut Tree) -> Errors {
     Services.default("v1", &mut tree.edit());
     match reserve(tree, None) {
-        Err(Failure::Invalid(errors)) => errors,
-        Err(Failure::Internal(message)) => panic!("{message}"),
+        Err(errors) => errors,
         Ok(_) => create(&Services, tree, &context("", "v1"), true),
     }
 }
@@ -119,6 +118,10 @@ fn creates() {
     check(
         &format!(r#"{PORT},"loadBalancerClass":"a/b","loadBalancerSourceRanges":["1.2.3.0/24"]"#),
         "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'\nspec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'",
+    );
+    check(
+        r#""type":"ExternalName","externalName":"example.com","internalTrafficPolicy":"Odd""#,
+        "spec.internalTrafficPolicy: Unsupported value: \"Odd\": supported values: \"Cluster\", \"Local\"",
     );
     check(
         &format!(r#"{PORT},"trafficDistribution":"Odd""#),

@@ -475,7 +475,7 @@ fn validate_traffic(spec: ServiceSpec<'_>, facts: &Facts, path: &Path<'_>, error
         }
     }
     let internal = path.child("internalTrafficPolicy");
-    let policies = ["Cluster", "Local"];
+    let policies = super::INTERNAL_TRAFFIC_POLICIES;
     match spec.internal_traffic_policy() {
         None if [CLUSTER_IP, NODE_PORT, LOAD_BALANCER].contains(&facts.ty.as_str()) => {
             errors.push(Error::required(&internal, ""));

@@ -46,8 +46,16 @@ pub fn decode_config(body: &[u8]) -> Result<(Tree, Option<String>), Status> {
     Ok((tree, converted.strict.map(|strict| format!("error converting YAML to JSON: {strict}"))))
 }
 
-/// Merges a configuration into an object (`live` is None where there is none yet). The result is of the same form as
-/// objects of the type are kept, with managedFields; defaults are left to the caller.
+/// What an apply made of an object.
+#[derive(Debug)]
+pub struct Applied {
+    /// Of the same form as objects of the type are kept, with managedFields.
+    pub object: Tree,
+    /// Whether anything but managedFields differs from before. Only then does upstream set defaults.
+    pub changed: bool,
+}
+
+/// Merges a configuration into an object (`live` is None where there is none yet). Defaults are left to the caller.
 pub fn apply(
     live: Option<&Tree>,
     config: &Tree,
@@ -56,7 +64,7 @@ pub fn apply(
     force: bool,
     reset: Reset<'_>,
     versions: &dyn Versions,
-) -> Result<Tree, Status> {
+) -> Result<Applied, Status> {
     check_header(live, config, typing, manager)?;
     let entries = match live.and_then(entries::list) {
         Some(list) => {
@@ -67,7 +75,7 @@ pub fn apply(
     let filter = Filter::new(reset, &[]);
     let mut apply =
         Apply { live: plain_live(live, config, typing), config, typing, manager, filter, versions, entries };
-    apply.track_untracked();
+    apply.track_untracked()?;
     let applied = match apply.run(force) {
         Err(Failure::Conflicts(found)) if manager.name == "kubectl" => apply.upgrade_from_client(found),
         other => other,
@@ -76,6 +84,7 @@ pub fn apply(
         Failure::Conflicts(conflicts) => conflicts::status(conflicts),
         Failure::Status(status) => status,
     })?;
+    let changed = result.is_some();
     let mut object = match (result, live) {
         (Some(result), _) => apply.object(&result)?,
         (None, Some(live)) => live.clone(),
@@ -85,7 +94,7 @@ pub fn apply(
         set_last_applied(&mut object, config);
     }
     entries::encode(&mut object, &entries);
-    Ok(object)
+    Ok(Applied { object, changed })
 }
 
 fn internal(message: impl Into<String>) -> Status {
@@ -110,6 +119,11 @@ fn shown(tree: &Tree) -> String {
     format!("{}/{}; {}", text(tree, &["metadata", "namespace"]), text(tree, &["metadata", "name"]), gvk(tree))
 }
 
+/// The refusal of a configuration that is of another kind or version than the request.
+pub fn wrong_type(config: &Tree) -> Status {
+    Status::bad_request(format!("invalid object type: {}", gvk(config)))
+}
+
 fn check_header(live: Option<&Tree>, config: &Tree, typing: TypeRef<'_>, manager: &Manager<'_>) -> Result<(), Status> {
     let kind = match (live, typing) {
         (Some(live), _) => text(live, &["kind"]),
@@ -118,7 +132,7 @@ fn check_header(live: Option<&Tree>, config: &Tree, typing: TypeRef<'_>, manager
     };
     let wrong_kind = !kind.is_empty() && text(config, &["kind"]) != kind;
     if wrong_kind || text(config, &["apiVersion"]) != manager.api_version {
-        return Err(Status::bad_request(format!("invalid object type: {}", gvk(config))));
+        return Err(wrong_type(config));
     }
     match config.root().at(&["metadata", "managedFields"]) {
         Some(list) if matches!(Val::of(list), Val::List(_)) => {
@@ -154,13 +168,26 @@ enum Failure {
     Status(Status),
 }
 
+impl Failure {
+    /// Says what was being done when it failed.
+    fn during(self, what: &str) -> Failure {
+        match self {
+            Failure::Status(status) => {
+                let message = format!("{what}: {}", status.message());
+                Failure::Status(status.with_message(message))
+            }
+            conflicts => conflicts,
+        }
+    }
+}
+
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Failure::Status(status)
     }
 }
 
-type Applied = Result<(Option<Tree>, Vec<Entry>), Failure>;
+type Outcome = Result<(Option<Tree>, Vec<Entry>), Failure>;
 
 struct Apply<'a> {
     live: Tree,
@@ -174,12 +201,21 @@ struct Apply<'a> {
 
 impl Apply<'_> {
     /// What is there before anybody's fields were tracked belongs to a manager of its own.
-    fn track_untracked(&mut self) {
+    fn track_untracked(&mut self) -> Result<(), Status> {
         if !self.entries.is_empty() {
-            return;
+            return Ok(());
+        }
+        if self.typing.is_custom() {
+            validate(self.typing, Val::of(self.live.root()), true).map_err(|errors| {
+                let object = shown(&self.live);
+                internal(format!(
+                    "failed to create manager for existing fields: failed to convert new object ({object}) to smd typed: {errors}"
+                ))
+            })?;
         }
         let manager = Manager { name: BEFORE_FIRST_APPLY, ..*self.manager };
         self.entries = self.created_as(&manager).unwrap_or_default();
+        Ok(())
     }
 
     fn created_as(&self, manager: &Manager<'_>) -> Option<Vec<Entry>> {
@@ -193,7 +229,7 @@ impl Apply<'_> {
     }
 
     /// The merged object, None if it is what it was, and who owns what then.
-    fn run(&self, force: bool) -> Applied {
+    fn run(&self, force: bool) -> Outcome {
         let (live, config) = (Val::of(self.live.root()), Val::of(self.config.root()));
         validate(self.typing, config, false).map_err(|errors| {
             internal(format!("failed to create typed patch object ({}): {errors}", shown(self.config)))
@@ -202,6 +238,7 @@ impl Apply<'_> {
             internal(format!("failed to create typed live object ({}): {errors}", shown(&self.live)))
         })?;
         let mut entries = self.entries.clone();
+        self.check_versions(&entries)?;
         reconcile::entries(&mut entries, self.typing, self.manager.api_version, self.versions);
         let mut merged = Tree::new();
         let root = merge::merge(self.typing, Some(live), Some(config), &mut merged)
@@ -214,7 +251,8 @@ impl Apply<'_> {
         let last = entries.iter().position(|entry| entry.same_manager(&own)).map(|place| entries.remove(place));
         if let Some(last) = &last {
             own.time.clone_from(&last.time);
-            merged = self.prune(merged, &entries, &own, last)?;
+            merged =
+                self.prune(merged, &entries, &own, last).map_err(|failure| failure.during("failed to prune fields"))?;
         }
         self.take(&mut entries, &merged, force)?;
         let mut set = own.take_set();
@@ -231,6 +269,18 @@ impl Apply<'_> {
         }
         entries::sort(&mut entries);
         Ok((changed.then_some(merged), entries))
+    }
+
+    /// Upstream looks at the object in each version that somebody wrote it in, and refuses where it does not fit one.
+    fn check_versions(&self, entries: &[Entry]) -> Result<(), Failure> {
+        let mut seen = vec![self.manager.api_version];
+        for version in entries.iter().map(|entry| entry.api_version.as_str()) {
+            if !seen.contains(&version) {
+                seen.push(version);
+                self.to_version(&self.live, version)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes what changed from others, if that is allowed.
@@ -277,19 +327,23 @@ impl Apply<'_> {
         if last.set().is_empty() {
             return Ok(merged);
         }
-        let Some((converted, typing)) = self.to_version(&merged, &last.api_version)? else { return Ok(merged) };
+        let converted = self.to_version(&merged, &last.api_version);
+        let converted =
+            converted.map_err(|failure| failure.during("failed to convert merged object to last applied version"))?;
+        let Some((converted, typing)) = converted else { return Ok(merged) };
         let converted = converted.as_ref().unwrap_or(&merged);
         let ty = Some(typing);
         let mut pruned = removed(typing, converted, &with_named_fields(last.set(), ty));
-        pruned = self.add_back_owned(converted, pruned, &last.api_version, typing, others, own)?;
+        pruned = self
+            .add_back_owned(converted, pruned, &last.api_version, typing, others, own)
+            .map_err(|failure| failure.during("failed add back owned items"))?;
         pruned = add_back_dangling(typing, converted, &pruned, last);
         if last.api_version == self.manager.api_version {
             return Ok(pruned);
         }
-        let back = self.object_of(&pruned, &last.api_version)?;
-        match self.versions.convert(&back, self.manager.api_version) {
-            Some(converted) => Ok(plain(&converted?)),
-            None => Ok(merged),
+        match self.between(&pruned, &last.api_version, self.manager.api_version)? {
+            Some((Some(back), _)) => Ok(back),
+            _ => Ok(merged),
         }
     }
 
@@ -318,8 +372,13 @@ impl Apply<'_> {
                 pruned = add_back(typing, merged, &pruned, &set);
                 continue;
             }
-            let Some((Some(merged), typing)) = self.between(merged, version, owned_version)? else { continue };
-            let Some((Some(there), _)) = self.between(&pruned, version, owned_version)? else { continue };
+            let at = |what: &str, tree: &Tree| {
+                self.between(tree, version, owned_version).map_err(|failure| {
+                    failure.during(&format!("failed to convert {what} object at version {owned_version}"))
+                })
+            };
+            let Some((Some(merged), typing)) = at("merged", merged)? else { continue };
+            let Some((Some(there), _)) = at("pruned", &pruned)? else { continue };
             let kept = add_back(typing, &merged, &there, &set);
             if let Some((Some(back), _)) = self.between(&kept, owned_version, version)? {
                 pruned = back;
@@ -341,17 +400,25 @@ impl Apply<'_> {
         let typing = if to == self.manager.api_version { Some(self.typing) } else { self.versions.typing(to) };
         let Some(typing) = typing else { return Ok(None) };
         let object = self.object_of(tree, from)?;
-        match self.versions.convert(&object, to) {
-            Some(converted) => Ok(Some((Some(plain(&converted?)), typing))),
-            None => Ok(None),
+        let Some(converted) = self.versions.convert(&object, to) else { return Ok(None) };
+        let converted = plain(&converted?);
+        if typing.is_custom() {
+            // A version may not know what another one does.
+            validate(typing, Val::of(converted.root()), false).map_err(|errors| internal(errors.to_string()))?;
         }
+        Ok(Some((Some(converted), typing)))
     }
 
     fn changes_in(&self, version: &str, merged: &Tree) -> Result<Option<Set>, Failure> {
-        let Some((Some(old), typing)) = self.to_version(&self.live, version)? else { return Ok(None) };
-        let Some((Some(new), _)) = self.to_version(merged, version)? else { return Ok(None) };
+        let in_version = |what: &str, tree: &Tree| {
+            self.to_version(tree, version)
+                .map_err(|failure| failure.during(&format!("failed to convert {what} object")))
+        };
+        let Some((Some(old), typing)) = in_version("old", &self.live)? else { return Ok(None) };
+        let Some((Some(new), _)) = in_version("new", merged)? else { return Ok(None) };
+        let filter = self.filter.of_version(self.versions.reset(version));
         let mut changes = Changes::default();
-        compare(typing, Some(Val::of(old.root())), Some(Val::of(new.root())), &self.filter, &mut changes)
+        compare(typing, Some(Val::of(old.root())), Some(Val::of(new.root())), &filter, &mut changes)
             .map_err(|error| internal(format!("failed to compare objects: {error}")))?;
         Ok(Some(changes.set))
     }
@@ -391,7 +458,7 @@ impl Apply<'_> {
     }
 
     /// Conflicts with what kubectl itself applied before, on the client's side, are none.
-    fn upgrade_from_client(&self, found: Vec<Conflict>) -> Applied {
+    fn upgrade_from_client(&self, found: Vec<Conflict>) -> Outcome {
         let Some(allowed) = self.applied_by_client() else { return Err(Failure::Conflicts(found)) };
         let left: Vec<Conflict> = found.into_iter().filter(|conflict| !allowed.has(&conflict.path)).collect();
         if left.is_empty() { self.run(true) } else { Err(Failure::Conflicts(left)) }

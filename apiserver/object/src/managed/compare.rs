@@ -30,6 +30,18 @@ impl<'f> Filter<'f> {
         Filter { except: except.iter().copied().collect(), only: only.iter().copied().collect() }
     }
 
+    /// The same for another version of the object, in which other paths may be left out.
+    pub fn of_version<'n>(&self, except: Option<&[&'n [&'n str]]>) -> Filter<'n>
+    where
+        'f: 'n,
+    {
+        let own = || self.except.iter().map(|&path| path as &[&str]).collect();
+        Filter {
+            except: except.map_or_else(own, |paths| paths.iter().copied().collect()),
+            only: self.only.iter().map(|&path| path as &[&str]).collect(),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.except.is_empty() && self.only.is_empty()
     }

@@ -143,7 +143,7 @@ fn write(row: &Tree, answer: &Tree, live: Option<&Tree>) -> Result<Tree, corten_
         ("application/apply-patch+yaml", _) => {
             let (config, _) = decode_config(body.as_bytes())?;
             let typing = built_in(&config).1;
-            return apply(live, &config, typing, &manager, force, reset, &OneVersion);
+            return apply(live, &config, typing, &manager, force, reset, &OneVersion).map(|applied| applied.object);
         }
         ("application/strategic-merge-patch+json", Some(live)) => patch::strategic(live, body.as_bytes())?.tree,
         ("application/merge-patch+json", Some(live)) => patch::merge(live, body.as_bytes())?.tree,
@@ -233,6 +233,7 @@ fn apply_custom(live: Option<&Tree>, name: &str, force: bool, body: &str) -> Res
     let manager = Manager { name, api_version: "e/v1", subresource: "", time: TIME };
     let config = plain(&custom(body));
     apply(live, &config, TypeRef::custom(&schema), &manager, force, &[], &OneVersion)
+        .map(|applied| applied.object)
         .map_err(|status| status.message().to_owned())
 }
 
@@ -324,7 +325,8 @@ fn an_apply_that_changes_nothing_keeps_its_time() {
     let again =
         apply(Some(&first), &plain(&custom(r#"{"n":1}"#)), TypeRef::custom(&schema), &manager, false, &[], &OneVersion);
     let again = again.expect("applies");
-    assert!(Val::of(again.root()).equals(Val::of(first.root())));
+    assert!(!again.changed);
+    assert!(Val::of(again.object.root()).equals(Val::of(first.root())));
     assert_eq!(managers(&first), [r#"a Apply e/v1 {"f:spec":{"f:n":{}}}"#]);
 }
 

@@ -67,7 +67,8 @@ fn update_filtered(
     if base.is_empty() && live_has_uid {
         return;
     }
-    let misfit = typing.is_custom() && super::validate::validate(typing, Val::of(new.root()), true).is_err();
+    let fits = |tree: &Tree| super::validate::validate(typing, Val::of(tree.root()), true).is_ok();
+    let misfit = typing.is_custom() && !(fits(new) && live.is_none_or(fits));
     let updated = match (misfit, base.is_empty()) {
         (true, _) => None,
         (false, true) => created(live, new, typing, manager, filter),
@@ -221,16 +222,18 @@ fn changes_in(
         Some(live) => Some(versions.convert(live, api_version)?.ok()?),
         None => None,
     };
-    // A version may not know what another one does; then nothing can be said of it.
+    // A version may not know what another one does; then nothing can be said of it. Unlike what is written, what is
+    // converted may not have duplicates.
     let fits =
-        |tree: &Tree| !typing.is_custom() || super::validate::validate(typing, Val::of(tree.root()), true).is_ok();
+        |tree: &Tree| !typing.is_custom() || super::validate::validate(typing, Val::of(tree.root()), false).is_ok();
     if !fits(&new) || !live.as_ref().is_none_or(fits) {
         return None;
     }
     let nothing = nothing(typing, &new);
     let old = live.as_ref().map_or(nothing.value(), |live| Val::of(live.root()));
+    let filter = filter.of_version(versions.reset(api_version));
     let mut changes = Changes::default();
-    compare(typing, Some(old), Some(Val::of(new.root())), filter, &mut changes).ok()?;
+    compare(typing, Some(old), Some(Val::of(new.root())), &filter, &mut changes).ok()?;
     Some(Some(changes.set))
 }
 

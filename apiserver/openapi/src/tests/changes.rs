@@ -58,7 +58,7 @@ fn changes_in_any_order_give_the_documents_of_the_last_state() {
             None => _ = present.remove(&number),
         }
         // Sometimes nobody asks between two changes.
-        if step % 3 == 0 {
+        if step.is_multiple_of(3) {
             let anew = present.iter().fold(Documents::new(&[]), |documents, (number, edition)| {
                 publish(documents, definition(*number, *edition))
             });

@@ -53,9 +53,9 @@ pub(super) fn definition(number: usize, edition: usize) -> Definition {
         plural: plural.as_str().into(),
         kind: kind.as_str().into(),
         list_kind: format!("{kind}List").into(),
-        namespaced: number % 3 != 0,
-        status: number % 5 != 0,
-        scale: number % 7 == 0,
+        namespaced: !number.is_multiple_of(3),
+        status: !number.is_multiple_of(5),
+        scale: number.is_multiple_of(7),
         schema: schema(&mut dice, &group, version, &kind).as_str().into(),
         list_schema: list_schema(&group, version, &kind).as_str().into(),
     });

@@ -26,6 +26,30 @@ pub fn users_file(kubeconfig: Option<&OsStr>, home: Option<&Path>) -> Option<Pat
 /// Puts the context, and a cluster and a user of the same name, into the file and makes it the current one. Everything
 /// else in the file stays, a namespace that the user chose for the context too. Returns whether the file changed.
 pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
+    edit(path, |document| put(document, context, access))
+}
+
+/// Replaces a certificate that has been renewed: in the user of that name, if the file still has a cluster of that name
+/// with the same CA. Whatever else the file says stays, and a file that is gone stays gone. Returns whether the file
+/// changed.
+pub fn renew(path: &Path, name: &str, access: &Access) -> Result<bool> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    edit(path, |document| {
+        let authority = Node::string(STANDARD.encode(&access.authority_pem));
+        let same = lookup(document, "clusters", name, "cluster")
+            .and_then(|cluster| cluster.get("certificate-authority-data"))
+            .is_some_and(|kept| kept.as_str() == authority.as_str());
+        let ours = lookup(document, "users", name, "user").is_some_and(|user| user.get("client-key-data").is_some());
+        if same && ours {
+            set_credential(named(document, "users", name, "user")?, &access.credential);
+        }
+        Ok(())
+    })
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Node) -> Result<()>) -> Result<bool> {
     // A link is followed, or else renaming would put a file in its place.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -35,9 +59,9 @@ pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
     let old = files::read_if_exists(&path)?.unwrap_or_default();
     let changed = parse(&old).and_then(|mut document| {
         let before = document.to_yaml();
-        put(&mut document, context, access)?;
+        change(&mut document)?;
         let after = document.to_yaml();
-        Ok((before != after || old.is_empty()).then_some(after))
+        Ok((before != after).then_some(after))
     });
     let changed = changed.with_context(|| {
         format!("{} is no kubeconfig, and stays as it is; mend or move it, or name another file", path.display())
@@ -100,14 +124,24 @@ pub(super) fn put(document: &mut Node, name: &str, access: &Access) -> Result<()
     document.set("kind", Node::string("Config"));
     let user = named(document, "users", name, "user")?;
     *user = Node::map();
-    match &access.credential {
+    set_credential(user, &access.credential);
+    Ok(())
+}
+
+fn set_credential(user: &mut Node, credential: &Credential) {
+    match credential {
         Credential::Certificate { certificate_pem, key_pem } => {
             user.set("client-certificate-data", Node::string(STANDARD.encode(certificate_pem)));
             user.set("client-key-data", Node::string(STANDARD.encode(key_pem)));
         }
         Credential::Token(token) => user.set("token", Node::string(token)),
     }
-    Ok(())
+}
+
+/// The object under `key` in the item of that name, if there is one.
+fn lookup<'d>(document: &'d Node, list: &str, name: &str, key: &str) -> Option<&'d Node> {
+    let items = document.get(list)?.items()?;
+    items.iter().find(|item| item.get("name").and_then(Node::as_str) == Some(name))?.get(key)
 }
 
 /// The object under `key` in the item of that name, both made where they are missing.

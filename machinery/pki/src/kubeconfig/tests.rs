@@ -105,6 +105,31 @@ users:
 }
 
 #[test]
+fn a_renewed_certificate_replaces_its_old_one_and_nothing_else() {
+    fn check(before: &str, after: Option<&str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        fs::write(&path, before).unwrap();
+        let credential = Credential::Certificate { certificate_pem: b"new".to_vec(), key_pem: b"key".to_vec() };
+        let renewed = Access { credential, ..access() };
+        assert_eq!(renew(&path, "corten", &renewed).unwrap(), after.is_some(), "{before}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), after.unwrap_or(before));
+    }
+    let renewed = |text: &str| text.replace("Y2VydA==", "bmV3");
+    check(OURS, Some(&renewed(OURS)));
+    // The user reaches the server by another way, and works with another cluster now.
+    let changed = OURS.replace("127.0.0.1:6443", "proxy").replace("current-context: corten", "current-context: other");
+    check(&changed, Some(&renewed(&changed)));
+    check(&OURS.replace("Y2E=", "b3RoZXI="), None);
+    check(&OURS.replace("name: corten", "name: other"), None);
+    check(&OURS.replace("client-key-data: a2V5", "token: t"), None);
+    check("", None);
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!renew(&folder.path().join("gone"), "corten", &access()).unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_broken_file_stays() {
     fn check(text: &str, problem: &str) {
         let folder = tempfile::tempdir().unwrap();

@@ -17,10 +17,14 @@ pub struct ManualClock {
     state: Mutex<State>,
     /// Rung whenever somebody falls asleep or wakes for good.
     changed: Notify,
+    /// Rung whenever the wall clock is set.
+    set: Notify,
 }
 
 struct State {
     wall: Wall,
+    /// How often the wall clock was set.
+    jumps: u64,
     monotonic: Instant,
     sleepers: BTreeMap<(Instant, u64), Option<Waker>>,
     next_id: u64,
@@ -30,8 +34,8 @@ impl ManualClock {
     pub(super) fn new(wall: Wall) -> ManualClock {
         // Not zero, so that a test may look back from its start.
         let monotonic = Instant(Duration::from_secs(1_000_000));
-        let state = State { wall, monotonic, sleepers: BTreeMap::new(), next_id: 0 };
-        ManualClock { state: Mutex::new(state), changed: Notify::new() }
+        let state = State { wall, jumps: 0, monotonic, sleepers: BTreeMap::new(), next_id: 0 };
+        ManualClock { state: Mutex::new(state), changed: Notify::new(), set: Notify::new() }
     }
 
     pub fn now(&self) -> Wall {
@@ -70,9 +74,30 @@ impl ManualClock {
         next.is_some()
     }
 
-    /// Sets the wall clock alone, as an administrator would; timers do not notice.
+    /// Sets the wall clock alone, as an administrator would; timers do not notice, but `Jumps` do.
     pub fn set_wall(&self, wall: Wall) {
-        self.state.lock().wall = wall;
+        let mut state = self.state.lock();
+        state.wall = wall;
+        state.jumps += 1;
+        drop(state);
+        self.set.notify_waiters();
+    }
+
+    pub(super) fn jumps(&self) -> u64 {
+        self.state.lock().jumps
+    }
+
+    /// How often the clock was set, once that is not `seen`.
+    pub(super) async fn jumped(&self, seen: u64) -> u64 {
+        loop {
+            let mut set = std::pin::pin!(self.set.notified());
+            set.as_mut().enable();
+            let jumps = self.jumps();
+            if jumps != seen {
+                return jumps;
+            }
+            set.await;
+        }
     }
 
     /// How many wait for a deadline that has not come.

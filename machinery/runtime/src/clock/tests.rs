@@ -83,3 +83,37 @@ async fn the_system_clock_sleeps_by_tokio() {
     assert!(before.elapsed() >= Duration::from_secs(3600));
     assert!(clock.now().seconds > 1_700_000_000);
 }
+
+#[tokio::test]
+async fn jumps_of_a_manual_clock() {
+    let (clock, hands) = Clock::manual(Wall::from_seconds(100));
+    hands.set_wall(Wall::from_seconds(50));
+    let mut jumps = clock.jumps();
+    let told = async |jumps: &mut Jumps| {
+        tokio::select! {
+            biased;
+            () = jumps.next() => true,
+            () = std::future::ready(()) => false,
+        }
+    };
+    assert!(!told(&mut jumps).await, "it jumped before");
+    hands.advance(Duration::from_secs(3600));
+    assert!(!told(&mut jumps).await, "time passed");
+    hands.set_wall(Wall::from_seconds(200));
+    hands.set_wall(Wall::from_seconds(300));
+    assert!(told(&mut jumps).await);
+    assert!(!told(&mut jumps).await, "both were told");
+    tokio::join!(jumps.next(), async { hands.set_wall(Wall::from_seconds(400)) });
+}
+
+/// A timer of the system that is armed wrongly is readable at once.
+#[tokio::test]
+async fn the_machines_clock_can_be_followed() {
+    let mut jumps = Clock::system().jumps();
+    let next = jumps.next();
+    tokio::pin!(next);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert!(next.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+    }
+}

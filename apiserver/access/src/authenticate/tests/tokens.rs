@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::authenticate::cache::TokenCache;
+use crate::service_account::TokenKind;
 use crate::service_account::fixture::Objects;
 use crate::tokens::tests::key;
 use crate::tokens::{PublicKey, SigningKey, sign};
@@ -226,6 +227,18 @@ fn tokens_in_secrets() {
         });
         assert_eq!(found.as_deref().map_err(String::as_str), expected);
         assert_eq!(*objects.uses.lock(), strings(uses));
+        let counted = objects.counted.lock();
+        let kind = counted.iter().find(|kind| **kind != TokenKind::Legacy).copied();
+        assert_eq!(
+            kind,
+            match &expected {
+                Ok(annotation) if annotation.ends_with("manual-secret") => Some(TokenKind::LegacyManual),
+                Ok(_) => Some(TokenKind::LegacyAuto),
+                Err(error) if error.contains("marked invalid") => Some(TokenKind::InvalidLegacyAuto),
+                Err(_) => None,
+            }
+        );
+        assert!(counted.contains(&TokenKind::Legacy));
     };
     let manual = Ok("authentication.k8s.io/legacy-token-manual-secret");
     let no_change = || json!({});
