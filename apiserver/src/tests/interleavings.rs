@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use self::sequence::{Finding, Plan, Sequence};
 
 /// How many sequences a test is content with.
-const FEW: u64 = 200;
+const FEW: u64 = 150;
 /// How many seeds are told for each check that fails.
 const EXAMPLES: usize = 4;
 /// How many are tried to find a shorter one that fails too.

@@ -276,17 +276,27 @@ async fn no_ops(sequence: &mut Sequence) -> Judged {
     let paths: Vec<String> = sequence.known.objects.keys().cloned().collect();
     for (at, path) in paths.iter().enumerate().take(8) {
         let server = at % sequence.plan.servers;
-        let got = sequence.ask(server, Request::get(path)).await?;
-        if !got.is_success() {
-            continue;
+        let mut found = no_op(sequence, server, path).await?;
+        // Once, a write takes an object from the version that its definition stored before to the one that it stores now.
+        if found.is_some() && path.starts_with("/apis/example.com/") {
+            found = no_op(sequence, server, path).await?;
         }
-        let put = sequence.ask(server, Request::put(path).json(got.body.clone())).await?;
-        if !put.is_success() {
-            return Err(Finding::new("no-op refused", format!("{path}: {} {} for {}", put.code, put.body, got.body)));
-        }
-        if put.body != got.body {
-            return Err(Finding::new("no-op writes", format!("{path}: {} became {}", got.body, put.body)));
+        if let Some(finding) = found {
+            return Err(finding);
         }
     }
     Ok(())
+}
+
+async fn no_op(sequence: &mut Sequence, server: usize, path: &str) -> Judged<Option<Finding>> {
+    let got = sequence.ask(server, Request::get(path)).await?;
+    if !got.is_success() {
+        return Ok(None);
+    }
+    let put = sequence.ask(server, Request::put(path).json(got.body.clone())).await?;
+    if !put.is_success() {
+        return Err(Finding::new("no-op refused", format!("{path}: {} {} for {}", put.code, put.body, got.body)));
+    }
+    let told = || Finding::new("no-op writes", format!("{path}: {} became {}", got.body, put.body));
+    Ok((put.body != got.body).then(told))
 }
