@@ -97,6 +97,7 @@ pub struct Cluster {
     lives: AtomicU64,
 }
 
+#[derive(Clone)]
 pub struct Server {
     pub api: Arc<Api>,
     /// The store as this server sees it.
@@ -165,6 +166,11 @@ impl Cluster {
         let (config, assembly, scope) = self.assemble(&store).await?;
         let (api, _lacking) = within("the start of a server", assembly.begin(&config, &scope)).await?;
         Ok(Server { api, store, scope })
+    }
+
+    /// Counts a server that was started by itself among the cluster's.
+    pub fn join(&mut self, server: Server) {
+        self.servers.push(server);
     }
 
     /// The same up to where it answers, before it looks after its cluster.

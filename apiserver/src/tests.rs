@@ -4,6 +4,7 @@ mod custom;
 mod definitions;
 mod first_status;
 mod fixture;
+mod interleavings;
 mod publication;
 mod reservations;
 mod stale;

@@ -61,11 +61,12 @@ impl ManualClock {
         due.into_iter().for_each(Waker::wake);
     }
 
-    /// Moves to the earliest deadline that somebody waits for; false if nobody does.
+    /// Moves to the earliest deadline to come that somebody waits for; false if nobody does.
     pub fn advance_to_next(&self) -> bool {
         let next = {
             let state = self.state.lock();
-            state.sleepers.keys().next().map(|(deadline, _)| *deadline - state.monotonic)
+            let mut to_come = state.sleepers.range((state.monotonic, u64::MAX)..);
+            to_come.next().map(|((deadline, _), _)| *deadline - state.monotonic)
         };
         if let Some(duration) = next {
             self.advance(duration);

@@ -1,0 +1,162 @@
+//! Random requests at random interleavings, and what must hold whatever they are.
+//!
+//! A sequence is some 10 to 40 requests of a few clients to one server or to two on one store. It runs on one thread,
+//! where every call of the store waits at a gate and every server's watch is held, and a schedule drawn from the seed
+//! lets one of them go on at a time; clients go away in the middle, and in some sequences calls of the store fail. So a
+//! seed makes the same sequence each time. What happened is known from the engine itself (`timeline`), and each answer
+//! (`judge`), each watch (`follower`) and the state at the end (`rest`) are held against that.
+//!
+//! `CORTEN_SEQUENCES=100000` runs more of them, `CORTEN_SEED=7` begins with that seed (with `CORTEN_SEQUENCES=1`: only
+//! it). A seed that fails is run again with a history, and without the requests that it fails without.
+
+mod follower;
+mod gates;
+mod judge;
+mod kinds;
+mod requests;
+mod rest;
+mod sequence;
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use self::sequence::{Finding, Plan, Sequence};
+
+/// How many sequences a test is content with.
+const FEW: u64 = 150;
+/// How many seeds are told for each check that fails.
+const EXAMPLES: usize = 4;
+/// How many are tried to find a shorter one that fails too.
+const SHORTER: usize = 200;
+
+#[test]
+fn one_server() {
+    run_all(1);
+}
+
+#[test]
+fn two_servers() {
+    run_all(2);
+}
+
+#[test]
+fn a_seed_makes_the_same_sequence() {
+    for seed in 0..6 {
+        let plan = Plan { seed, servers: 1 + seed as usize % 2, without: Default::default(), told: true };
+        let (one, two) = (history(&plan), history(&plan));
+        let differs = one.iter().zip(&two).position(|(one, two)| one != two);
+        assert_eq!(differs.map(|at| (&one[at], &two[at])), None, "seed {seed}");
+        assert_eq!(one.len(), two.len(), "seed {seed}");
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+fn run_all(servers: usize) {
+    let (first, count) = (number("CORTEN_SEED").unwrap_or(0), number("CORTEN_SEQUENCES").unwrap_or(FEW));
+    let found: Mutex<BTreeMap<&'static str, Found>> = Mutex::default();
+    let (next, began) = (AtomicU64::new(0), Instant::now());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= count {
+                        return;
+                    }
+                    if number("CORTEN_VERBOSE").is_some() {
+                        eprintln!("seed {}", first + at);
+                    }
+                    let plan = Plan { seed: first + at, servers, without: Default::default(), told: false };
+                    for finding in run(&plan).0 {
+                        let mut found = found.lock();
+                        let known = found.entry(finding.check).or_default();
+                        known.times += 1;
+                        if known.examples.len() < EXAMPLES && known.examples.iter().all(|(seed, _)| *seed != plan.seed)
+                        {
+                            known.examples.push((plan.seed, finding.text));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let per_second = count as f64 / began.elapsed().as_secs_f64();
+    println!("{count} sequences with {servers} servers, {per_second:.0} a second");
+    let found = found.into_inner();
+    for (check, Found { times, examples }) in &found {
+        println!("\n{check}: {times} times");
+        examples.iter().for_each(|(seed, text)| println!("CORTEN_SEED={seed}: {text}"));
+        let seed = examples.iter().map(|(seed, _)| *seed).min().unwrap_or_default();
+        println!("{}", shortened(seed, servers, check));
+    }
+    let seeds: Vec<_> = found.iter().map(|(check, found)| (check, found.times, found.examples[0].0)).collect();
+    assert!(found.is_empty(), "checks, how often they failed, and a seed: {seeds:?}");
+}
+
+/// How often a check failed, and where.
+#[derive(Default)]
+struct Found {
+    times: u64,
+    examples: Vec<(u64, String)>,
+}
+
+/// Runs a sequence: what was found, and what it told of itself.
+fn run(plan: &Plan) -> (Vec<Finding>, Vec<String>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        // Who gives way goes on when nobody else can.
+        .event_interval(u32::MAX)
+        .build()
+        .expect("a runtime");
+    let told = Mutex::default();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let mut sequence = Box::pin(Sequence::begin(plan.clone())).await;
+            let mut judged = sequence.run().await;
+            if judged.is_ok() {
+                judged = Box::pin(rest::check(&mut sequence)).await;
+            }
+            sequence.judged(judged);
+            *told.lock() = (std::mem::take(&mut sequence.findings), std::mem::take(&mut sequence.history));
+        })
+    }));
+    let (mut findings, history) = told.into_inner();
+    if let Err(panic) = outcome {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        findings.push(Finding::new("panic", text.unwrap_or_default()));
+    }
+    (findings, history)
+}
+
+fn history(plan: &Plan) -> Vec<String> {
+    let (findings, mut history) = run(plan);
+    history.push(format!("{findings:?}"));
+    history
+}
+
+/// The history of a failing sequence, without requests that it fails without.
+fn shortened(seed: u64, servers: usize, check: &str) -> String {
+    let mut plan = Plan { seed, servers, without: Default::default(), told: false };
+    let fails = |plan: &Plan| run(plan).0.iter().any(|finding| finding.check == check);
+    let mut tries = 0;
+    for number in (0..40).rev() {
+        let mut shorter = plan.clone();
+        shorter.without.insert(number);
+        tries += 1;
+        if tries < SHORTER && fails(&shorter) {
+            plan = shorter;
+        }
+    }
+    plan.told = true;
+    format!("  {}", history(&plan).join("\n  "))
+}
