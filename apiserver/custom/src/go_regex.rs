@@ -1,25 +1,73 @@
 //! Patterns in Go's syntax, compiled by a crate whose syntax differs in a few places.
 
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::str::Chars;
+use std::sync::{Arc, LazyLock, Weak};
 
+use parking_lot::Mutex;
 use regex::Regex;
 
 /// A pattern as it is written, and what it means; a pattern that does not compile matches nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Pattern {
     pub text: Box<str>,
     pub regex: Result<Regex, Box<str>>,
 }
 
 impl Pattern {
-    pub fn new(text: &str) -> Pattern {
-        Pattern { text: text.into(), regex: compile(text).map_err(Into::into) }
+    /// The pattern of a text, compiled once for all who have the same text.
+    pub fn shared(text: &str) -> Arc<Pattern> {
+        if let Some(known) = KNOWN.lock().find(text) {
+            return known;
+        }
+        // Nobody else waits while it is compiled.
+        let pattern = Pattern { text: text.into(), regex: compile(text).map_err(Into::into) };
+        KNOWN.lock().add(pattern)
+    }
+}
+
+static KNOWN: LazyLock<Mutex<Patterns>> = LazyLock::new(Mutex::default);
+
+/// The patterns that somebody has, by their texts. Definitions of operators repeat a few patterns thousands of times,
+/// and a compiled one takes 10 KiB.
+#[derive(Default)]
+struct Patterns {
+    by_text: HashMap<Box<str>, Weak<Pattern>>,
+    /// Kept for whoever comes next: a definition is validated first, and served by what is compiled after that.
+    recent: VecDeque<Arc<Pattern>>,
+    /// How many entries there may be until those that nobody has any more are removed.
+    entries_max: usize,
+}
+
+const RECENT_MAX: usize = 16;
+const ENTRIES_MIN: usize = 64;
+
+impl Patterns {
+    fn find(&self, text: &str) -> Option<Arc<Pattern>> {
+        self.by_text.get(text).and_then(Weak::upgrade)
+    }
+
+    fn add(&mut self, pattern: Pattern) -> Arc<Pattern> {
+        if let Some(known) = self.find(&pattern.text) {
+            return known;
+        }
+        let pattern = Arc::new(pattern);
+        if self.by_text.len() >= self.entries_max.max(ENTRIES_MIN) {
+            self.by_text.retain(|_, pattern| pattern.strong_count() > 0);
+            self.entries_max = 2 * self.by_text.len();
+        }
+        self.by_text.insert(pattern.text.clone(), Arc::downgrade(&pattern));
+        self.recent.push_back(Arc::clone(&pattern));
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
+        pattern
     }
 }
 
 /// Compiles a pattern of Go's; the error is in Go's words where they are simple.
-pub fn compile(pattern: &str) -> Result<Regex, String> {
+fn compile(pattern: &str) -> Result<Regex, String> {
     Regex::new(&translate(pattern)).map_err(|error| describe(pattern, &error))
 }
 
@@ -181,6 +229,29 @@ mod tests {
         matches(r"^\<a\>$", "<a>", true);
         matches(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", "a.b-c", true);
         matches(r"^(25[0-5]|2[0-4]\d)\.x$", "250.x", true);
+    }
+
+    #[test]
+    fn a_pattern_is_shared_and_forgotten_when_nobody_has_it() {
+        let mut patterns = Patterns::default();
+        let mut get = |text: &str| match patterns.find(text) {
+            Some(known) => (known, patterns.by_text.len()),
+            None => {
+                (patterns.add(Pattern { text: text.into(), regex: Err("not compiled".into()) }), patterns.by_text.len())
+            }
+        };
+        let (first, _) = get("first");
+        for number in 0..1000 {
+            let (_, entries) = get(&number.to_string());
+            assert!(entries <= ENTRIES_MIN, "{entries} entries for patterns that nobody has");
+        }
+        assert!(Arc::ptr_eq(&first, &get("first").0), "somebody has it");
+        let recent = Arc::downgrade(&get("999").0);
+        assert!(
+            recent.upgrade().is_some_and(|recent| Arc::ptr_eq(&recent, &get("999").0)),
+            "whoever comes next finds it"
+        );
+        assert!(Arc::ptr_eq(&Pattern::shared("^a$"), &Pattern::shared("^a$")));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The parts outside of [`Values`] say what an object looks like (what is pruned, defaulted, listed by key), those in it
 //! what its values must be. Schemas under `allOf`, `anyOf`, `oneOf` and `not` say the latter only.
 
+use std::sync::Arc;
+
 use corten_object::json::{self, Form};
 use corten_object::tree::{Node, Tree, Value, View};
 use corten_views::apiextensions_v1::JSONSchemaProps;
@@ -123,7 +125,7 @@ pub struct Values {
     pub multiple_of: Option<f64>,
     pub max_length: Option<i64>,
     pub min_length: Option<i64>,
-    pub pattern: Option<Pattern>,
+    pub pattern: Option<Arc<Pattern>>,
     pub max_items: Option<i64>,
     pub min_items: Option<i64>,
     pub unique_items: bool,
@@ -240,7 +242,7 @@ impl Values {
             multiple_of: props.multiple_of(),
             max_length: props.max_length(),
             min_length: props.min_length(),
-            pattern: (!props.pattern().is_empty()).then(|| Pattern::new(props.pattern())),
+            pattern: (!props.pattern().is_empty()).then(|| Pattern::shared(props.pattern())),
             max_items: props.max_items(),
             min_items: props.min_items(),
             unique_items: props.unique_items(),

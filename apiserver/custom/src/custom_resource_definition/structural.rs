@@ -5,7 +5,7 @@ use corten_object::tree::{Node, Value, View};
 use corten_views::apiextensions_v1::JSONSchemaProps;
 
 use super::walk::struct_of;
-use crate::go_regex;
+use crate::go_regex::Pattern;
 use crate::schema::properties;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -171,7 +171,7 @@ fn value_rules(schema: JSONSchemaProps<'_>, skip: Skip, path: &Path<'_>, errors:
     }
     let pattern = schema.pattern();
     if !pattern.is_empty()
-        && let Err(error) = go_regex::compile(pattern)
+        && let Err(error) = &Pattern::shared(pattern).regex
     {
         let detail = format!("must be a valid regular expression, but isn't: {error}");
         errors.push(Error::invalid(&path.child("pattern"), pattern, detail));
