@@ -17,11 +17,12 @@ mod taint_nodes_by_condition;
 
 use std::sync::Arc;
 
-use corten_api::status::Result;
+use corten_api::status::{Result, Status};
 use corten_object::tree::Tree;
 use tracing::debug;
 
 use crate::call::Call;
+use crate::metadata;
 use crate::resource::Resource;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +143,7 @@ impl Chain {
         object: &mut Tree,
         old: Option<&Tree>,
     ) -> Result<()> {
+        refuse_new_of_terminating(attributes, object)?;
         self.phase(call, attributes, Phase::Admit, |plugin| {
             plugin.precheck(call, attributes)?;
             plugin.admit(call, attributes, object, old)
@@ -193,8 +195,19 @@ impl Chain {
     }
 }
 
+/// Whatever the plugins say, nothing is created any more of a resource whose definition is being deleted.
+fn refuse_new_of_terminating(attributes: &Attributes<'_>, object: &Tree) -> Result<()> {
+    let Attributes { resource, operation, .. } = attributes;
+    let refuses = resource.storage.as_ref().is_some_and(|storage| storage.serving.refuses_creates());
+    if *operation != Operation::Create || !refuses {
+        return Ok(());
+    }
+    let message = "create not allowed while custom resource definition is terminating";
+    Err(Status::forbidden(&resource.group, &resource.plural, metadata::read(object).name(), message))
+}
+
 /// The refusal of a plugin; it names the object as upstream does.
-pub fn forbidden(attributes: &Attributes<'_>, message: &str) -> corten_api::status::Status {
+pub fn forbidden(attributes: &Attributes<'_>, message: &str) -> Status {
     let name = if attributes.name.is_empty() { "Unknown" } else { attributes.name };
-    corten_api::status::Status::forbidden(&attributes.resource.group, &attributes.resource.plural, name, message)
+    Status::forbidden(&attributes.resource.group, &attributes.resource.plural, name, message)
 }

@@ -12,11 +12,12 @@ use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
 use ring::Ring;
 pub use ring::{Event, EventKind, TooOld};
 use watcher::Watchers;
-pub use watcher::{Scope, Watcher};
+pub use watcher::{Scope, Stop, Watcher};
 
 use crate::object::Object;
 
@@ -30,7 +31,19 @@ pub struct Snapshot {
     pub revision: u64,
 }
 
+/// Names one cache of this process, and the storage that it belongs to. No two ever have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CacheId(u64);
+
+impl CacheId {
+    pub fn new() -> CacheId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        CacheId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 pub struct Cache {
+    id: CacheId,
     state: RwLock<State>,
     watchers: Watchers,
     /// The feed's progress: every event up to it has been applied, to whatever cache it belongs.
@@ -38,8 +51,6 @@ pub struct Cache {
     /// The field label by which watchers are told apart as by namespace: `spec.nodeName`.
     dispatch_field: Option<usize>,
     observer: OnceLock<Arc<dyn Observer>>,
-    /// How often it was filled from a reading of the store.
-    fillings: AtomicU64,
 }
 
 /// Sees every change of a resource as it is applied: an index that must never be behind the cache.
@@ -51,23 +62,38 @@ pub trait Observer: Send + Sync {
 
 struct State {
     objects: Objects,
-    /// Of the last event.
+    /// Of the last change, all of whose keys are in.
     revision: u64,
     ring: Ring,
+    /// The revision of the last reading of the store that it was filled from, and how often it was.
+    filled_at: u64,
+    fillings: u64,
+    /// Nobody feeds it any more: its resource is gone, or has another storage.
+    retired: bool,
 }
 
 impl Cache {
     /// A cache that holds `objects`, which were read at `revision`.
     pub fn new(objects: Objects, revision: u64, applied: Arc<AtomicU64>, dispatch_field: Option<usize>) -> Cache {
-        let state = State { ring: Ring::new(revision), objects, revision };
+        let ring = Ring::new(revision);
+        let state = State { ring, objects, revision, filled_at: revision, fillings: 0, retired: false };
         Cache {
+            id: CacheId::new(),
             state: RwLock::new(state),
             watchers: Watchers::default(),
             applied,
             dispatch_field,
             observer: OnceLock::new(),
-            fillings: AtomicU64::new(0),
         }
+    }
+
+    pub fn id(&self) -> CacheId {
+        self.id
+    }
+
+    /// The place in an object's `fields` by whose value watchers are told apart, if there is one.
+    pub fn dispatch_field(&self) -> Option<usize> {
+        self.dispatch_field
     }
 
     /// Has somebody see every change from now on; one for each cache.
@@ -99,14 +125,13 @@ impl Cache {
     }
 
     pub fn fillings(&self) -> u64 {
-        self.fillings.load(Ordering::Relaxed)
+        self.state.read().fillings
     }
 
     /// All objects at a revision that is at least the feed's progress when the call began.
     pub fn snapshot(&self) -> Snapshot {
         let applied = self.applied.load(Ordering::Acquire);
-        let state = self.state.read();
-        Snapshot { objects: state.objects.clone(), revision: applied.max(state.revision) }
+        self.state.read().snapshot(applied)
     }
 
     /// All objects as they were at a revision; None if that is forgotten here.
@@ -119,70 +144,104 @@ impl Cache {
     pub fn watch(self: &Arc<Self>, scope: Scope, revision: u64) -> Result<Watcher, TooOld> {
         let state = self.state.read();
         let cursor = state.ring.after(revision)?;
-        Ok(Watcher::new(Arc::clone(self), self.watchers.register(scope), cursor))
+        Ok(self.watcher(&state, scope, cursor, revision))
     }
 
     /// A snapshot and every event after it.
     pub fn snapshot_and_watch(self: &Arc<Self>, scope: Scope) -> (Snapshot, Watcher) {
         let applied = self.applied.load(Ordering::Acquire);
         let state = self.state.read();
-        let snapshot = Snapshot { objects: state.objects.clone(), revision: applied.max(state.revision) };
-        let watcher = Watcher::new(Arc::clone(self), self.watchers.register(scope), state.ring.end());
-        (snapshot, watcher)
+        (state.snapshot(applied), self.watcher(&state, scope, state.ring.end(), 0))
+    }
+
+    /// Registered under the lock of the state, so that whoever resets or retires the cache tells it or comes first.
+    fn watcher(self: &Arc<Self>, state: &State, scope: Scope, cursor: u64, after: u64) -> Watcher {
+        let registration = self.watchers.register(scope);
+        if state.retired {
+            registration.ring();
+        }
+        Watcher::new(Arc::clone(self), registration, cursor, after, state.fillings)
     }
 
     /// Everything up to this revision has been seen.
     pub fn progress(&self) -> u64 {
-        self.applied.load(Ordering::Acquire)
+        let applied = self.applied.load(Ordering::Acquire);
+        applied.max(self.state.read().revision)
     }
 
-    /// Takes a change in: an object, or the end of the one with this key.
-    pub fn apply(&self, key: &str, object: Option<Arc<Object>>, revision: u64) {
-        let event = {
+    /// Takes in all that one revision changes here: for each key its object, or None where that is gone. Readers see
+    /// all of it or nothing.
+    pub fn apply<'k>(&self, revision: u64, changes: impl IntoIterator<Item = (&'k str, Option<Arc<Object>>)>) {
+        let mut events: SmallVec<[Arc<Event>; 1]> = SmallVec::new();
+        {
             let mut state = self.state.write();
-            if revision <= state.revision && state.ring.has(revision, key) {
-                return;
-            }
-            state.revision = state.revision.max(revision);
-            let mark = state.ring.wants_mark().then(|| state.objects.clone());
-            let event = match object {
-                Some(object) => {
-                    let previous = state.objects.insert(Arc::clone(&object.key), Arc::clone(&object));
-                    let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
-                    Event { revision, kind, object, previous }
+            for (key, object) in changes {
+                let Some(event) = state.change(key, object, revision) else { continue };
+                if let Some(observer) = self.observer.get() {
+                    observer.changed(&event);
                 }
-                None => match state.objects.remove(key) {
-                    Some(previous) => {
-                        let object = Arc::new(previous.at_revision(revision));
-                        Event { revision, kind: EventKind::Deleted, object, previous: Some(previous) }
-                    }
-                    None => return,
-                },
-            };
-            let event = Arc::new(event);
-            state.ring.push(Arc::clone(&event), mark);
-            if let Some(observer) = self.observer.get() {
-                observer.changed(&event);
+                events.push(event);
             }
-            event
-        };
-        self.watchers.wake(&event, self.dispatch_field);
+        }
+        for event in &events {
+            self.watchers.wake(event, self.dispatch_field);
+        }
     }
 
-    /// Ends every watch: the resource is no longer served.
-    pub fn close(&self) {
-        self.watchers.close();
+    /// Nothing comes any more: the resource is gone, or has another storage. Watches end when they have taken what is
+    /// left.
+    pub fn retire(&self) {
+        let mut state = self.state.write();
+        state.retired = true;
+        self.watchers.wake_all();
     }
 
-    /// Starts over from a reading of the store, after the feed lost its place. Watchers are told that they are too late.
+    /// Starts over from a reading of the store. Watchers of before are told that they are too late.
     pub fn reset(&self, objects: Objects, revision: u64) {
-        self.fillings.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state.write();
         if let Some(observer) = self.observer.get() {
             observer.reset(&objects);
         }
-        *state = State { ring: Ring::new(revision), objects, revision };
-        drop(state);
-        self.watchers.close();
+        let (ring, fillings) = (Ring::new(revision), state.fillings + 1);
+        *state = State { ring, objects, revision, filled_at: revision, fillings, retired: state.retired };
+        self.watchers.wake_all();
     }
 }
+
+impl State {
+    fn snapshot(&self, applied: u64) -> Snapshot {
+        Snapshot { objects: self.objects.clone(), revision: applied.max(self.revision) }
+    }
+
+    /// Makes one change; None if it is known already.
+    fn change(&mut self, key: &str, object: Option<Arc<Object>>, revision: u64) -> Option<Arc<Event>> {
+        if revision <= self.revision && self.knows(key, revision) {
+            return None;
+        }
+        let mark = self.ring.wants_mark().then(|| self.objects.clone());
+        let event = match object {
+            Some(object) => {
+                let previous = self.objects.insert(Arc::clone(&object.key), Arc::clone(&object));
+                let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
+                Event { revision, kind, object, previous }
+            }
+            None => {
+                let previous = self.objects.remove(key)?;
+                let object = Arc::new(previous.at_revision(revision));
+                Event { revision, kind: EventKind::Deleted, object, previous: Some(previous) }
+            }
+        };
+        self.revision = self.revision.max(revision);
+        let event = Arc::new(event);
+        self.ring.push(Arc::clone(&event), mark);
+        Some(event)
+    }
+
+    /// Whether a change is in already: with what the store was read at, or because it is brought again.
+    fn knows(&self, key: &str, revision: u64) -> bool {
+        revision <= self.filled_at || self.objects.get(key).is_some_and(|object| object.revision >= revision)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use crate::http::RequestBody;
 use crate::negotiate::{self, Form, Offers};
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
+use crate::serving::Pass;
 use crate::write_phase::WritePhases;
 
 pub struct Call {
@@ -32,7 +33,12 @@ pub struct Call {
     pub write_phases: WritePhases,
     /// The connection, for whoever is first to take it over.
     pub upgrade: Mutex<Option<OnUpgrade>>,
+    /// Keeps the storage that the request is about until the request has been answered.
+    pub pass: Mutex<Option<Pass>>,
 }
+
+/// No request but a watch or a stream takes longer.
+pub const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 /// Warnings for the client, in order and without repetitions.
 #[derive(Default)]
@@ -88,6 +94,25 @@ fn quoted(text: &str) -> String {
 }
 
 impl Call {
+    /// A request of now, without query, headers and connection.
+    pub fn new(api: Arc<Api>, method: Method, info: RequestInfo, user: User) -> Call {
+        let now = api.clock.now();
+        Call {
+            api,
+            method,
+            info,
+            query: Query::default(),
+            headers: HeaderMap::new(),
+            user,
+            now: Timestamp { seconds: now.seconds, nanos: now.nanos },
+            allotted: REQUEST_MAX,
+            warnings: Warnings::default(),
+            write_phases: WritePhases::default(),
+            upgrade: Mutex::default(),
+            pass: Mutex::default(),
+        }
+    }
+
     pub fn user_agent(&self) -> &str {
         self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }

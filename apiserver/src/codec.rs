@@ -122,7 +122,7 @@ impl Storage {
         self.strategy().selectable(tree.root(), &mut values);
         values.resize(self.selectable.len(), Cow::Borrowed(""));
         let fields = values.into_iter().map(|value| value.as_ref().into()).collect();
-        let mut draft = Draft::new(tree.root(), key.into(), fields);
+        let mut draft = Draft::new(self.cache.id(), tree.root(), key.into(), fields);
         draft.other_version = self.definition().is_some() && metadata::api_version(tree) != &*self.hub.api_version;
         draft
     }

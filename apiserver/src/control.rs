@@ -5,7 +5,7 @@
 //! Each looks at the present when something that it follows has changed, and asks the API as everybody does, as the
 //! server's own user. What a cluster must have before anybody is answered is made by [`Control::begin`].
 
-mod agenda;
+pub mod agenda;
 mod api_services;
 mod authentication_trust;
 pub mod changes;
@@ -118,8 +118,10 @@ impl Control {
         self.address_repair.look().await;
         self.kubernetes_service.look(true).await;
         self.api_services.look().await;
+        self.flow_control_defaults.look().await;
         self.flow_schemas.look().await;
         self.authentication_trust.look().await;
+        self.legacy_tokens.look().await;
         self.identity.begin().await;
         Ok(())
     }

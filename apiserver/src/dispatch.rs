@@ -8,23 +8,21 @@ use corten_access::authenticate::Credentials;
 use corten_access::authorize::{Attributes, Authorizer, forbidden};
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
-use corten_api::time::Timestamp;
 use corten_runtime::clock::Instant;
 use http::{HeaderMap, HeaderValue, Method};
 use parking_lot::Mutex;
 use tracing::debug;
 
 use crate::api::Api;
-use crate::call::{Call, Warnings};
+use crate::call::{Call, REQUEST_MAX};
 use crate::http::{ApiRequest, ApiResponse, RequestBody};
 use crate::negotiate::{Form, Offers, negotiate};
+use crate::registry::Registry;
 use crate::request::{Query, RequestInfo};
+use crate::resource::Resource;
 use crate::router::{self, Route};
-use crate::write_phase::{Finishing, WritePhases};
+use crate::write_phase::Finishing;
 use crate::{documents, handlers, metrics, show};
-
-/// No request but a watch or a stream takes longer.
-const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
     let ApiRequest { method, path, query, mut headers, body, peer, upgrade } = request;
@@ -54,23 +52,8 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
             };
             match who {
                 Ok((user, warnings)) => {
-                    let now = api.clock.now();
-                    let now = Timestamp { seconds: now.seconds, nanos: now.nanos };
                     let upgrade = Mutex::new(upgrade);
-                    let warned = Warnings::default();
-                    let call = Call {
-                        api,
-                        method,
-                        info,
-                        query,
-                        headers,
-                        user,
-                        now,
-                        allotted,
-                        warnings: warned,
-                        write_phases: WritePhases::default(),
-                        upgrade,
-                    };
+                    let call = Call { query, headers, allotted, upgrade, ..Call::new(api, method, info, user) };
                     warnings.into_iter().for_each(|warning| call.warnings.add(warning));
                     return finish(identified(call, received, body).await, audit_id);
                 }
@@ -190,11 +173,12 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     if !call.info.is_resource {
         return documents::answer(call, body).await;
     }
-    let registry = call.api.registry.load_full();
     let info = &call.info;
-    let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else {
-        return documents::unknown(&registry, info);
+    let resource = match enter(call) {
+        Ok(resource) => resource,
+        Err(registry) => return documents::unknown(&registry, info),
     };
+    let resource = &resource;
     let route = router::route(call, resource);
     if matches!(route, Ok(Route::NoPage)) {
         return Ok(documents::no_page());
@@ -209,18 +193,35 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         }
     }
     route?;
-    if is_long_running(info) {
-        return handlers::handle(call, resource, body).await;
-    }
-    let answered = if matches!(call.method, Method::GET | Method::HEAD) {
+    let answered = if is_long_running(info) {
+        Ok(handlers::handle(call, resource, body).await)
+    } else if matches!(call.method, Method::GET | Method::HEAD) {
         call.api.clock.timeout(call.allotted, handlers::handle(call, resource, body)).await
     } else {
         let (writer, written) = (Arc::clone(call), Arc::clone(resource));
         let request = async move { handlers::handle(&writer, &written, body).await };
         call.api.clock.timeout(call.allotted, Finishing::new(call, request)).await
     };
-    match answered {
-        Ok(result) => result,
-        Err(_) => Err(Status::timeout("request did not complete within the allotted timeout", 0)),
+    // A write that has gone to the store holds the call, and with it its storage, until it has ended.
+    let Ok(answered) = answered else {
+        return Err(Status::timeout("request did not complete within the allotted timeout", 0));
+    };
+    // What is sent from here on, of a watch or a long list, holds nobody up who replaces the storage.
+    call.pass.lock().take();
+    answered
+}
+
+/// The resource that a request is about, whose storage it holds from now on; else what is served.
+fn enter(call: &Call) -> std::result::Result<Arc<Resource>, Arc<Registry>> {
+    let info = &call.info;
+    loop {
+        let registry = call.api.registry.load_full();
+        let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else { return Err(registry) };
+        let Some(storage) = &resource.storage else { return Ok(Arc::clone(resource)) };
+        // A storage is closed after the registry has another one in its place, or none.
+        if let Some(pass) = storage.serving.enter() {
+            *call.pass.lock() = Some(pass);
+            return Ok(Arc::clone(resource));
+        }
     }
 }

@@ -3,8 +3,15 @@
 //! There is one feed in a process. It reads the store once, then follows it; each cache is a part of the same moment. A
 //! writer's own draft comes along with its event, so that nobody decodes what this process has just encoded. When the
 //! watch cannot be continued, the feed reads the store anew and starts the caches over, and their watchers are told.
+//!
+//! Storages come and go while it runs. One that comes is read by whoever adds it, while its events wait; one that is
+//! replaced is fed beside its successor until nobody reads it any more. The lock of the routes is never held across a
+//! wait for the store: every writer's answer waits for it.
 
-use std::collections::BTreeMap;
+mod filling;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,12 +19,17 @@ use std::time::Duration;
 use corten_api::status::{Result, Status};
 use corten_runtime::clock::Clock;
 use corten_runtime::tasks::CancellationToken;
-use corten_store::{Batch, Error, Event, Expect, Progress, Put, Read, Span, Store, Watch, WatchFrom};
-use tokio::sync::{Mutex, Notify, watch};
+use corten_store::{
+    Batch, Error, Event, Expect, KeyValue, Listing, Progress, Put, Read, Span, Store, Watch, WatchFrom,
+};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
-use crate::cache::{Cache, Objects};
-use crate::object::Draft;
+use self::filling::Filling;
+use crate::cache::{Cache, CacheId, Objects};
+use crate::object::{Draft, Object};
 use crate::resource::Storage;
 use crate::wakes;
 
@@ -31,8 +43,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct Feed {
     store: Arc<dyn Store>,
     clock: Clock,
-    /// By prefix of the key. Held while a batch is applied, so that a new storage begins at a whole revision.
-    routes: Mutex<BTreeMap<Arc<str>, Arc<Storage>>>,
+    /// Held while a batch is applied.
+    routes: Mutex<Routes>,
     applied: Arc<AtomicU64>,
     progress: watch::Sender<u64>,
     /// Keys of no storage that somebody follows, and the revisions at which they may have changed.
@@ -40,6 +52,19 @@ pub struct Feed {
     /// Somebody waits for this revision.
     target: AtomicU64,
     wanted: Notify,
+}
+
+/// The storages by the prefix of their keys. Two share one while the second takes the place of the first.
+type Routes = BTreeMap<Arc<str>, SmallVec<[Route; 1]>>;
+
+type Storages = BTreeMap<Arc<str>, Vec<Arc<Storage>>>;
+
+struct Route {
+    storage: Arc<Storage>,
+    /// Its events, while somebody reads what it held before them; None once it is filled.
+    waiting: Option<Vec<Event>>,
+    /// At which revision it was filled, if that was after the feed began to read the store anew.
+    filled_meanwhile: Option<u64>,
 }
 
 impl Feed {
@@ -64,29 +89,20 @@ impl Feed {
 
     /// Fills the caches of `storages` and begins to watch behind what was read.
     pub async fn start(&self, storages: impl IntoIterator<Item = Arc<Storage>>) -> std::result::Result<Watch, Error> {
-        let mut routes = self.routes.lock().await;
-        routes.extend(storages.into_iter().map(|storage| (Arc::clone(&storage.prefix), storage)));
-        self.read_all(&routes).await
+        for storage in storages {
+            let route = Route { storage: Arc::clone(&storage), waiting: None, filled_meanwhile: None };
+            self.routes.lock().entry(Arc::clone(&storage.prefix)).or_default().push(route);
+        }
+        self.read_all().await
     }
 
-    /// Adds a storage, filled with what the store held at the feed's own moment.
+    /// Adds a storage; returns when it is filled and fed. It takes nothing from another one of the same prefix.
     pub async fn add(&self, storage: Arc<Storage>) -> std::result::Result<(), Error> {
-        let mut routes = self.routes.lock().await;
-        let revision = self.applied.load(Ordering::Acquire);
-        let listing = self.store.range(Read::of(Span::prefix(Arc::clone(&storage.prefix))).at(revision)).await?;
-        let mut objects = Objects::new();
-        for kv in &listing.kvs {
-            insert(&storage, &kv.key, &kv.value, kv.mod_revision, &mut objects);
-        }
-        storage.cache.reset(objects, revision);
-        routes.insert(Arc::clone(&storage.prefix), storage);
+        let filling = Filling::begin(self, &storage);
+        let listing = self.store.range(Read::of(Span::prefix(Arc::clone(&storage.prefix)))).await?;
+        let objects = ingested(&storage, &listing.kvs);
+        filling.finish(objects, listing.revision);
         Ok(())
-    }
-
-    pub async fn remove(&self, prefix: &str) {
-        if let Some(storage) = self.routes.lock().await.remove(prefix) {
-            storage.cache.close();
-        }
     }
 
     /// Tells of changes of a key below the root that is no object's.
@@ -108,21 +124,63 @@ impl Feed {
         }
     }
 
-    async fn read_all(&self, routes: &BTreeMap<Arc<str>, Arc<Storage>>) -> std::result::Result<Watch, Error> {
-        let listing = self.store.range(Read::of(Span::prefix(ROOT))).await?;
-        let mut filled: BTreeMap<&str, Objects> = BTreeMap::new();
-        for kv in &listing.kvs {
-            if let Some(storage) = route(routes, &kv.key) {
-                let objects = filled.entry(&storage.prefix).or_default();
-                insert(storage, &kv.key, &kv.value, kv.mod_revision, objects);
+    /// Feeds a storage no longer, and ends its watches.
+    pub fn remove(&self, storage: &Arc<Storage>) {
+        let mut routes = self.routes.lock();
+        if let Some(found) = routes.get_mut(&storage.prefix) {
+            found.retain(|route| !Arc::ptr_eq(&route.storage, storage));
+            if found.is_empty() {
+                routes.remove(&storage.prefix);
             }
         }
-        for (prefix, storage) in routes {
-            storage.cache.reset(filled.remove(&**prefix).unwrap_or_default(), listing.revision);
+        storage.cache.retire();
+    }
+
+    /// Reads the store and starts every cache over.
+    async fn read_all(&self) -> std::result::Result<Watch, Error> {
+        let storages = self.storages_to_read();
+        let listing = self.store.range(Read::of(Span::prefix(ROOT))).await?;
+        let mut filled: HashMap<CacheId, Objects> = HashMap::new();
+        for kv in &listing.kvs {
+            for storage in found(&storages, &kv.key).into_iter().flatten() {
+                insert(storage, kv, filled.entry(storage.cache.id()).or_default());
+            }
+        }
+        self.fill(&storages, &listing, filled);
+        self.store.watch(Span::prefix(ROOT), WatchFrom::after(listing.revision)).await
+    }
+
+    /// Starts the caches over with what was read of them.
+    fn fill(&self, storages: &Storages, listing: &Listing, mut filled: HashMap<CacheId, Objects>) {
+        let mut routes = self.routes.lock();
+        for route in routes.values_mut().flatten() {
+            let storage = &route.storage;
+            let read = storages.get(&storage.prefix).is_some_and(|all| all.iter().any(|one| Arc::ptr_eq(one, storage)));
+            let objects = match read {
+                true => filled.remove(&storage.cache.id()).unwrap_or_default(),
+                // It came while the store was read.
+                false => {
+                    let kvs = listing.kvs.iter().filter(|kv| kv.key.starts_with(&*storage.prefix));
+                    ingested(storage, kvs)
+                }
+            };
+            // Whoever filled it meanwhile may have read a later moment; what follows the earlier one comes again.
+            if route.filled_meanwhile.is_none_or(|revision| revision < listing.revision) {
+                storage.cache.reset(objects, listing.revision);
+            }
+            route.waiting = None;
         }
         self.advance(listing.revision);
         self.tell_followers(listing.revision, |_| true);
-        self.store.watch(Span::prefix(ROOT), WatchFrom::after(listing.revision)).await
+    }
+
+    fn storages_to_read(&self) -> Storages {
+        let mut storages = BTreeMap::new();
+        for (prefix, routes) in self.routes.lock().iter_mut() {
+            routes.iter_mut().for_each(|route| route.filled_meanwhile = None);
+            storages.insert(Arc::clone(prefix), routes.iter().map(|route| Arc::clone(&route.storage)).collect());
+        }
+        storages
     }
 
     /// Follows the store until told to stop.
@@ -137,7 +195,7 @@ impl Feed {
                 () = token.cancelled() => return Ok(()),
             };
             match next {
-                Ok(batch) => self.apply(batch).await,
+                Ok(batch) => self.apply(&batch),
                 Err(Error::Closed) => return Ok(()),
                 Err(error) => {
                     warn!(%error, "the watch of the store broke; reading it anew");
@@ -152,15 +210,13 @@ impl Feed {
 
     async fn read_again(&self, token: &CancellationToken) -> Option<Watch> {
         loop {
-            let routes = self.routes.lock().await;
-            match self.read_all(&routes).await {
+            match self.read_all().await {
                 Ok(watch) => {
                     info!("the store is read");
                     return Some(watch);
                 }
                 Err(error) => warn!(%error, "the store cannot be read"),
             }
-            drop(routes);
             tokio::select! {
                 () = self.clock.sleep(Duration::from_secs(1)) => {}
                 () = token.cancelled() => return None,
@@ -168,14 +224,13 @@ impl Feed {
         }
     }
 
-    async fn apply(&self, batch: Batch) {
-        let routes = self.routes.lock().await;
+    /// Applies the changes of each revision together, so that no reader sees a part of them.
+    fn apply(&self, batch: &Batch) {
+        let mut routes = self.routes.lock();
         wakes::together(|| {
-            for event in &batch.events {
-                match route(&routes, &event.key) {
-                    Some(storage) => apply_event(storage, event),
-                    None => self.tell_followers(event.mod_revision, |key| *key == *event.key),
-                }
+            for events in batch.events.chunk_by(|one, next| one.mod_revision == next.mod_revision) {
+                apply_revision(&mut routes, events);
+                self.tell_followers(events[0].mod_revision, |key| events.iter().any(|event| *event.key == *key));
             }
             self.advance(batch.revision);
         });
@@ -222,43 +277,83 @@ impl Feed {
     }
 }
 
-/// The storage under whose prefix a key stands.
-fn route<'r>(routes: &'r BTreeMap<Arc<str>, Arc<Storage>>, key: &str) -> Option<&'r Arc<Storage>> {
-    let upto = || routes.range::<str, _>((std::ops::Bound::Unbounded, std::ops::Bound::Included(key)));
-    let (prefix, storage) = upto().next_back()?;
-    if key.starts_with(&**prefix) {
-        return Some(storage);
+/// What stands under the prefix of a key.
+fn found<'r, T>(routes: &'r BTreeMap<Arc<str>, T>, key: &str) -> Option<&'r T> {
+    prefix_of(routes, key).map(|(_, found)| found)
+}
+
+fn prefix_of<'r, T>(routes: &'r BTreeMap<Arc<str>, T>, key: &str) -> Option<(&'r Arc<str>, &'r T)> {
+    let upto = routes.range::<str, _>((Bound::Unbounded, Bound::Included(key)));
+    upto.rev().take(NEAR).find(|(prefix, _)| key.starts_with(&***prefix))
+}
+
+/// Between a key and its prefix another prefix may sort, but only a longer one: how many are looked at.
+const NEAR: usize = 5;
+
+/// Applies the changes that one revision made.
+fn apply_revision(routes: &mut Routes, events: &[Event]) {
+    if let [event] = events {
+        let upto = routes.range_mut::<str, _>((Bound::Unbounded, Bound::Included(&*event.key)));
+        let mut near = upto.rev().take(NEAR);
+        let found = near.find(|(prefix, _)| event.key.starts_with(&***prefix));
+        return found.into_iter().flat_map(|(_, routes)| routes).for_each(|route| route.take(&[event]));
     }
-    // Between a key and its prefix another prefix may sort only if that one is longer; look at the shorter ones.
-    upto().rev().skip(1).take(4).find(|(prefix, _)| key.starts_with(&***prefix)).map(|(_, storage)| storage)
+    let mut of_prefix: BTreeMap<Arc<str>, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        if let Some((prefix, _)) = prefix_of(routes, &event.key) {
+            of_prefix.entry(Arc::clone(prefix)).or_default().push(event);
+        }
+    }
+    for (prefix, events) in of_prefix {
+        routes.get_mut(&prefix).into_iter().flatten().for_each(|route| route.take(&events));
+    }
 }
 
-fn apply_event(storage: &Storage, event: &Event) {
-    let key = &event.key[storage.prefix.len()..];
-    let Some(value) = &event.value else {
-        return storage.cache.apply(key, None, event.mod_revision);
-    };
-    let companion = event.companion.clone().and_then(|companion| companion.downcast::<Draft>().ok());
-    let object = match companion {
-        Some(draft) => draft.object(event.mod_revision),
-        None => match storage.ingest(key, value) {
-            Ok(draft) => draft.object(event.mod_revision),
-            Err(status) => {
-                // What nobody can read any more is not shown as it was before.
-                error!(key = %event.key, "{}", status.message());
-                return storage.cache.apply(key, None, event.mod_revision);
+impl Route {
+    /// Takes what one revision changes of it.
+    fn take(&mut self, events: &[&Event]) {
+        match (&mut self.waiting, events) {
+            (Some(waiting), _) => waiting.extend(events.iter().map(|event| (*event).clone())),
+            (None, [event]) => self.storage.cache.apply(event.mod_revision, [change_of(&self.storage, event)]),
+            (None, events) => {
+                let changes: Vec<_> = events.iter().map(|event| change_of(&self.storage, event)).collect();
+                self.storage.cache.apply(events.first().map_or(0, |event| event.mod_revision), changes);
             }
-        },
-    };
-    storage.cache.apply(key, Some(object), event.mod_revision);
+        }
+    }
 }
 
-fn insert(storage: &Storage, key: &str, value: &bytes::Bytes, revision: u64, objects: &mut Objects) {
-    match storage.ingest(&key[storage.prefix.len()..], value) {
+/// A key and what stands there now.
+fn change_of<'e>(storage: &Storage, event: &'e Event) -> (&'e str, Option<Arc<Object>>) {
+    let key = &event.key[storage.prefix.len()..];
+    let Some(value) = &event.value else { return (key, None) };
+    let companion = event.companion.clone().and_then(|companion| companion.downcast::<Draft>().ok());
+    // A draft of the storage before this one, or of another server in this process, may be of another version.
+    if let Some(draft) = companion.filter(|draft| draft.of == storage.cache.id()) {
+        return (key, Some(draft.object(event.mod_revision)));
+    }
+    match storage.ingest(key, value) {
+        Ok(draft) => (key, Some(draft.object(event.mod_revision))),
+        Err(status) => {
+            // What nobody can read any more is not shown as it was before.
+            error!(key = %event.key, "{}", status.message());
+            (key, None)
+        }
+    }
+}
+
+fn ingested<'k>(storage: &Storage, kvs: impl IntoIterator<Item = &'k KeyValue>) -> Objects {
+    let mut objects = Objects::new();
+    kvs.into_iter().for_each(|kv| insert(storage, kv, &mut objects));
+    objects
+}
+
+fn insert(storage: &Storage, kv: &KeyValue, objects: &mut Objects) {
+    match storage.ingest(&kv.key[storage.prefix.len()..], &kv.value) {
         Ok(draft) => {
-            let object = draft.object(revision);
+            let object = draft.object(kv.mod_revision);
             objects.insert(Arc::clone(&object.key), object);
         }
-        Err(status) => error!(%key, "{}", status.message()),
+        Err(status) => error!(key = %kv.key, "{}", status.message()),
     }
 }

@@ -193,6 +193,7 @@ mod tests {
     use corten_object::json::{self, Form};
 
     use super::*;
+    use crate::cache::CacheId;
     use crate::object::Draft;
 
     /// `namespace/name` or a name, and what the object holds beside its metadata.
@@ -216,7 +217,7 @@ mod tests {
         let ty = corten_schema::kind("rbac.authorization.k8s.io", "v1", kind).unwrap().ty;
         let form = if rest == BROKEN { Form::Plain } else { Form::Typed(ty) };
         let tree = json::parse(text.into_bytes(), form).unwrap().tree;
-        Draft::new(tree.root(), key.into(), Box::default()).object(1)
+        Draft::new(CacheId::new(), tree.root(), key.into(), Box::default()).object(1)
     }
 
     fn objects(listed: &[(&str, &str)]) -> Objects {

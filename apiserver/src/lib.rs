@@ -48,6 +48,7 @@ mod router;
 mod scale;
 mod select;
 pub mod server;
+mod serving;
 mod show;
 mod table;
 #[cfg(test)]

@@ -230,11 +230,11 @@ pub async fn page(
     }
     let mut page = Page { objects, revision: snapshot.revision, continue_token: String::new(), remaining: None };
     if page.objects.len() == limit {
-        let left = rest.count();
-        if left > 0 {
+        let more = rest.next().is_some();
+        if more {
             let last = page.objects.last().map_or("", |object| &object.key[prefix.len()..]);
             page.continue_token = Continue::after(snapshot.revision as i64, last).encode();
-            page.remaining = selection.is_everything().then_some(left as i64);
+            page.remaining = selection.is_everything().then(|| 1 + rest.count() as i64);
         }
     }
     Ok(page)

@@ -7,9 +7,13 @@ use bytes::Bytes;
 use corten_object::json::{self, Canonical};
 use corten_object::tree::{Node, Tree};
 
+use crate::cache::CacheId;
+
 /// What is known of an object before its revision is: made by a writer, or by ingest from what the store holds.
 #[derive(Debug)]
 pub struct Draft {
+    /// The cache of the storage that made it: for any other, its version and its fields may be wrong.
+    pub of: CacheId,
     pub canonical: Canonical,
     /// The JSON that the store is given, where reading it sets more: defaults of a custom object.
     pub stored: Option<Vec<u8>>,
@@ -50,13 +54,14 @@ pub struct Object {
 }
 
 impl Draft {
-    pub fn new(root: Node<'_>, key: Arc<str>, fields: Box<[Box<str>]>) -> Draft {
+    pub fn new(of: CacheId, root: Node<'_>, key: Arc<str>, fields: Box<[Box<str>]>) -> Draft {
         let metadata = root.get("metadata");
         let labels = metadata.and_then(|metadata| metadata.get("labels")).map_or(Box::default(), |labels| {
             labels.as_map().iter().map(|(key, value)| (key.into(), value.as_str().into())).collect()
         });
         let text = |name: &str| metadata.and_then(|metadata| metadata.get(name)).map_or("", Node::as_str);
         Draft {
+            of,
             canonical: json::canonical(root),
             stored: None,
             other_version: false,

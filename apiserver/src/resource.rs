@@ -17,6 +17,7 @@ use corten_object::managed::Reset;
 use corten_schema::{self as schema, TypeId};
 
 use crate::cache::Cache;
+use crate::serving::Serving;
 use crate::watch::LastFrame;
 
 /// One version of a resource.
@@ -72,6 +73,8 @@ pub struct Storage {
     pub lifetime: Lifetime,
     /// Whether the answer to a delete that is done shows the object, not only a success.
     pub returns_deleted: bool,
+    /// The requests that are being answered from it.
+    pub serving: Serving,
 }
 
 /// Group, kind, and the warning, of the served kinds that upstream has deprecated.
@@ -233,6 +236,10 @@ impl Storage {
             Rules::BuiltIn(_) => None,
         }
     }
+
+    pub fn is_custom(&self) -> bool {
+        matches!(self.rules, Rules::Custom(_))
+    }
 }
 
 /// The rows of the built-in resources that are served by default. `cache` makes the cache of a storage.
@@ -320,6 +327,7 @@ fn storage_of(
             _ => Lifetime::Durable,
         },
         returns_deleted: facts.kind == "Namespace" || schema::is_shown_when_deleted(facts.storage_group, facts.plural),
+        serving: Serving::default(),
     }
 }
 

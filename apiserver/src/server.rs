@@ -233,10 +233,10 @@ impl Assembly {
         control.begin().await?;
         readiness.reached(Step::Controlled);
         control.run(&controllers);
-        let mut definitions = Definitions::new(&api)?;
-        definitions.begin().await?;
+        let mut definitions = Definitions::new(&api, &controllers, settings.shared_store)?;
+        definitions.begin().await;
         readiness.reached(Step::Defined);
-        scope.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
+        controllers.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
         let lacking = bootstrap.left();
         if !whole {
             scope.spawn("bootstrap", OnFailure::FailScope, move |token| bootstrap.run(readiness, token));

@@ -20,7 +20,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 pub use self::encoder::LastFrame;
 use self::encoder::{Encoder, write_error};
-use crate::cache::{Event, EventKind, Objects, Scope, TooOld, Watcher};
+use crate::cache::{Event, EventKind, Objects, Scope, Stop, TooOld, Watcher};
 use crate::call::Call;
 use crate::http::websocket::{self, Framing};
 use crate::http::{ApiResponse, ResponseBody};
@@ -141,10 +141,7 @@ fn scope(call: &Call, resource: &Resource, selection: &Selection) -> Scope {
     if resource.namespaced && !namespace.is_empty() {
         return Scope::Namespace(namespace.into());
     }
-    let dispatch = resource.storage.as_ref().and_then(|storage| {
-        let index = storage.selectable.iter().position(|label| &**label == "spec.nodeName")?;
-        selection.field(index)
-    });
+    let dispatch = resource.storage.as_ref().and_then(|storage| selection.field(storage.cache.dispatch_field()?));
     dispatch.map_or(Scope::All, |value| Scope::Field(value.into()))
 }
 
@@ -189,7 +186,7 @@ struct Frames {
     /// Whether the end of the initial objects is marked by a bookmark.
     mark_initial: bool,
     bookmarks: bool,
-    /// Up to which everything has been sent.
+    /// Up to which everything has been sent: what bookmarks say. Where to go on, the watcher knows.
     revision: u64,
     began: Instant,
     next_bookmark: Instant,
@@ -257,8 +254,7 @@ impl Frames {
         }
         if self.bookmarks && now >= self.next_bookmark {
             self.next_bookmark = now + BOOKMARK_EVERY;
-            self.write_new_events(out);
-            self.encoder.bookmark(self.revision, false, out);
+            self.write_up_to_bookmark(out);
         }
         self.alarm = alarm(&self.encoder.call, self.bookmarks, self.next_bookmark, self.end);
         reminder.wake();
@@ -267,9 +263,16 @@ impl Frames {
 
     /// A watch that ends in time says how far it has come, where that is wanted.
     fn write_last(&mut self, out: &mut Vec<u8>) {
-        self.done = true;
         if self.bookmarks {
-            self.write_new_events(out);
+            self.write_up_to_bookmark(out);
+        }
+        self.done = true;
+    }
+
+    fn write_up_to_bookmark(&mut self, out: &mut Vec<u8>) {
+        let events = self.take_events(out);
+        self.write_events(&events, out);
+        if !self.done {
             self.encoder.bookmark(self.revision, false, out);
         }
     }
@@ -290,13 +293,17 @@ impl Frames {
     /// What has come, or in `out` that the watch cannot go on.
     fn take_events(&mut self, out: &mut Vec<u8>) -> Vec<Arc<Event>> {
         match self.watcher.take(EVENTS_AT_ONCE) {
-            Ok((mut events, revision)) => {
+            Ok((events, revision)) => {
                 self.more = events.len() == EVENTS_AT_ONCE;
-                events.retain(|event| event.revision > self.revision);
                 self.revision = self.revision.max(revision);
                 events
             }
-            Err(error) => {
+            // The client watches anew, and finds what is served now.
+            Err(Stop::Ended) => {
+                self.done = true;
+                Vec::new()
+            }
+            Err(Stop::TooOld(error)) => {
                 write_error(self.encoder.form, &too_old(TooOld { requested: self.revision, ..error }), out);
                 self.done = true;
                 Vec::new()
@@ -310,11 +317,6 @@ impl Frames {
                 self.encoder.event(kind, &object, out);
             }
         }
-    }
-
-    fn write_new_events(&mut self, out: &mut Vec<u8>) {
-        let events = self.take_events(out);
-        self.write_events(&events, out);
     }
 
     /// An object that comes into a selection is added to it, one that leaves it is deleted, in its former shape.

@@ -72,14 +72,34 @@ pub struct Version {
 impl Definition {
     /// Compiles what validation has let pass. Names are those that were accepted, once there are any.
     pub fn compile(crd: Node<'_>) -> Result<Definition, String> {
-        let crd = CustomResourceDefinition::from_struct(crd.as_struct());
+        Definition::with(CustomResourceDefinition::from_struct(crd.as_struct()), &schema_of, false)
+    }
+
+    /// The same without schemas, under which objects stay as they are, and with no version served: what is needed to
+    /// delete the objects of a definition that does not compile.
+    pub fn without_schemas(crd: Node<'_>) -> Result<Definition, String> {
+        let no_schema = |_: CustomResourceDefinitionVersion<'_>| Ok(Schema::default());
+        Definition::with(CustomResourceDefinition::from_struct(crd.as_struct()), &no_schema, true)
+    }
+
+    fn with(
+        crd: CustomResourceDefinition<'_>,
+        schema_of: &dyn Fn(CustomResourceDefinitionVersion<'_>) -> Result<Schema, String>,
+        bare: bool,
+    ) -> Result<Definition, String> {
         let spec = crd.spec();
         let accepted = crd.status().accepted_names();
         let names = Names::of(if accepted.plural().is_empty() { spec.names() } else { accepted });
         let storage = spec.versions().iter().find(|version| version.storage());
         let storage = storage.ok_or_else(|| format!("{} has no storage version", crd.metadata().name()))?;
-        let compiled = spec.versions().iter().map(|version| Version::compile(crd, &names, version).map(Arc::new));
-        let versions = compiled.collect::<Result<Vec<_>, String>>()?;
+        let compile = |version: CustomResourceDefinitionVersion<'_>| {
+            let mut compiled = Version::compile(crd, &names, version, schema_of(version)?);
+            if bare {
+                (compiled.preserves_everything, compiled.served) = (true, false);
+            }
+            Ok(Arc::new(compiled))
+        };
+        let versions = spec.versions().iter().map(compile).collect::<Result<Vec<_>, String>>()?;
         let mut selectable: Vec<SelectableField> = Vec::new();
         for field in versions.iter().filter(|version| version.served).flat_map(|version| &version.selectable) {
             if !selectable.iter().any(|known| known.label == field.label) {
@@ -224,7 +244,8 @@ impl Version {
         crd: CustomResourceDefinition<'_>,
         names: &Names,
         version: CustomResourceDefinitionVersion<'_>,
-    ) -> Result<Version, String> {
+        schema: Schema,
+    ) -> Version {
         let spec = crd.spec();
         let api_version = format!("{}/{}", spec.group(), version.name());
         let deprecation_warning = version.deprecated().then(|| match version.deprecation_warning() {
@@ -237,21 +258,21 @@ impl Version {
             Some(SelectableField { label, path: JsonPath::parse(path).ok()? })
         });
         let subresources = version.subresources();
-        Ok(Version {
+        Version {
             name: version.name().into(),
             api_version: api_version.into(),
             kind: Arc::clone(&names.kind),
             served: version.served(),
             is_storage: version.storage(),
             deprecation_warning,
-            schema: schema_of(version)?,
+            schema,
             structural: version.schema().and_then(|schema| schema.open_api_v3_schema()).map(typing::structural),
             preserves_everything: spec.preserve_unknown_fields(),
             has_status: subresources.is_some_and(|subresources| subresources.status().is_some()),
             scale: subresources.and_then(|subresources| subresources.scale()).map(scale_of),
             columns: Columns::compile(version),
             selectable: selectable.collect(),
-        })
+        }
     }
 
     pub fn name(&self) -> &Arc<str> {

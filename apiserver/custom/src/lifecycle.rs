@@ -24,6 +24,10 @@ mod tests;
 
 pub const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
+/// Built-in resources whose objects are kept where those of a definition of the same name would be: they stay.
+const OVERLAPPING: [(&str, &str); 2] =
+    [("apiregistration.k8s.io", "apiservices"), ("apiextensions.k8s.io", "customresourcedefinitions")];
+
 /// A condition without its times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -98,20 +102,18 @@ fn remove_condition(object: &mut Edit<'_>, kind: &str) {
     status.put(CustomResourceDefinitionStatus::CONDITIONS, list);
 }
 
-/// Accepts what names nobody else of the group has. `all` are the definitions there are; whether this one is among them
-/// makes no difference.
-pub fn accept_names(crd: &Tree, all: &[&Tree], now: Timestamp) -> Option<Tree> {
+/// Accepts what names nobody else of the group has. What this definition has itself counts as taken too.
+pub fn accept_names(crd: &Tree, taken: &Taken<'_>, now: Timestamp) -> Option<Tree> {
     let view: CustomResourceDefinition<'_> = crd.view();
-    let (wanted, accepted) = (view.spec().names(), view.status().accepted_names());
-    if wanted.as_struct().equals(accepted.as_struct()) {
+    if has_its_names(view) {
         return None;
     }
-    let taken = Taken::of(view.spec().group(), std::iter::once(crd).chain(all.iter().copied()));
+    let (wanted, accepted) = (view.spec().names(), view.status().accepted_names());
     let mut tree = crd.clone();
     let mut edit = tree.edit();
     let mut status = edit.ensure(CustomResourceDefinition::STATUS);
     let mut names = status.ensure(CustomResourceDefinitionStatus::ACCEPTED_NAMES);
-    let naming = choose_names(wanted, accepted, &taken, &mut names);
+    let naming = choose_names(wanted, accepted, taken, &mut names);
     let same_names = names.view::<CustomResourceDefinitionNames>().as_struct().equals(accepted.as_struct());
     if same_names && has(view, &naming) {
         return None;
@@ -133,24 +135,41 @@ pub fn accept_names(crd: &Tree, all: &[&Tree], now: Timestamp) -> Option<Tree> {
     Some(tree)
 }
 
-/// The names that the definitions of a group have been given.
-struct Taken {
-    resources: HashSet<String>,
-    kinds: HashSet<String>,
+/// Whether a definition has been given every name that it wants.
+pub fn has_its_names(crd: CustomResourceDefinition<'_>) -> bool {
+    crd.spec().names().as_struct().equals(crd.status().accepted_names().as_struct())
 }
 
-impl Taken {
-    fn of<'t>(group: &str, all: impl Iterator<Item = &'t Tree>) -> Taken {
+/// The names that a definition has been given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcceptedNames {
+    resources: Box<[Box<str>]>,
+    kinds: Box<[Box<str>]>,
+}
+
+impl AcceptedNames {
+    pub fn of(crd: CustomResourceDefinition<'_>) -> AcceptedNames {
+        let names = crd.status().accepted_names();
+        let resources = [names.plural(), names.singular()].into_iter().chain(names.short_names().iter());
+        AcceptedNames {
+            resources: resources.map(Box::from).collect(),
+            kinds: [names.kind(), names.list_kind()].map(Box::from).into(),
+        }
+    }
+}
+
+/// The names that the definitions of a group have been given.
+pub struct Taken<'n> {
+    resources: HashSet<&'n str>,
+    kinds: HashSet<&'n str>,
+}
+
+impl<'n> FromIterator<&'n AcceptedNames> for Taken<'n> {
+    fn from_iter<I: IntoIterator<Item = &'n AcceptedNames>>(all: I) -> Taken<'n> {
         let mut taken = Taken { resources: HashSet::new(), kinds: HashSet::new() };
-        for tree in all {
-            let crd: CustomResourceDefinition<'_> = tree.view();
-            if crd.spec().group() != group {
-                continue;
-            }
-            let names = crd.status().accepted_names();
-            taken.resources.extend([names.plural(), names.singular()].map(str::to_owned));
-            taken.resources.extend(names.short_names().iter().map(str::to_owned));
-            taken.kinds.extend([names.kind(), names.list_kind()].map(str::to_owned));
+        for names in all {
+            taken.resources.extend(names.resources.iter().map(|name| &**name));
+            taken.kinds.extend(names.kinds.iter().map(|name| &**name));
         }
         taken
     }
@@ -160,12 +179,12 @@ impl Taken {
 fn choose_names(
     wanted: CustomResourceDefinitionNames<'_>,
     accepted: CustomResourceDefinitionNames<'_>,
-    taken: &Taken,
+    taken: &Taken<'_>,
     names: &mut Edit<'_>,
 ) -> Condition {
     use CustomResourceDefinitionNames as Names;
     let mut naming = Condition::new("NamesAccepted", "True", "NoConflicts", "no conflicts found");
-    let conflict = |wanted: &str, accepted: &str, taken: &HashSet<String>| {
+    let conflict = |wanted: &str, accepted: &str, taken: &HashSet<&str>| {
         (wanted != accepted && taken.contains(wanted)).then(|| format!("{} is already in use", quote(wanted)))
     };
     let mut refuse = |reason, message| naming = Condition::new("NamesAccepted", "False", reason, message);
@@ -214,6 +233,12 @@ fn set_strings<'s>(edit: &mut Edit<'_>, field: corten_schema::FieldId, values: i
     }
     let list = tree.list(&items);
     edit.put(field, list);
+}
+
+/// Whether a definition's objects are served. One that was established stays so when it asks for names that it cannot
+/// have.
+pub fn is_served(crd: CustomResourceDefinition<'_>) -> bool {
+    is_true(crd, "NamesAccepted") || is_true(crd, "Established")
 }
 
 /// Says of a definition whose names are accepted, and that is served, that it is established.
@@ -286,8 +311,8 @@ pub fn note_approval(crd: &Tree, now: Timestamp) -> Option<Tree> {
 }
 
 /// Everything that can be said before a definition is served.
-pub fn reconcile(crd: &Tree, all: &[&Tree], now: Timestamp) -> Option<Tree> {
-    let mut changed = accept_names(crd, all, now);
+pub fn reconcile(crd: &Tree, taken: &Taken<'_>, now: Timestamp) -> Option<Tree> {
+    let mut changed = accept_names(crd, taken, now);
     for step in [note_structure, note_approval] {
         if let Some(next) = step(changed.as_ref().unwrap_or(crd), now) {
             changed = Some(next);
@@ -322,6 +347,11 @@ pub fn begin_cleanup(crd: &Tree, now: Timestamp) -> Cleanup {
     let meta = view.metadata();
     if meta.deletion_timestamp().is_none() || !meta.finalizers().contains(CLEANUP_FINALIZER) {
         return Cleanup::Nothing;
+    }
+    if OVERLAPPING.contains(&(view.spec().group(), view.spec().names().plural())) {
+        let message = "instances overlap with built-in resources in storage";
+        let overlaps = Condition::new("Terminating", "False", "OverlappingBuiltInResource", message);
+        return Cleanup::Finish(finish(crd, &overlaps, now));
     }
     if !is_true(view, "Established") {
         let message = "resource was never established";
@@ -366,9 +396,10 @@ fn finish(crd: &Tree, condition: &Condition, now: Timestamp) -> Tree {
     tree
 }
 
-/// Whether new objects are refused because their definition is going.
+/// Whether new objects are refused because their definition is going. One that is being deleted stays so when its own
+/// cleanup is done, while others' finalizers keep it: what was created then would outlive it.
 pub fn is_terminating(crd: CustomResourceDefinition<'_>) -> bool {
-    is_true(crd, "Terminating")
+    is_true(crd, "Terminating") || crd.metadata().deletion_timestamp().is_some()
 }
 
 /// The resource that a definition is of: group and plural name.

@@ -58,8 +58,8 @@ struct BuiltIn {
 #[derive(Default)]
 struct Whole {
     index: OnceLock<Index>,
-    /// JSON and protobuf.
-    v2: OnceLock<[Document; 2]>,
+    /// In each form.
+    v2: [OnceLock<Document>; 2],
 }
 
 impl Documents {
@@ -139,12 +139,12 @@ impl Documents {
         Index { etag: etag_of(&json), json: json.into() }
     }
 
-    /// `/openapi/v2`, which tells everything at once; both forms are made together.
+    /// `/openapi/v2`, which tells everything at once.
     pub fn v2(&self, form: Form) -> Document {
-        self.whole.v2.get_or_init(|| self.make_v2())[form as usize].clone()
+        self.whole.v2[form as usize].get_or_init(|| self.make_v2(form)).clone()
     }
 
-    fn make_v2(&self) -> [Document; 2] {
+    fn make_v2(&self, form: Form) -> Document {
         let built_in = self.built_in.parts_of_version_2.get_or_init(|| v2::built_in(&self.built_in.entries));
         let mut operations: Vec<&Part> = built_in.operations.iter().collect();
         operations.extend(self.custom.values().map(|version| version.operations_of_version_2()));
@@ -157,7 +157,7 @@ impl Documents {
         let built_in = whole.into_iter().map(|package| package.part()).chain(&split);
         let mut definitions: BTreeMap<&str, &Part> = built_in.map(|part| (part.name(), part)).collect();
         definitions.extend(custom);
-        v2::join(operations, definitions.into_values().collect())
+        v2::join(form, operations, definitions.into_values().collect())
     }
 
     /// The document of a path such as `apis/apps/v1`.

@@ -8,8 +8,8 @@
 mod protobuf;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+use bytes::Bytes;
 use ring::digest::{Digest, SHA512, digest};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,7 @@ use crate::custom;
 use crate::descriptions::Text;
 use crate::documents::{Document, etag_of};
 use crate::json::Writer;
+use crate::negotiate::Form;
 use crate::operation::{Content, Operation, Parameter, Paths, Place, split_parameters};
 use crate::packed::{Gzip, Packed};
 use crate::source::{Entry, Source};
@@ -167,25 +168,37 @@ const HEAD: &[u8] = br#"{"swagger":"2.0","info":{"title":"Kubernetes","version":
 const BETWEEN: &[u8] = br#"},"definitions":{"#;
 const TAIL: &[u8] = br#"},"securityDefinitions":{"BearerToken":{"description":"Bearer Token authentication","type":"apiKey","name":"authorization","in":"header"}},"security":[{"BearerToken":[]}]}"#;
 
-/// The document in JSON and in protobuf. Their hash is that of the hashes of their parts.
-pub(crate) fn join(mut operations: Vec<&Part>, definitions: Vec<&Part>) -> [Document; 2] {
+/// The document in a form. Its hash, the same in both, is that of the hashes of the parts.
+pub(crate) fn join(form: Form, mut operations: Vec<&Part>, definitions: Vec<&Part>) -> Document {
     operations.sort_by(|a, b| a.name.cmp(&b.name));
     let hashes = operations.iter().chain(&definitions).flat_map(|part| part.hash.as_ref()).copied();
     let etag = etag_of(&hashes.collect::<Vec<u8>>());
+    let gzip = match form {
+        Form::Json => join_json(&operations, &definitions),
+        Form::Protobuf => join_protobuf(&operations, &definitions),
+    };
+    Document { etag, gzip }
+}
+
+fn join_json(operations: &[&Part], definitions: &[&Part]) -> Bytes {
     let mut json = Gzip::new();
     json.plain(HEAD);
-    join_members(&mut json, &operations);
+    join_members(&mut json, operations);
     json.plain(BETWEEN);
-    join_members(&mut json, &definitions);
+    join_members(&mut json, definitions);
     json.plain(TAIL);
-    let mut protobuf = Gzip::new();
-    protobuf.plain(&protobuf::head());
-    for (number, parts) in [(protobuf::PATHS, &operations), (protobuf::DEFINITIONS, &definitions)] {
-        protobuf.plain(&protobuf::length(number, parts.iter().map(|part| part.protobuf.len()).sum()));
-        parts.iter().for_each(|part| protobuf.packed(&part.protobuf));
+    json.finish()
+}
+
+fn join_protobuf(operations: &[&Part], definitions: &[&Part]) -> Bytes {
+    let mut document = Gzip::new();
+    document.plain(&protobuf::head());
+    for (number, parts) in [(protobuf::PATHS, operations), (protobuf::DEFINITIONS, definitions)] {
+        document.plain(&protobuf::length(number, parts.iter().map(|part| part.protobuf.len()).sum()));
+        parts.iter().for_each(|part| document.packed(&part.protobuf));
     }
-    protobuf.plain(&protobuf::tail());
-    [json, protobuf].map(|gzip| Document { etag: Arc::clone(&etag), gzip: gzip.finish() })
+    document.plain(&protobuf::tail());
+    document.finish()
 }
 
 fn join_members(json: &mut Gzip, parts: &[&Part]) {

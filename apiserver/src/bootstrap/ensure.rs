@@ -16,20 +16,23 @@ const ATTEMPTS: usize = 5;
 /// How an attempt ended that was not refused.
 enum Attempt {
     Done,
-    /// Somebody else has made, changed or deleted it meanwhile, or it was deleted in order to be made anew.
-    LookAgain,
+    /// Somebody else has made, changed or deleted it meanwhile (which a refusal says), or it was deleted in order to be
+    /// made anew.
+    LookAgain(Option<Refused>),
 }
 
 /// Makes the object, if it is not there; adds what it lacks, if it is a role or a binding.
 pub async fn ensure(api: &Arc<Api>, initial: &Initial) -> Result<()> {
+    let mut last = None;
     for _ in 0..ATTEMPTS {
         match attempt(api, initial).await? {
             Attempt::Done => return Ok(()),
-            // The other one's write may not have come to the caches yet.
-            Attempt::LookAgain => api.catch_up().await?,
+            Attempt::LookAgain(refused) => last = refused.or(last),
         }
+        // The other one's write may not have come to the caches yet.
+        api.catch_up().await?;
     }
-    Err(refused("it is being changed by others all the time"))
+    Err(last.unwrap_or_else(|| refused("it comes and goes all the time")))
 }
 
 async fn attempt(api: &Arc<Api>, initial: &Initial) -> Result<Attempt> {
@@ -54,7 +57,10 @@ async fn attempt(api: &Arc<Api>, initial: &Initial) -> Result<Attempt> {
             tracing::info!(object = initial.path(), "binding to its role again");
             let uid = existing["metadata"]["uid"].as_str().unwrap_or_default();
             let deleted = client::delete_if(api, &initial.path(), uid).await;
-            made(deleted.map(drop)).map(|_| Attempt::LookAgain)
+            match made(deleted.map(drop))? {
+                Attempt::Done => Ok(Attempt::LookAgain(None)),
+                again => Ok(again),
+            }
         }
     }
 }
@@ -64,7 +70,7 @@ fn made(outcome: Result<()>) -> Result<Attempt> {
     match outcome {
         Ok(()) => Ok(Attempt::Done),
         Err(refused) if refused.is_already_exists() || refused.is_conflict() || refused.is_not_found() => {
-            Ok(Attempt::LookAgain)
+            Ok(Attempt::LookAgain(Some(refused)))
         }
         Err(refused) => Err(refused),
     }

@@ -103,15 +103,6 @@ impl Ring {
         }
     }
 
-    /// Whether a key's change at a revision is in the window; a feed that starts over may bring changes again.
-    pub fn has(&self, revision: u64, key: &str) -> bool {
-        if revision <= self.floor {
-            return true;
-        }
-        let mut recent = self.events.iter().rev().take_while(|event| event.revision >= revision);
-        recent.any(|event| event.revision == revision && event.object.key.as_ref() == key)
-    }
-
     /// Whether the next event comes with a mark: what the resource holds right before it.
     pub fn wants_mark(&self) -> bool {
         self.end().is_multiple_of(MARK_EVERY)
@@ -137,6 +128,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::CacheId;
     use crate::object::Draft;
     use corten_object::json::{Form, parse};
     use corten_object::tree::View;
@@ -146,7 +138,7 @@ mod tests {
         let tree = parse(json.into_bytes(), Form::Custom { metadata: corten_views::meta_v1::ObjectMeta::TYPE })
             .expect("an object")
             .tree;
-        Draft::new(tree.root(), key.into(), Box::default()).object(revision)
+        Draft::new(CacheId::new(), tree.root(), key.into(), Box::default()).object(revision)
     }
 
     /// What stood at each revision, as `key@revision`.

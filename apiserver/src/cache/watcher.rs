@@ -32,7 +32,6 @@ pub(super) struct Bell {
     /// Rung for something else than events.
     reminded: AtomicBool,
     sleeper: AtomicWaker,
-    closed: AtomicBool,
 }
 
 /// Rings a bell for what its sleeper waits for besides events.
@@ -67,6 +66,12 @@ impl Bell {
 pub(super) struct Registration {
     scope: Scope,
     bell: Arc<Bell>,
+}
+
+impl Registration {
+    pub(super) fn ring(&self) {
+        self.bell.ring();
+    }
 }
 
 impl Watchers {
@@ -111,47 +116,70 @@ impl Watchers {
         }
     }
 
-    pub(super) fn close(&self) {
+    /// Rings for all of them, when the cache starts over or ends.
+    pub(super) fn wake_all(&self) {
         for bell in self.0.lock().values().flatten() {
-            bell.closed.store(true, Ordering::Release);
             bell.ring();
         }
     }
 }
 
-/// A reader of a resource's events.
+/// Why a watcher gets no more events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It was too slow, or the cache started over: what it lacks is forgotten.
+    TooOld(TooOld),
+    /// The cache is no longer fed, and everything that it had was taken. Another one may have taken its place.
+    Ended,
+}
+
+impl From<TooOld> for Stop {
+    fn from(error: TooOld) -> Stop {
+        Stop::TooOld(error)
+    }
+}
+
+/// A reader of a resource's events: a place among them, because several may share a revision.
 pub struct Watcher {
     cache: Arc<Cache>,
     registration: Registration,
     cursor: u64,
+    /// Events up to this revision, where it lay ahead when the watcher began, are not for it.
+    after: u64,
+    /// Which of the cache's fillings the cursor belongs to.
+    filling: u64,
 }
 
 impl Watcher {
-    pub(super) fn new(cache: Arc<Cache>, registration: Registration, cursor: u64) -> Watcher {
-        Watcher { cache, registration, cursor }
+    pub(super) fn new(cache: Arc<Cache>, registration: Registration, cursor: u64, after: u64, filling: u64) -> Watcher {
+        Watcher { cache, registration, cursor, after, filling }
     }
 
-    /// What has come since the last call, at most `max` events, and the revision up to which nothing more will come.
-    /// An error says that this reader was too slow, or that the cache started over.
-    pub fn take(&mut self, max: usize) -> Result<(Vec<Arc<Event>>, u64), TooOld> {
-        if self.registration.bell.closed.load(Ordering::Acquire) {
-            return Err(TooOld { requested: 0, oldest: self.cache.progress() });
-        }
-        let applied = self.cache.progress();
+    /// What has come since the last call, at most `max` events, and the revision up to which all has been taken.
+    pub fn take(&mut self, max: usize) -> Result<(Vec<Arc<Event>>, u64), Stop> {
+        let applied = self.cache.applied.load(Ordering::Acquire);
         let state = self.cache.state.read();
+        if state.fillings != self.filling {
+            return Err(Stop::TooOld(TooOld { requested: 0, oldest: state.revision }));
+        }
         let mut events = Vec::new();
-        while events.len() < max {
-            match state.ring.get(self.cursor)? {
-                Some(event) => events.push(Arc::clone(event)),
-                None => break,
+        let mut next = state.ring.get(self.cursor)?;
+        while let Some(event) = next.filter(|_| events.len() < max) {
+            if event.revision > self.after {
+                events.push(Arc::clone(event));
             }
             self.cursor += 1;
+            next = state.ring.get(self.cursor)?;
         }
-        let caught_up = self.cursor == state.ring.end();
-        let revision = match events.last() {
-            Some(event) if !caught_up => event.revision,
-            _ => applied.max(state.revision),
-        };
+        if state.retired {
+            if events.is_empty() && next.is_none() {
+                return Err(Stop::Ended);
+            }
+            // Nobody else will ring for the end.
+            self.registration.ring();
+        }
+        // The next event may share its revision with the last one that was taken.
+        let revision = next.map_or(applied.max(state.revision), |next| next.revision.saturating_sub(1));
         Ok((events, revision))
     }
 

@@ -48,6 +48,8 @@ pub struct ApiServices {
     api: Arc<Api>,
     definitions: Changes,
     services: Changes,
+    /// The versions that each definition serves, and at which of its revisions that was read.
+    served: BTreeMap<Arc<str>, (u64, Vec<Desired>)>,
     local: BTreeMap<String, Desired>,
     /// Those that were there when this server started.
     at_start: BTreeSet<String>,
@@ -64,6 +66,7 @@ impl ApiServices {
             api: Arc::clone(api),
             definitions: Changes::of(api, "apiextensions.k8s.io", "customresourcedefinitions", Scope::All)?,
             services,
+            served: BTreeMap::new(),
             local: local(&api.registry.load()),
             at_start,
             synced: BTreeSet::new(),
@@ -117,20 +120,19 @@ impl ApiServices {
         }
     }
 
-    fn desired(&self) -> BTreeMap<String, Desired> {
-        let mut desired = self.local.clone();
-        for object in self.definitions.storage.cache.snapshot().objects.values() {
-            let tree = self.definitions.storage.tree(object);
-            let spec = CustomResourceDefinition::from_struct(tree.root().as_struct()).spec();
-            for version in spec.versions().iter().filter(|version| version.served()) {
-                desired.entry(format!("{}.{}", version.name(), spec.group())).or_insert_with(|| Desired {
-                    group: spec.group().to_owned(),
-                    version: version.name().to_owned(),
-                    group_priority: CUSTOM_PRIORITY.0,
-                    version_priority: CUSTOM_PRIORITY.1,
-                    managed: ALWAYS,
-                });
+    fn desired(&mut self) -> BTreeMap<String, Desired> {
+        let storage = &self.definitions.storage;
+        let objects = storage.cache.snapshot().objects;
+        self.served.retain(|name, _| objects.contains_key(name));
+        for (name, object) in &objects {
+            if self.served.get(name).is_none_or(|(revision, _)| *revision != object.revision) {
+                self.served.insert(Arc::clone(name), (object.revision, of_definition(&storage.tree(object))));
             }
+        }
+        let mut desired = self.local.clone();
+        for version in self.served.values().flat_map(|(_, versions)| versions) {
+            let name = format!("{}.{}", version.version, version.group);
+            desired.entry(name).or_insert_with(|| version.clone());
         }
         desired
     }
@@ -201,6 +203,20 @@ fn next(found: Found<'_>, desired: Option<&Desired>, known: (bool, bool), as_des
         _ if as_desired => Step::Nothing,
         _ => Step::Update,
     }
+}
+
+/// The versions that a definition serves.
+fn of_definition(tree: &Tree) -> Vec<Desired> {
+    let spec = CustomResourceDefinition::from_struct(tree.root().as_struct()).spec();
+    let served = spec.versions().iter().filter(|version| version.served());
+    let desired = served.map(|version| Desired {
+        group: spec.group().to_owned(),
+        version: version.name().to_owned(),
+        group_priority: CUSTOM_PRIORITY.0,
+        version_priority: CUSTOM_PRIORITY.1,
+        managed: ALWAYS,
+    });
+    desired.collect()
 }
 
 fn local(registry: &Registry) -> BTreeMap<String, Desired> {

@@ -70,6 +70,7 @@ impl Follower {
             let events = match self.watcher.take(256) {
                 Ok((events, _)) if events.is_empty() => return keys,
                 Ok((events, _)) => events,
+                // Whatever it misses, the present shows.
                 Err(_) => {
                     self.start_over(&mut keys, &mut gone);
                     continue;
@@ -94,17 +95,28 @@ impl Follower {
     fn start_over(&mut self, keys: &mut BTreeSet<Arc<str>>, gone: &mut impl FnMut(&Object)) {
         let (snapshot, watcher) = self.cache.snapshot_and_watch(self.scope.clone());
         self.watcher = watcher;
-        let mut present = Objects::new();
-        for (key, object) in snapshot.objects.iter().filter(|(_, object)| concerns(&self.scope, object)) {
-            if self.known.remove(key).is_none_or(|known| known.revision != object.revision) {
+        let present = within(snapshot.objects, &self.scope);
+        let mut before = std::mem::replace(&mut self.known, present);
+        for (key, object) in &self.known {
+            if before.remove(key).is_none_or(|known| known.revision != object.revision) {
                 keys.insert(Arc::clone(key));
             }
-            present.insert(Arc::clone(key), Arc::clone(object));
         }
-        for (key, object) in std::mem::replace(&mut self.known, present) {
+        for (key, object) in before {
             gone(&object);
             keys.insert(key);
         }
+    }
+}
+
+/// The objects of a scope.
+fn within(objects: Objects, scope: &Scope) -> Objects {
+    match scope {
+        Scope::All | Scope::Field(_) => objects,
+        Scope::Object(key) => {
+            objects.get(key).map(|object| (Arc::clone(key), Arc::clone(object))).into_iter().collect()
+        }
+        Scope::Namespace(_) => objects.into_iter().filter(|(_, object)| concerns(scope, object)).collect(),
     }
 }
 
@@ -124,11 +136,12 @@ mod tests {
     use corten_object::json::{Form, parse};
 
     use super::*;
+    use crate::cache::CacheId;
     use crate::object::Draft;
 
     fn object(key: &str, revision: u64) -> Arc<Object> {
         let tree = parse(br#"{"metadata":{}}"#.to_vec(), Form::Plain).unwrap().tree;
-        Draft::new(tree.root(), key.into(), Box::default()).object(revision)
+        Draft::new(CacheId::new(), tree.root(), key.into(), Box::default()).object(revision)
     }
 
     fn objects(listed: &[(&str, u64)]) -> Objects {
@@ -166,9 +179,9 @@ mod tests {
         let one = || Scope::Object("a/1".into());
         let space = || Scope::Namespace("a".into());
         let events = |cache: &Cache| {
-            cache.apply("a/1", Some(object("a/1", 2)), 2);
-            cache.apply("a/2", None, 3);
-            cache.apply("b/1", None, 4);
+            cache.apply(2, [("a/1", Some(object("a/1", 2)))]);
+            cache.apply(3, [("a/2", None)]);
+            cache.apply(4, [("b/1", None)]);
         };
         check(Scope::All, &events, &["a/1", "a/2", "b/1"], &["a/2", "b/1"]);
         check(space(), &events, &["a/1", "a/2"], &["a/2"]);
@@ -181,7 +194,7 @@ mod tests {
         let emptied = |cache: &Cache| cache.reset(Objects::new(), 5);
         check(one(), &emptied, &["a/1"], &["a/1"]);
         let events_then_reset = |cache: &Cache| {
-            cache.apply("a/1", None, 2);
+            cache.apply(2, [("a/1", None)]);
             cache.reset(objects(&[("a/1", 4)]), 5);
         };
         check(Scope::All, &events_then_reset, &["a/1", "a/2", "b/1"], &["a/2", "b/1"]);

@@ -48,7 +48,6 @@ impl FlowControlDefaults {
 
     pub async fn run(mut self, token: CancellationToken) {
         loop {
-            self.look().await;
             let [levels, schemas] = &self.resources;
             tokio::select! {
                 () = levels.changes.wait() => {}
@@ -56,11 +55,12 @@ impl FlowControlDefaults {
                 () = self.pace.wait() => {}
                 () = token.cancelled() => return,
             }
+            self.look().await;
         }
     }
 
     /// Sees to all of them: there are few, and they change seldom.
-    async fn look(&mut self) {
+    pub async fn look(&mut self) {
         for kept in &mut self.resources {
             kept.changes.take();
             for (path, step) in kept.steps() {

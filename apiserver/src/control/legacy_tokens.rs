@@ -84,7 +84,7 @@ impl LegacyTokens {
     }
 
     /// Sees to it that the ConfigMap says since when uses are noted.
-    async fn look(&mut self) {
+    pub async fn look(&mut self) {
         self.changes.take();
         let kept = self.api.lookup("", "configmaps", KEY);
         let kept = kept.map(|object| serde_json::from_slice::<Value>(&object.json).unwrap_or_default());

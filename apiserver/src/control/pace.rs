@@ -76,12 +76,15 @@ impl Pace {
         }
     }
 
-    /// Returns when an object that was not admitted, or whose write failed, may be written.
-    pub async fn wait(&self) {
+    /// Returns when an object that was not admitted, or whose write failed, may be written. It is told once: the object
+    /// may be gone by then.
+    pub async fn wait(&mut self) {
         match self.objects.values().filter(|object| object.waiting).map(|object| object.next).min() {
             Some(next) => self.clock.sleep_until(next).await,
             None => std::future::pending().await,
         }
+        let now = self.clock.monotonic();
+        self.objects.values_mut().for_each(|object| object.waiting &= object.next > now);
     }
 
     fn written(&mut self, key: &str) -> &mut Written {
@@ -145,6 +148,7 @@ mod tests {
             assert!(!pace.admits("a") && pace.wait().now_or_never().is_none());
             hands.advance(Duration::from_millis(1));
             assert!(pace.wait().now_or_never().is_some());
+            assert!(pace.wait().now_or_never().is_none(), "it was told");
         }
         pace.settled("a");
         assert!(pace.wait().now_or_never().is_none(), "nothing is to be done");

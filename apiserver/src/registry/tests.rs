@@ -9,6 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::cache::{Cache, Objects};
 use crate::resource::{Hub, Kept, Lifetime, Rules, Subresource, built_in};
+use crate::serving::Serving;
 use crate::watch::LastFrame;
 
 fn cache(dispatch_field: Option<usize>) -> Arc<Cache> {
@@ -87,6 +88,7 @@ fn storage(definition: &Arc<Definition>) -> Storage {
         cache: cache(None),
         lifetime: Lifetime::Durable,
         returns_deleted: false,
+        serving: Serving::default(),
     }
 }
 

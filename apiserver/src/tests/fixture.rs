@@ -87,14 +87,14 @@ async fn calls_of_the_store_fail_when_told() {
 async fn a_client_goes_away_in_the_middle() {
     let cluster = Cluster::start().await;
     let server = cluster.server(0);
-    let hold = server.store.hold(On::write("/registry/configmaps/"));
+    let hold = server.store.hold(On::write("/registry/configmaps/default/"));
     let mut pending = server.begin(map("a"));
     assert_eq!(pending.advance(3).await, None);
     hold.wait_for(1).await;
     drop(pending);
     drop(hold);
     server.ask(map("b")).await.created();
-    let answers = server.store.hold_answers(On::write("/registry/configmaps/"));
+    let answers = server.store.hold_answers(On::write("/registry/configmaps/default/"));
     let mut pending = server.begin(map("c"));
     assert_eq!(pending.advance(3).await, None);
     drop((pending, answers));

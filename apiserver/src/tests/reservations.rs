@@ -157,6 +157,25 @@ async fn errors_come_in_the_order_of_reservations() {
         .await;
 }
 
+/// An address that cannot be had is shown among the places of all families.
+#[tokio::test]
+async fn a_refused_address_is_shown_beside_those_that_were_to_be_found() {
+    let cluster = Cluster::with(Settings { service_ranges: "10.96.0.0/16,fd00:1::/112", ..Settings::default() }).await;
+    let server = cluster.server(0);
+    server.ask(create("taken", balanced_load(30001))).await.created();
+    let check = async |spec: Value, message: &str| {
+        server.ask(create("a", spec)).await.refused(422, "Invalid", message);
+        nothing_is_lost(&cluster, message).await;
+    };
+    let dual = json!({"clusterIP": "10.96.7.1", "ipFamilyPolicy": "RequireDualStack", "ports": [{"port": 80}]});
+    check(dual, r#"Invalid value: ["10.96.7.1",""]: failed to allocate IP 10.96.7.1: provided IP"#).await;
+    let single = json!({"clusterIP": "10.96.7.1", "ports": [{"port": 80}]});
+    check(single, r#"Invalid value: ["10.96.7.1"]: failed to allocate IP 10.96.7.1: provided IP"#).await;
+    let second = json!({"clusterIPs": ["fd00:1::7", "10.96.7.1"], "ipFamilyPolicy": "RequireDualStack",
+        "ports": [{"port": 80}], "clusterIP": "fd00:1::7"});
+    check(second, r#"Invalid value: ["fd00:1::7","10.96.7.1"]: failed to allocate IP 10.96.7.1: provided IP"#).await;
+}
+
 /// Every way of writing a Service that takes or gives something back, each on objects of its own.
 struct Write {
     what: &'static str,
@@ -363,7 +382,10 @@ async fn nobody_gives_back_what_is_anothers_meanwhile() {
     let (one, two) = (cluster.server(0), cluster.server(1));
     one.ask(create("a", node_port(30101))).await.created();
     one.store.fail(On::write(STORED_PORTS), Fault::unanswered());
+    // The next attempt does not come to pass before another server takes the port.
+    one.store.fail(On::read(STORED_PORTS), Fault::refused());
     one.ask(Request::delete(path("a"))).await.ok();
+    settle().await;
     assert_eq!(one.api.give_backs.count(), 1);
     two.ask(create("b", node_port(30101))).await.created();
     settle().await;

@@ -1,10 +1,13 @@
 //! Two servers on one store, of which one is behind: what it refuses holds for what the store has, not for what its
 //! caches show.
 
-use corten_store::Encoding;
+use std::sync::Arc;
+
+use corten_store::{Encoding, Expect, Put, Store};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Cluster, On, Request, Settings, eventually, within};
+use crate::fixture::{Answer, Cluster, Fault, On, Request, Settings, StoreCall, Verb, eventually, within};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -301,20 +304,52 @@ async fn a_claim_grows_if_its_class_lets_it_by_now() {
     two.behind(Request::merge_patch(path(claims, "a"), json!({"spec": claim("2Gi")}))).await.has_code(200);
 }
 
+/// Somebody has kept an object in another encoding than this server's: whoever changes nothing writes it anew, once.
+#[tokio::test]
+async fn an_older_encoding_is_replaced_once() {
+    for held in [json!(null), json!(["example.com/held"])] {
+        let cluster = Cluster::with(Settings { encoding: Some(Encoding::Protobuf), ..Settings::default() }).await;
+        let server = cluster.server(0);
+        let object = json!({"metadata": {"name": "a", "finalizers": held}, "data": {"n": "1"}});
+        server.ask(Request::post(MAPS).json(object)).await.created();
+        let request = || match held.is_null() {
+            true => Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "1"}})),
+            false => Request::delete(path(MAPS, "a")),
+        };
+        server.ask(request()).await.ok();
+        let mut kept = server.get(&path(MAPS, "a")).await;
+        kept.body["metadata"].as_object_mut().expect("a map").remove("resourceVersion");
+        let put = Put::new("/registry/configmaps/default/a", serde_json::to_vec(&kept.body).unwrap(), Expect::Any);
+        let older = cluster.engine().put(put).await.unwrap();
+        let anew = server.ask(request()).await.revision();
+        assert!(anew > older, "{held}");
+        assert_eq!(server.ask(request()).await.revision(), anew, "{held}");
+    }
+}
+
 /// A success costs no reading of the store.
 #[tokio::test]
 async fn what_succeeds_on_the_caches_asks_the_store_nothing() {
     let cluster = Cluster::start().await;
     let server = cluster.server(0);
-    let check = async |request: Request, calls: u64, what: &str| {
-        let before = server.store.calls();
-        assert!(server.ask(request).await.is_success(), "{what}");
-        assert_eq!(server.store.calls() - before, calls, "{what}");
+    let calls: Arc<Mutex<Vec<Verb>>> = Arc::default();
+    let noted = Arc::clone(&calls);
+    let note = move |call: &StoreCall| {
+        if call.key.starts_with("/registry/configmaps/default/") {
+            noted.lock().push(call.verb);
+        }
+        false
     };
-    check(Request::post(MAPS).json(named("a")), 1, "create").await;
-    check(Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "1"}})), 1, "patch").await;
+    server.store.fail(On::calls(note), Fault::refused());
+    let check = async |request: Request, expected: Verb, what: &str| {
+        assert!(server.ask(request).await.is_success(), "{what}");
+        assert_eq!(std::mem::take(&mut *calls.lock()), [expected], "{what}");
+    };
+    check(Request::post(MAPS).json(named("a")), Verb::Put, "create").await;
+    check(Request::merge_patch(path(MAPS, "a"), json!({"data": {"n": "1"}})), Verb::Put, "patch").await;
     let configuration = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}, "data": {"n": "1"}});
-    check(Request::apply(&path(MAPS, "b"), "one", configuration.clone()), 1, "apply that makes").await;
-    check(Request::apply(&path(MAPS, "b"), "one", configuration), 1, "apply that changes nothing").await;
-    check(Request::delete(path(MAPS, "a")), 1, "delete").await;
+    check(Request::apply(&path(MAPS, "b"), "one", configuration.clone()), Verb::Put, "apply that makes").await;
+    // That nothing has to change is looked up.
+    check(Request::apply(&path(MAPS, "b"), "one", configuration), Verb::Get, "apply that changes nothing").await;
+    check(Request::delete(path(MAPS, "a")), Verb::Delete, "delete").await;
 }

@@ -9,6 +9,7 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::core::Status;
 use serde_json::json;
 use std::net::TcpListener;
+use std::time::Duration;
 
 /// Starts a server that must end by itself, and gives what it printed.
 async fn fails(flags: &[&str]) -> anyhow::Result<String> {

@@ -87,26 +87,14 @@ async fn what_every_cluster_has_comes_back() -> anyhow::Result<()> {
     levels.delete("workload-low", &Default::default()).await?;
     tracking.delete(TRACKING, &Default::default()).await?;
     finish_namespace(client, "kube-node-lease").await?;
-    let shares = Patch::Merge(json!({"spec": {"limited": {"nominalConcurrencyShares": 77}}}));
-    levels.patch("catch-all", &PatchParams::default(), &shares).await?;
-    levels.patch("system", &PatchParams::default(), &shares).await?;
-    let own = Patch::Merge(json!({"metadata": {"annotations": {"apf.kubernetes.io/autoupdate-spec": "false"}}}));
-    levels.patch("leader-election", &PatchParams::default(), &own).await?;
-    levels.patch("leader-election", &PatchParams::default(), &shares).await?;
-
-    let of = async |name: &str| {
-        let spec = levels.get_opt(name).await?.and_then(|level| level.spec).unwrap_or_default();
-        anyhow::Ok(spec.limited.and_then(|limited| limited.nominal_concurrency_shares))
-    };
-    eventually("what was deleted to come back, and what was changed to be set right", async || {
+    eventually("what was deleted to come back", async || {
         let back = schemas.get_opt("probes").await?.is_some_and(|found| found.spec == probes.spec)
             && levels.get_opt("workload-low").await?.is_some_and(|found| found.spec == low.spec)
             && tracking.get_opt(TRACKING).await?.is_some()
             && Api::<Namespace>::all(client.clone()).get_opt("kube-node-lease").await?.is_some();
-        Ok((back && of("catch-all").await? == Some(5) && of("system").await? == Some(30)).then_some(()))
+        Ok(back.then_some(()))
     })
     .await?;
-    assert_eq!(of("leader-election").await?, Some(77), "the operator said that it is hers");
     Ok(())
 }
 

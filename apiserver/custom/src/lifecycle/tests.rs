@@ -50,9 +50,17 @@ fn told(tree: &Tree) -> String {
 #[track_caller]
 fn accepts(wanted: &str, accepted: &str, others: &[&str], expected: &str) {
     let others: Vec<Tree> = others.iter().map(|names| crd(names, names, "")).collect();
-    let others: Vec<&Tree> = others.iter().collect();
-    let got = accept_names(&crd(wanted, accepted, ""), &others, NOW).map_or("nothing".into(), |tree| told(&tree));
+    let tree = crd(wanted, accepted, "");
+    let names: Vec<AcceptedNames> = others.iter().chain([&tree]).map(|tree| AcceptedNames::of(tree.view())).collect();
+    let got = accept_names(&tree, &names.iter().collect(), NOW).map_or("nothing".into(), |tree| told(&tree));
     assert_eq!(got, expected);
+}
+
+/// The step that a definition takes beside the others of its group.
+fn next(tree: &Tree, others: &[&Tree]) -> Option<Tree> {
+    let all = others.iter().copied().chain([tree]);
+    let names: Vec<AcceptedNames> = all.map(|tree| AcceptedNames::of(tree.view())).collect();
+    reconcile(tree, &names.iter().collect(), NOW)
 }
 
 const INSTALLING: &str = "NamesAccepted=True/NoConflicts/no conflicts found Established=False/Installing/the initial names have been accepted";
@@ -107,7 +115,7 @@ fn an_established_definition_stays_so() {
     );
     let other = crd("bs,b,z,B,BList", "bs,b,z,B,BList", "");
     let changed = crd("as,a,z,A,AList", "as,a,,A,AList", &established);
-    let got = told(&accept_names(&changed, &[&other], NOW).unwrap());
+    let got = told(&next(&changed, &[&other]).unwrap());
     assert_eq!(
         got,
         "as,a,,A,AList Established=True/InitialNamesAccepted/m NamesAccepted=False/ShortNamesConflict/\"z\" is already in use"
@@ -117,22 +125,22 @@ fn an_established_definition_stays_so() {
 #[test]
 fn nothing_is_said_twice() {
     let fresh = crd("as,a,,A,AList", "", "");
-    let named = reconcile(&fresh, &[], NOW).unwrap();
-    assert!(reconcile(&named, &[], NOW).is_none());
+    let named = next(&fresh, &[]).unwrap();
+    assert!(next(&named, &[]).is_none());
     let established = establish(&named, NOW).unwrap();
     assert!(establish(&established, NOW).is_none());
     assert!(establish(&fresh, NOW).is_none());
     let other = crd("as,b,,B,BList", "as,b,,B,BList", "");
-    let refused = reconcile(&fresh, &[&other], NOW).unwrap();
-    assert!(reconcile(&refused, &[&other], NOW).is_none());
+    let refused = next(&fresh, &[&other]).unwrap();
+    assert!(next(&refused, &[&other]).is_none());
     // Once the other is gone the name is free.
-    assert!(told(&reconcile(&refused, &[], NOW).unwrap()).starts_with("as,a,,A,AList NamesAccepted=True"));
+    assert!(told(&next(&refused, &[]).unwrap()).starts_with("as,a,,A,AList NamesAccepted=True"));
 }
 
 #[test]
 fn times_move_with_the_status_only() {
     let time = |tree: &Tree, kind: &str| condition(tree.view(), kind).unwrap().last_transition_time().to_owned();
-    let named = reconcile(&crd("as,a,,A,AList", "", ""), &[], NOW).unwrap();
+    let named = next(&crd("as,a,,A,AList", "", ""), &[]).unwrap();
     assert_eq!(time(&named, "Established"), TIME);
     let later = Timestamp::from_seconds(NOW.seconds + 1);
     let established = establish(&named, later).unwrap();
@@ -165,6 +173,19 @@ fn objects_go_before_their_definition() {
     assert!(told(&done).ends_with("Terminating=False/InstanceDeletionCompleted/removed all instances"));
     assert_eq!(text(done.root().at(&["metadata", "finalizers"]).unwrap()), r#"["a.io/b"]"#);
     assert!(matches!(begin_cleanup(&done, NOW), Cleanup::Nothing));
+}
+
+#[test]
+fn built_in_objects_do_not_go_with_a_definition_of_their_name() {
+    let mut crd = deleting(true);
+    let mut edit = crd.edit();
+    let mut spec = edit.ensure(CustomResourceDefinition::SPEC);
+    spec.set(CustomResourceDefinitionSpec::GROUP, "apiregistration.k8s.io");
+    spec.ensure(CustomResourceDefinitionSpec::NAMES).set(CustomResourceDefinitionNames::PLURAL, "apiservices");
+    let Cleanup::Finish(done) = begin_cleanup(&crd, NOW) else { panic!("not finished") };
+    assert!(told(&done).ends_with(
+        "Terminating=False/OverlappingBuiltInResource/instances overlap with built-in resources in storage"
+    ));
 }
 
 #[test]
