@@ -353,7 +353,8 @@ pub fn begin_cleanup(crd: &Tree, now: Timestamp) -> Cleanup {
         let overlaps = Condition::new("Terminating", "False", "OverlappingBuiltInResource", message);
         return Cleanup::Finish(finish(crd, &overlaps, now));
     }
-    if !is_true(view, "Established") {
+    // It is served a while before it says that it is established, and may have objects by then.
+    if !is_served(view) {
         let message = "resource was never established";
         return Cleanup::Finish(finish(crd, &Condition::new("Terminating", "False", "NeverEstablished", message), now));
     }

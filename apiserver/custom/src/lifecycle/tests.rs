@@ -196,6 +196,13 @@ fn what_was_never_served_has_no_objects() {
 }
 
 #[test]
+fn what_is_served_and_not_yet_established_may_have_objects() {
+    let mut served = deleting(false);
+    set_condition(&mut served.edit(), &Condition::new("NamesAccepted", "True", "NoConflicts", ""), NOW);
+    assert!(matches!(begin_cleanup(&served, NOW), Cleanup::DeleteObjects { announce: Some(_) }));
+}
+
+#[test]
 fn says_whether_schemas_are_structural_and_groups_approved() {
     let with = |metadata: &str, group: &str, schema: &str| {
         definition(&format!(

@@ -49,6 +49,11 @@ fn note(sequence: &mut Sequence, issue: &Issue, answer: &Answer) -> Judged {
         Intent::Collection | Intent::Scale | Intent::Watch { .. } => Ok(()),
         _ if issue.dry_run => Ok(()),
         _ => {
+            let meta = &answer.body["metadata"];
+            if !meta["deletionTimestamp"].is_null() && meta["finalizers"].is_null() {
+                // Its last finalizer went, and the object with it: it never was so at the revision that is told.
+                return Ok(());
+            }
             let path = format!("{}/{}", kind.collection(&issue.namespace), answer.name());
             sequence.known.objects.insert(path, answer.body.clone());
             shown(sequence, kind, answer.body.clone())
@@ -114,7 +119,8 @@ fn success(sequence: &Sequence, issue: &Issue, answer: &Answer, window: Window) 
         Intent::Delete { revision, uid } => {
             let states = timeline.states(&issue.key(), since, until);
             let was = |live: &&Live| {
-                (uid.is_empty() || live.uid == *uid) && revision.is_none_or(|wanted| live.revision == wanted)
+                (uid.is_empty() || live.uid.is_empty() || live.uid == *uid)
+                    && revision.is_none_or(|wanted| live.revision == wanted)
             };
             if states.iter().flatten().any(was) {
                 Ok(())

@@ -157,8 +157,8 @@ fn replace(issue: &mut Issue, path: &str, query: &str, known: &Known, dice: &mut
         if let Some(labels) = fresh["metadata"].get("labels") {
             meta["labels"] = labels.clone();
         }
-        // Finalizers come and go.
-        if dice.roll(3) == 0 {
+        // Finalizers come and go, but for those of a definition: who takes them off leaves its objects behind.
+        if dice.roll(3) == 0 && !kind.is_definition() {
             meta.as_object_mut().expect("an object").remove("finalizers");
         }
         fresh["metadata"] = meta;
@@ -192,8 +192,10 @@ fn patch(issue: &mut Issue, path: &str, query: &str, dice: &mut Dice) {
     let app = pick(dice, &["x", "y", "z"]);
     issue.request = match dice.roll(6) {
         0 => Request::json_patch(path, json!([{"op": "add", "path": "/metadata/annotations", "value": {"n": app}}])),
-        1 => Request::merge_patch(path, json!({"metadata": {"finalizers": null}})),
-        2 => Request::merge_patch(path, json!({"metadata": {"finalizers": ["example.com/hold"]}})),
+        1 if !issue.kind().is_definition() => Request::merge_patch(path, json!({"metadata": {"finalizers": null}})),
+        2 if !issue.kind().is_definition() => {
+            Request::merge_patch(path, json!({"metadata": {"finalizers": ["example.com/hold"]}}))
+        }
         3 if !issue.kind().is_custom() => Request::strategic_patch(path, json!({"metadata": {"labels": {"app": app}}})),
         4 if issue.kind().is_custom() => {
             Request::merge_patch(path, json!({"spec": {"color": pick(dice, &["red", "green"])}}))

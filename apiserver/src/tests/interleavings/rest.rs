@@ -248,7 +248,7 @@ async fn definitions(sequence: &mut Sequence, kept: &BTreeMap<String, KeyValue>)
             .is_none_or(|all| all.iter().all(|one| one == "customresourcecleanup.apiextensions.k8s.io"));
         if !crd["metadata"]["deletionTimestamp"].is_null() {
             let holds = |kv: &&KeyValue| String::from_utf8_lossy(&kv.value).contains("\"finalizers\":[\"");
-            let waits = objects.values().any(|kv| holds(kv));
+            let waits = objects.values().any(holds);
             if !waits && !held {
                 return Err(Finding::new("definition hangs", format!("{plural}: {crd}")));
             }
