@@ -202,8 +202,13 @@ fn refuse_new_of_terminating(attributes: &Attributes<'_>, object: &Tree) -> Resu
     if *operation != Operation::Create || !refuses {
         return Ok(());
     }
+    Err(terminating(resource, metadata::read(object).name()))
+}
+
+/// The refusal to create an object of a definition that is being deleted.
+pub fn terminating(resource: &Resource, name: &str) -> Status {
     let message = "create not allowed while custom resource definition is terminating";
-    Err(Status::forbidden(&resource.group, &resource.plural, metadata::read(object).name(), message))
+    Status::forbidden(&resource.group, &resource.plural, name, message)
 }
 
 /// The refusal of a plugin; it names the object as upstream does.

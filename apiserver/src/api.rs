@@ -33,6 +33,8 @@ use crate::resource::Storage;
 
 pub struct Api {
     pub store: Arc<dyn Store>,
+    /// Whether other servers may work on the same store.
+    pub shared_store: bool,
     pub feed: Arc<Feed>,
     pub registry: ArcSwap<Registry>,
     pub clock: Clock,

@@ -10,6 +10,7 @@
 mod cleanup;
 mod names;
 mod serve;
+pub mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -168,6 +168,7 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     let unattended = scope.child("unattended");
     let api = Arc::new(Api {
         store,
+        shared_store,
         feed: Arc::clone(&feed),
         registry: ArcSwap::from_pointee(registry),
         clock,

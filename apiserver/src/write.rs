@@ -16,11 +16,13 @@ use corten_object::tree::Tree;
 use corten_store::{Applied, Error, Expect, KeyValue, Put, WriteError};
 use corten_views::meta_v1::ObjectMeta;
 
-use crate::admission::{Attributes, Operation};
+use crate::admission::{self, Attributes, Operation};
 use crate::cache::Scope;
 use crate::call::{Call, not_found};
+use crate::definitions::standing::{self, Standing};
 use crate::device_access;
 use crate::escalation;
+use crate::handlers;
 use crate::latest::{Latest, Unwritten};
 use crate::metadata;
 use crate::object::{Draft, Object};
@@ -194,10 +196,31 @@ async fn store_new(
             None => Ok(draft.unstored(0)),
         };
     }
-    match put(call, storage, tree, draft, reservation, Expect::Absent, false).await {
-        Ok(object) => Ok(object),
-        Err(WriteError::Conflict(conflict)) => Err(Uncreated::Exists(conflict.current)),
-        Err(WriteError::Failed(error)) => Err(Uncreated::Failed(store_error(resource, "create", error))),
+    let object = match put(call, storage, tree, draft, reservation, Expect::Absent, false).await {
+        Ok(object) => object,
+        Err(WriteError::Conflict(conflict)) => return Err(Uncreated::Exists(conflict.current)),
+        Err(WriteError::Failed(error)) => return Err(Uncreated::Failed(store_error(resource, "create", error))),
+    };
+    match refusal_by_definition(call, resource, storage, &name).await {
+        None => Ok(object),
+        Some(status) => {
+            // If somebody else was quicker, it is gone or theirs.
+            if let Err(WriteError::Failed(error)) = remove(call, storage, &key, tree, object.revision).await {
+                tracing::warn!(key, %error, "an object whose definition is gone could not be taken back");
+            }
+            Err(Uncreated::Refused(status))
+        }
+    }
+}
+
+/// Why a new custom object cannot stay, if its definition went while this server had not heard of it.
+async fn refusal_by_definition(call: &Call, resource: &Resource, storage: &Storage, name: &str) -> Option<Status> {
+    let definition = storage.definition().filter(|_| call.api.shared_store)?;
+    match standing::of(&call.api, definition).await {
+        Ok(Standing::Stands) => None,
+        Ok(Standing::Goes) => Some(admission::terminating(resource, name)),
+        Ok(Standing::Gone) => Some(handlers::no_such_path()),
+        Err(error) => Some(store_error(resource, "create", error)),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{shape, typing};
 
 /// A definition as it is served.
 pub struct Definition {
+    uid: Box<str>,
     group: Arc<str>,
     names: Names,
     namespaced: bool,
@@ -107,6 +108,7 @@ impl Definition {
             }
         }
         Ok(Definition {
+            uid: crd.metadata().uid().into(),
             group: spec.group().into(),
             names,
             namespaced: spec.scope() == "Namespaced",
@@ -114,6 +116,15 @@ impl Definition {
             versions,
             selectable,
         })
+    }
+
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// `widgets.example.com`.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.names.plural, self.group)
     }
 
     pub fn group(&self) -> &Arc<str> {

@@ -102,10 +102,30 @@ async fn what_another_server_creates_meanwhile_goes_too() {
     let late = tokio::spawn(other.begin(widget("late", "")));
     until("the late object", async || (kept(&cluster).await == 1).then_some(())).await;
     other.release_feed();
-    assert_eq!(late.await.expect("no panic").code, 201);
+    // It asks the store when it has written.
+    late.await.expect("no panic").refused(403, "Forbidden", "custom resource definition is terminating");
     eventually("the other server", || storage(other).serving.refuses_creates()).await;
     cluster.advance(Duration::from_secs(2)).await;
     gone(one, "g.io").await;
+    assert_eq!(kept(&cluster).await, 0);
+}
+
+/// The other server writes when the definition and all its objects are gone, and hears of that only then.
+#[tokio::test]
+async fn what_another_server_creates_afterwards_is_taken_back() {
+    let cluster = Cluster::of(2).await;
+    let (one, other) = (cluster.server(0), cluster.server(1));
+    define_widgets(one).await;
+    until("the other server", async || (other.get(WIDGETS).await.code == 200).then_some(())).await;
+    other.hold_feed();
+    one.ask(Request::delete(DEFINITION)).await.ok();
+    until("the cleanup", async || (terminating(one, "g.io").await == "InstanceDeletionInProgress").then_some(())).await;
+    cluster.advance(Duration::from_secs(2)).await;
+    gone(one, "g.io").await;
+    let late = tokio::spawn(other.begin(widget("late", "")));
+    until("the late object", async || (kept(&cluster).await == 1).then_some(())).await;
+    other.release_feed();
+    late.await.expect("no panic").refused(404, "NotFound", "could not find the requested resource");
     assert_eq!(kept(&cluster).await, 0);
 }
 
