@@ -84,10 +84,11 @@ impl Definitions {
     pub async fn run(mut self, token: CancellationToken) {
         loop {
             tokio::select! {
+                biased;
+                () = token.cancelled() => return,
                 () = self.changes.wait() => {}
                 () = self.agenda.wait() => {}
                 ended = self.cleanups.next() => self.due.extend(ended),
-                () = token.cancelled() => return,
             }
             self.look().await;
         }
@@ -103,8 +104,16 @@ impl Definitions {
         };
         self.due.extend(changed.filter(unseen).collect::<Vec<_>>());
         self.due.extend(self.agenda.take());
+        // Before any of them is judged, the names that the others have are known.
+        let due: Vec<Arc<str>> = self.due.iter().cloned().collect();
+        for (key, object) in due.iter().filter_map(|key| Some((key, storage.cache.get(key)?))) {
+            let tree = storage.tree(&object);
+            self.due.extend(self.names.note(key, tree.view()));
+        }
         while let Some(key) = self.due.pop_first() {
             match self.reconcile(&key).await {
+                // What became of the deletion of its objects is yet to be told, so that its failures still count.
+                Ok(()) if self.cleanups.is_running(&key) => {}
                 Ok(()) => self.agenda.done(&key),
                 Err(error) => {
                     warn!(definition = %key, error = format!("{error:#}"), "will be looked at again");
@@ -126,6 +135,10 @@ impl Definitions {
                 return Ok(());
             };
             let tree = self.changes.storage.tree(&object);
+            if self.served.get(key).is_some_and(|served| served.uid() != &*object.uid) {
+                // Another one has taken its name, and nothing of the one that is gone is its own.
+                self.forget(key);
+            }
             self.known.insert(Arc::clone(key), object.revision);
             self.due.extend(self.names.note(key, tree.view()));
             self.serve(key, &tree).await?;

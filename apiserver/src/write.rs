@@ -213,9 +213,10 @@ async fn store_new(
     }
 }
 
-/// Why a new custom object cannot stay, if its definition went while this server had not heard of it.
+/// Why a new custom object cannot stay, if its definition went while this server had not heard of it, or while the
+/// request was under way on a storage that has been replaced since: the deletion of the objects waits for neither.
 async fn refusal_by_definition(call: &Call, resource: &Resource, storage: &Storage, name: &str) -> Option<Status> {
-    let definition = storage.definition().filter(|_| call.api.shared_store)?;
+    let definition = storage.definition().filter(|_| call.api.shared_store || storage.serving.is_closed())?;
     match standing::of(&call.api, definition).await {
         Ok(Standing::Stands) => None,
         Ok(Standing::Goes) => Some(admission::terminating(resource, name)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use crate::api::Api;
-use crate::cache::{Cache, EventKind, Objects, Scope, Watcher};
+use crate::cache::{Cache, EventKind, Objects, Scope, Stop, Watcher};
 use crate::object::Object;
 use crate::resource::Storage;
 
@@ -70,8 +70,10 @@ impl Follower {
             let events = match self.watcher.take(256) {
                 Ok((events, _)) if events.is_empty() => return keys,
                 Ok((events, _)) => events,
+                // Nothing comes any more.
+                Err(Stop::Ended) => return keys,
                 // Whatever it misses, the present shows.
-                Err(_) => {
+                Err(Stop::TooOld(_)) => {
                     self.start_over(&mut keys, &mut gone);
                     continue;
                 }

@@ -66,11 +66,15 @@ impl AddressRepair {
 
     /// Sees to everything that has changed or is due.
     pub async fn look(&mut self) {
-        let mut services = self.services.take();
+        // Whoever deleted a Service gives its addresses back; later it shows whether that has been done.
+        let service_storage = Arc::clone(&self.services.storage);
+        let mut had = Vec::new();
+        let mut services = self.services.take_each(|gone| had.extend(address_keys(&service_storage.tree(gone))));
         services.extend(self.service_agenda.take());
         let storage = Arc::clone(&self.addresses.storage);
         let mut addresses = self.addresses.take_each(|gone| services.extend(parent_key(&storage.tree(gone))));
         addresses.extend(self.address_agenda.take());
+        had.iter().for_each(|key| self.address_agenda.after(key, WRITE_GRACE));
         let kept = addresses.iter().filter_map(|key| storage.cache.get(key));
         services.extend(kept.filter_map(|object| parent_key(&storage.tree(&object))));
         for key in services {
@@ -289,6 +293,12 @@ fn is_service(parent: ParentReference<'_>) -> bool {
 fn parent_key(address: &Tree) -> Option<Arc<str>> {
     let parent = IPAddress::from_struct(address.root().as_struct()).spec().parent_ref()?;
     is_service(parent).then(|| format!("{}/{}", parent.namespace(), parent.name()).into())
+}
+
+/// The names of the IPAddresses of a Service.
+fn address_keys(service: &Tree) -> Vec<Arc<str>> {
+    let spec = Service::from_struct(service.root().as_struct()).spec();
+    spec.cluster_ips().iter().filter_map(|text| Some(parse_ip_sloppy(text)?.to_string().into())).collect()
 }
 
 fn has_cluster_ip(service: &Tree, ip: IpAddr) -> bool {

@@ -31,6 +31,8 @@ use crate::resource::Resource;
 
 /// How many objects are deleted at once, for all definitions together.
 const DELETES_AT_ONCE: usize = 16;
+/// How many deletions are prepared at once.
+const DELETES_PREPARED: usize = 256;
 /// How long other servers may take to see that a definition is going: what upstream gives them to see a new one.
 const OTHERS_SEE: Duration = Duration::from_secs(2);
 /// After so long the definition says that objects are left.
@@ -97,7 +99,7 @@ impl Cleanups {
         self.running.remove(definition);
     }
 
-    fn is_running(&self, definition: &str) -> bool {
+    pub fn is_running(&self, definition: &str) -> bool {
         self.running.contains_key(definition)
     }
 
@@ -250,11 +252,14 @@ impl Sweep {
 
     /// Asks for the deletion of each object that is not on its way already. The error is the first one.
     async fn delete_all(&self, kvs: &[KeyValue]) -> Result<(), String> {
-        let deletes: Vec<_> = kvs.iter().map(|kv| self.delete(&kv.key[self.prefix.len()..])).collect();
-        let mut deletes = futures::stream::iter(deletes).buffer_unordered(DELETES_AT_ONCE);
         let mut outcome = Ok(());
-        while let Some(deleted) = deletes.next().await {
-            outcome = outcome.and(deleted);
+        // In parts, because a deletion takes some memory even before it begins.
+        for part in kvs.chunks(DELETES_PREPARED) {
+            let deletes: Vec<_> = part.iter().map(|kv| self.delete(&kv.key[self.prefix.len()..])).collect();
+            let mut deletes = futures::stream::iter(deletes).buffer_unordered(DELETES_AT_ONCE);
+            while let Some(deleted) = deletes.next().await {
+                outcome = outcome.and(deleted);
+            }
         }
         outcome
     }

@@ -53,6 +53,10 @@ impl Shape {
 }
 
 impl Served {
+    pub fn uid(&self) -> &str {
+        self.definition.uid()
+    }
+
     /// The resource in which the server itself deletes objects: in the version that is kept, served or not.
     pub fn kept_version(&self) -> Option<Resource> {
         let version = self.definition.version(self.definition.storage_version())?;

@@ -538,6 +538,23 @@ async fn an_address_that_a_dead_server_made_is_found() {
     .await;
 }
 
+/// A server dies between the deletion of a Service and the return of its address.
+#[tokio::test]
+async fn an_address_that_a_dead_server_did_not_give_back_is_found() {
+    let cluster = Cluster::of(2).await;
+    let (one, two) = (cluster.server(0), cluster.server(1));
+    let service = json!({"metadata": {"name": "a"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}});
+    one.ask(Request::post("/api/v1/namespaces/default/services").json(service)).await.created();
+    two.store.fail_after(0, 1_000_000, On::verb(Verb::Delete, STORED_ADDRESSES), Fault::refused());
+    two.ask(Request::delete(path("a"))).await.ok();
+    assert_eq!(one.get(ADDRESSES).await.names(), ["10.96.0.1", "10.96.7.7"]);
+    until("the repair", async || {
+        cluster.advance(Duration::from_secs(70)).await;
+        (one.get(ADDRESSES).await.names() == ["10.96.0.1"]).then_some(())
+    })
+    .await;
+}
+
 /// A server that stops waits for its writes, and for what they give back.
 #[tokio::test]
 async fn a_server_stops_after_its_writes() {

@@ -10,7 +10,7 @@ use super::{
     DEFINITION, DEFINITIONS, PREFIX, WIDGETS, define, define_widgets, gone, listing_of, storage, version, widget,
 };
 use super::{condition, definition, established, with_field};
-use crate::fixture::{Cluster, Fault, Request, eventually, settle, until};
+use crate::fixture::{Cluster, Fault, Request, Server, eventually, settle, until};
 
 #[tokio::test]
 async fn a_failure_leaves_what_is_served_and_is_tried_again() {
@@ -82,19 +82,45 @@ async fn definitions_that_went_unnoticed_are_withdrawn() {
     assert_eq!(other.get(&format!("{DEFINITIONS}/widgets.other.io")).await.code, 200);
 }
 
+/// Definitions that all want one name.
+fn same_singular(plural: &str) -> Request {
+    let list_kind = format!("{plural}List");
+    let names = json!({"plural": plural, "singular": "same", "kind": plural.to_uppercase(), "listKind": list_kind});
+    Request::post(DEFINITIONS).json(json!({
+        "metadata": {"name": format!("{plural}.g.io")},
+        "spec": {"group": "g.io", "scope": "Cluster", "names": names, "versions": [version("v1", json!({}))]},
+    }))
+}
+
+/// A server that starts looks at who has a name before it gives it to anybody.
+#[tokio::test]
+async fn a_name_stays_with_its_holder_over_a_restart() {
+    let mut cluster = Cluster::start().await;
+    let accepted = async |server: &Server, plural: &str| {
+        until("a verdict", async || {
+            let definition = server.get(&format!("{DEFINITIONS}/{plural}.g.io")).await;
+            let status = condition(&definition.body, "NamesAccepted").to_owned();
+            (!status.is_empty()).then_some(status)
+        })
+        .await
+    };
+    // The holder comes last in the order of names.
+    for (plural, status) in [("widgets", "True"), ("gadgets", "False")] {
+        cluster.server(0).ask(same_singular(plural)).await.created();
+        assert_eq!(accepted(cluster.server(0), plural).await, status);
+    }
+    cluster.restart().await;
+    settle().await;
+    assert_eq!(accepted(cluster.server(0), "gadgets").await, "False");
+    assert_eq!(accepted(cluster.server(0), "widgets").await, "True");
+}
+
 #[tokio::test]
 async fn a_name_is_given_to_one_only_and_to_the_next_when_it_is_free() {
     let cluster = Cluster::start().await;
     let server = cluster.server(0);
     let plurals = ["widgets", "gadgets", "things"];
-    let of = |plural: &str| {
-        let names = json!({"plural": plural, "singular": "same", "kind": plural.to_uppercase(), "listKind": format!("{plural}List")});
-        Request::post(DEFINITIONS).json(json!({
-            "metadata": {"name": format!("{plural}.g.io")},
-            "spec": {"group": "g.io", "scope": "Cluster", "names": names, "versions": [version("v1", json!({}))]},
-        }))
-    };
-    let answers = plurals.map(|plural| server.ask(of(plural)));
+    let answers = plurals.map(|plural| server.ask(same_singular(plural)));
     futures::future::join_all(answers).await.into_iter().for_each(|answer| drop(answer.created()));
     let accepted = async || {
         let mut accepted = Vec::new();

@@ -68,6 +68,27 @@ async fn a_create_that_is_under_way_does_not_outlive_the_definition() {
     assert!(server.get(WIDGETS).await.names().is_empty());
 }
 
+/// The same on a storage that a change of the definition has replaced meanwhile: nobody waits for it.
+#[tokio::test]
+async fn a_create_on_a_replaced_storage_does_not_outlive_the_definition() {
+    let cluster = Cluster::start().await;
+    let server = cluster.server(0);
+    define_widgets(server).await;
+    let before = storage(server);
+    let hold = server.store.hold(On::write(PREFIX));
+    let answer = tokio::spawn(server.begin(widget("a", "")));
+    hold.wait_for(1).await;
+    let column = json!([{"name": "Node", "type": "string", "jsonPath": ".spec.nodeName"}]);
+    let changed = json!({"spec": {"versions": [version("v1", json!({"additionalPrinterColumns": column}))]}});
+    server.ask(Request::merge_patch(DEFINITION, changed)).await.ok();
+    eventually("the other storage", || !std::sync::Arc::ptr_eq(&before, &storage(server))).await;
+    server.ask(Request::delete(DEFINITION)).await.ok();
+    gone(server, "g.io").await;
+    drop(hold);
+    answer.await.expect("no panic").refused(404, "NotFound", "could not find the requested resource");
+    assert_eq!(kept(&cluster).await, 0);
+}
+
 /// Nobody is told of the write any more, but it has gone to the store.
 #[tokio::test]
 async fn a_create_whose_client_is_gone_does_not_outlive_the_definition() {
@@ -227,6 +248,30 @@ async fn a_deletion_that_fails_is_told_and_tried_again() {
     cluster.advance(Duration::from_millis(5)).await;
     gone(server, "g.io").await;
     assert_eq!(kept(&cluster).await, 0);
+}
+
+#[tokio::test]
+async fn a_deletion_that_fails_again_is_tried_later_each_time() {
+    let cluster = Cluster::start().await;
+    let server = cluster.server(0);
+    define_widgets(server).await;
+    server.ask(widget("a", "")).await.created();
+    server.store.fail_after(0, 100, On::write(PREFIX), Fault::refused());
+    server.ask(Request::delete(DEFINITION)).await.ok();
+    until("the failure", async || (terminating(server, "g.io").await == "InstanceDeletionFailed").then_some(())).await;
+    let mut revision = server.get(DEFINITION).await.revision();
+    for pause in [5, 10, 20, 40] {
+        cluster.advance(Duration::from_millis(pause - 1)).await;
+        settle().await;
+        assert_eq!(server.get(DEFINITION).await.revision(), revision, "before {pause} ms");
+        cluster.advance(Duration::from_millis(1)).await;
+        until("the next failure", async || {
+            let failed = terminating(server, "g.io").await == "InstanceDeletionFailed";
+            (failed && server.get(DEFINITION).await.revision() > revision + 1).then_some(())
+        })
+        .await;
+        revision = server.get(DEFINITION).await.revision();
+    }
 }
 
 #[tokio::test]

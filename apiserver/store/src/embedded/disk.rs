@@ -152,12 +152,10 @@ impl Disk {
     /// is unknown can be made again.
     pub(super) fn commit(&self, work: &Work) -> Result<(), Failure> {
         let _gate = self.gate.lock();
-        let nothing_written = |error: ReadError| match error.into_error() {
-            error @ Error::NoSpace(_) => Failure { error, kept_to: 0, undecided: self.is_undecided() },
-            error => Failure::of(error),
-        };
-        let (database, generation) = self.open_for_commit().map_err(nothing_written)?;
-        let last = self.last_revision().map_err(nothing_written)?;
+        // What an earlier commit left undecided stays so.
+        let nothing_written =
+            |error: ReadError| Failure { error: error.into_error(), kept_to: 0, undecided: self.is_undecided() };
+        let (database, generation, last) = self.open_for_commit().map_err(nothing_written)?;
         let Err(error) = write(&database, work, last) else {
             *self.undecided.lock() = false;
             return Ok(());
@@ -182,9 +180,14 @@ impl Disk {
         }
     }
 
-    fn open_for_commit(&self) -> Result<(Arc<Database>, u64), ReadError> {
-        self.database().or_else(|error| match error {
-            ReadError::Stale(generation) => self.reopen_gated(generation).and_then(|()| self.database()),
+    /// The tables, and the last revision that they have. They are opened anew if they have seen an error.
+    fn open_for_commit(&self) -> Result<(Arc<Database>, u64, Revision), ReadError> {
+        let opened = || {
+            let (database, generation) = self.database()?;
+            self.last_revision().map(|last| (database, generation, last))
+        };
+        opened().or_else(|error| match error {
+            ReadError::Stale(generation) => self.reopen_gated(generation).and_then(|()| opened()),
             error => Err(error),
         })
     }

@@ -226,6 +226,8 @@ async fn a_commit_without_an_outcome_is_made_again() {
         let listing = within("range", fixture.store.range(Read::of(Span::prefix("/registry/")))).await.unwrap();
         let mut live = watch(&fixture.store, "/registry/", WatchFrom::after(listing.revision)).await;
         let answer = fixture.put().await;
+        // One more is refused, and its revision is nobody else's.
+        let other = within("put", fixture.store.put(Put::new("/registry/d", vec![7; 100_000], Expect::Absent))).await;
         if !fixture.make_room() {
             break;
         }
@@ -244,9 +246,12 @@ async fn a_commit_without_an_outcome_is_made_again() {
             }
             Err(error) => assert_eq!(is_there, None, "after {operations} operations, in spite of {error}"),
         }
+        let other_is_there = get(&fixture.store, "/registry/d").await.is_some();
+        assert!(is_unknown(&other) || other.is_ok() == other_is_there, "after {operations} operations: {other:?}");
         let restarted = fixture.restart().await;
         let kept = get(&restarted, "/registry/b").await.map(|kv| kv.mod_revision);
         assert_eq!(kept, is_there, "after {operations} operations");
+        assert_eq!(get(&restarted, "/registry/d").await.is_some(), other_is_there, "after {operations} operations");
         assert!(get(&restarted, "/registry/c").await.is_some());
     }
     assert!(unknown > 0, "the test misses what it is for");
