@@ -1,5 +1,6 @@
 //! The administrator's kubeconfig: in the data folder always, and where the user looks for it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use corten_runtime::tasks::CancellationToken;
 use crate::milestones::Milestones;
 
 const CONTEXT: &str = "corten";
-/// How soon a file that could not be written (kubectl has locked it) is tried again.
+/// How soon a file that could not be written (kubectl has locked it) is tried again; twice as late each time, up to the
+/// other.
 const RETRY: Duration = Duration::from_secs(60);
+const RETRY_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Refuses early what `write` could not write to after the start.
 pub fn check(given: &str) -> Result<()> {
@@ -67,40 +70,49 @@ impl Kubeconfigs {
 
     /// Writes the administrator's certificate into the files whenever it is renewed, until cancelled.
     pub async fn keep_renewed(self, mut access: AdminAccess, clock: Clock, token: CancellationToken) {
-        let mut failed = false;
+        let mut pause = None;
+        // What was told since all was well.
+        let mut told = BTreeSet::new();
         loop {
             let retry = async {
-                match failed {
-                    true => clock.sleep(RETRY).await,
-                    false => std::future::pending().await,
+                match pause {
+                    Some(pause) => clock.sleep(pause).await,
+                    None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                () = access.renewed() => {}
+                () = access.renewed() => pause = None,
                 () = retry => {}
                 () = token.cancelled() => return,
             }
-            failed = !self.renew(&access.current());
+            let errors = self.renew(&access.current());
+            if errors.is_empty() {
+                (pause, told) = (None, BTreeSet::new());
+                continue;
+            }
+            for error in errors {
+                if !told.contains(&error) {
+                    tracing::warn!(error, "write the renewed certificate; it is tried again and again");
+                    told.insert(error);
+                }
+            }
+            pause = Some(pause.map_or(RETRY, |last: Duration| RETRY_MAX.min(last * 2)));
         }
     }
 
-    /// True if all files were written that had to be.
-    fn renew(&self, access: &Access) -> bool {
-        let outcome = |path: &Path, written: Result<bool>| match written {
-            Ok(changed) => {
-                if changed {
-                    tracing::info!(file = %path.display(), "wrote the renewed certificate");
-                }
-                true
+    /// What kept files from being written that had to be.
+    fn renew(&self, access: &Access) -> Vec<String> {
+        let own = (&self.own, kubeconfig::write(&self.own, CONTEXT, access));
+        let others = self.others.iter().map(|path| (path, kubeconfig::renew(path, CONTEXT, access)));
+        let mut errors = Vec::new();
+        for (path, written) in std::iter::once(own).chain(others) {
+            match written {
+                Ok(true) => tracing::info!(file = %path.display(), "wrote the renewed certificate"),
+                Ok(false) => {}
+                Err(error) => errors.push(format!("{error:#}")),
             }
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), again_after = ?RETRY, "write the renewed certificate");
-                false
-            }
-        };
-        let own = outcome(&self.own, kubeconfig::write(&self.own, CONTEXT, access));
-        let others = self.others.iter().map(|path| outcome(path, kubeconfig::renew(path, CONTEXT, access)));
-        others.fold(own, |all, written| all & written)
+        }
+        errors
     }
 }
 
@@ -156,6 +168,32 @@ mod tests {
                 tokio::task::yield_now().await;
             }
             assert!(read(&files[1]) == renewed);
+            token.cancel();
+        };
+        tokio::join!(keep, test);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_written_is_tried_less_and_less_often() {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, hands) = Clock::manual(Wall::from_seconds(1_800_000_000));
+        let pki = Arc::new(Pki::open(&folder.path().join("pki"), &clock, &Random::system()).unwrap());
+        let [own, given] = ["own", "given"].map(|name| folder.path().join(name));
+        let kubeconfigs = Kubeconfigs { own, others: vec![given.clone()] };
+        let mut access = AdminAccess::new("https://127.0.0.1:6443", &pki).unwrap();
+        kubeconfig::write(&given, CONTEXT, &access.current()).unwrap();
+        std::fs::write(folder.path().join("given.lock"), "").unwrap();
+        let token = CancellationToken::new();
+        let keep = kubeconfigs.keep_renewed(access, clock.clone(), token.clone());
+        let test = async {
+            hands.advance(DAY * 256);
+            pki.renew(|_, _| ()).unwrap();
+            for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+                hands.wait_for_sleepers(1).await;
+                let before = clock.monotonic();
+                assert!(hands.advance_to_next());
+                assert_eq!(clock.since(before), Duration::from_secs(minutes * 60));
+            }
             token.cancel();
         };
         tokio::join!(keep, test);

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use arc_swap::ArcSwap;
 use corten_access::authenticate::Authenticators;
@@ -33,10 +33,11 @@ use crate::resource::Storage;
 
 pub struct Api {
     pub store: Arc<dyn Store>,
-    /// Whether other servers may work on the same store.
-    pub shared_store: bool,
     pub feed: Arc<Feed>,
     pub registry: ArcSwap<Registry>,
+    /// Whether the registry has had what the definitions define. Until then a path that it does not know may be a custom
+    /// resource's, and nobody may be told that it is none. To be read before the registry.
+    pub definitions_served: AtomicBool,
     pub clock: Clock,
     pub random: Random,
     pub authenticators: Authenticators,

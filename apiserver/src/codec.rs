@@ -37,7 +37,7 @@ impl Storage {
             protobuf::decode(value.to_vec(), ty).map_err(|error| error.0)?
         } else {
             let form = self.stored_form(value)?;
-            json::parse(value.to_vec(), form).map_err(|error| error.to_string())?.tree
+            json::parse_written(value.to_vec(), form).map_err(|error| error.to_string())?.tree
         };
         let mut tree = self.hub_of(tree)?;
         if let Some(definition) = self.definition() {
@@ -88,7 +88,7 @@ impl Storage {
     fn converted(&self, tree: &Tree, version: &str, ty: TypeId) -> Option<Tree> {
         let converted = self.strategy().convert(tree, (&self.group, version));
         let converted = converted.or_else(|| {
-            let parsed = json::parse(json::to_vec(tree.root()), json::Form::Typed(ty)).ok()?;
+            let parsed = json::parse_written(json::to_vec(tree.root()), json::Form::Typed(ty)).ok()?;
             let mut tree = parsed.tree;
             let kind = metadata::kind(&tree).to_owned();
             metadata::set_kind(&mut tree, &api_version(&self.group, version), &kind);

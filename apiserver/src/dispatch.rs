@@ -2,6 +2,7 @@
 //! authorization, and then what its path names: a resource, or one of the fixed documents.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use corten_access::authenticate::Credentials;
@@ -174,9 +175,10 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         return documents::answer(call, body).await;
     }
     let info = &call.info;
+    let all_served = call.api.definitions_served.load(Ordering::Acquire);
     let resource = match enter(call) {
         Ok(resource) => resource,
-        Err(registry) => return documents::unknown(&registry, info),
+        Err(registry) => return documents::unknown(&registry, info, all_served),
     };
     let resource = &resource;
     let route = router::route(call, resource);

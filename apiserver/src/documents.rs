@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use corten_access::tokens::{CONFIGURATION_PATH, KEYSET_CONTENT_TYPE, KEYSET_PATH};
 use corten_api::json::write_string;
-use corten_api::status::{Reason, Result};
+use corten_api::status::{Reason, Result, Status};
 use corten_runtime::health::{Endpoint, Query as HealthQuery};
 use corten_runtime::metrics::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -23,6 +23,7 @@ use crate::show::{json_answer, nosniff, whole};
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
     let path = call.info.path.as_str();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let all_served = call.api.definitions_served.load(Ordering::Acquire);
     let registry = call.api.registry.load();
     if is_routed(&registry, &parts, path) {
         if call.method != Method::GET {
@@ -38,14 +39,18 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         ["metrics", "slis"] => Ok(whole(StatusCode::OK, CONTENT_TYPE, call.api.health.metrics().into())),
         ["api"] => core(call, &registry),
         ["apis"] => groups(call, &registry),
-        ["api", version] if registry.has_version("", version) => document(call, &registry, "", version),
-        ["apis", group] => registry.group_document(group).map_or_else(|| Ok(no_page()), |body| plain(call, &body)),
-        ["apis", group, version] if registry.has_version(group, version) => document(call, &registry, group, version),
-        ["apis" | "api" | "version", ..] => unknown(&registry, &call.info),
+        ["api", version] if registry.has_version("", version) => document(call, &registry, "", version, all_served),
+        ["apis", group] => {
+            registry.group_document(group).map_or_else(|| not_served(all_served), |body| plain(call, &body))
+        }
+        ["apis", group, version] if registry.has_version(group, version) => {
+            document(call, &registry, group, version, all_served)
+        }
+        ["apis" | "api" | "version", ..] => unknown(&registry, &call.info, all_served),
         ["debug", "pprof", _] => Ok(text(StatusCode::NOT_FOUND, b"Unknown profile\n")),
         ["openapi", ..] => crate::openapi::answer(call, registry.openapi(), &parts[1..]),
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
-        _ => Ok(no_page()),
+        _ => not_served(all_served),
     }
 }
 
@@ -81,9 +86,25 @@ fn check_accepts(call: &Call, parts: &[&str]) -> Result<()> {
 }
 
 /// A path of the API that nobody serves: the router says so for the groups it knows.
-pub fn unknown(registry: &Registry, info: &RequestInfo) -> Result<ApiResponse> {
+///
+/// `all_served` is what `definitions_served` said before the registry was loaded.
+pub fn unknown(registry: &Registry, info: &RequestInfo, all_served: bool) -> Result<ApiResponse> {
     let group = info.path.strip_prefix("/apis/").map(|rest| rest.split('/').next().unwrap_or_default());
-    if group.is_none_or(|group| registry.is_built_in(group)) { Err(no_such_path()) } else { Ok(no_page()) }
+    if group.is_none_or(|group| registry.is_built_in(group)) { Err(no_such_path()) } else { not_served(all_served) }
+}
+
+/// A path that the registry does not know. It may be a custom resource's while the server starts: a garbage collector
+/// that is told 404 then takes an owner for gone, and deletes what it owns.
+fn not_served(all_served: bool) -> Result<ApiResponse> {
+    const RETRY_AFTER_SECONDS: i32 = 5;
+    if all_served {
+        return Ok(no_page());
+    }
+    let mut starting = Status::service_unavailable(
+        "the request has been made before all known HTTP paths have been installed, please try again",
+    );
+    starting.details_mut().retry_after_seconds = RETRY_AFTER_SECONDS;
+    Err(starting)
 }
 
 /// Upstream's last word on a path.
@@ -160,9 +181,9 @@ fn groups(call: &Call, registry: &Registry) -> Result<ApiResponse> {
     plain(call, registry.group_list())
 }
 
-fn document(call: &Call, registry: &Registry, group: &str, version: &str) -> Result<ApiResponse> {
+fn document(call: &Call, registry: &Registry, group: &str, version: &str, all_served: bool) -> Result<ApiResponse> {
     let body = registry.resource_list(group, version);
-    body.map_or_else(|| unknown(registry, &call.info), |body| plain(call, &body))
+    body.map_or_else(|| unknown(registry, &call.info, all_served), |body| plain(call, &body))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {

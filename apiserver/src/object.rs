@@ -189,7 +189,7 @@ impl Object {
 
     /// The object, to look into. It was written by this process or checked at ingest, so it parses.
     pub fn tree(&self, form: json::Form) -> Tree {
-        json::parse(self.json.to_vec(), form).expect("canonical JSON parses").tree
+        json::parse_written(self.json.to_vec(), form).expect("canonical JSON parses").tree
     }
 
     pub fn protobuf(&self, make: impl FnOnce() -> Bytes) -> Bytes {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -168,9 +168,9 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     let unattended = scope.child("unattended");
     let api = Arc::new(Api {
         store,
-        shared_store,
         feed: Arc::clone(&feed),
         registry: ArcSwap::from_pointee(registry),
+        definitions_served: AtomicBool::new(false),
         clock,
         random,
         authenticators: identity.authenticators,
@@ -236,6 +236,7 @@ impl Assembly {
         control.run(&controllers);
         let mut definitions = Definitions::new(&api, &controllers, settings.shared_store)?;
         definitions.begin().await;
+        api.definitions_served.store(true, Ordering::Release);
         readiness.reached(Step::Defined);
         controllers.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
         let lacking = bootstrap.left();

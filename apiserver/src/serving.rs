@@ -54,10 +54,6 @@ impl Serving {
         self.turn.lock().as_ref().map(|turn| Pass(Arc::clone(&turn.passes)))
     }
 
-    pub fn is_closed(&self) -> bool {
-        self.turn.lock().is_none()
-    }
-
     /// Gives no more passes. The future ends when those that are out have been given back.
     pub fn close(&self) -> impl Future<Output = ()> + Send + use<> {
         Turn::end(self.turn.lock().take())

@@ -57,7 +57,7 @@ pub fn metadata_json(object: &Object, meta_version: &str, out: &mut Vec<u8>) {
 /// The message of a PartialObjectMetadata.
 pub fn metadata_message(object: &Object) -> Vec<u8> {
     let mut tree = Tree::of(PartialObjectMetadata::TYPE);
-    let parsed = json::parse(object.metadata_json().to_vec(), json::Form::Typed(ObjectMeta::TYPE));
+    let parsed = json::parse_written(object.metadata_json().to_vec(), json::Form::Typed(ObjectMeta::TYPE));
     if let Ok(metadata) = parsed {
         let metadata = tree.import(metadata.tree.root());
         tree.edit().put(PartialObjectMetadata::METADATA, metadata);

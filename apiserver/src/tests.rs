@@ -2,11 +2,13 @@
 
 mod custom;
 mod definitions;
+mod far_times;
 mod first_status;
 mod fixture;
 mod interleavings;
 mod publication;
 mod reservations;
 mod stale;
+mod starting;
 mod upkeep;
 mod watches;

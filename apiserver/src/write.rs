@@ -201,7 +201,7 @@ async fn store_new(
         Err(WriteError::Conflict(conflict)) => return Err(Uncreated::Exists(conflict.current)),
         Err(WriteError::Failed(error)) => return Err(Uncreated::Failed(store_error(resource, "create", error))),
     };
-    match refusal_by_definition(call, resource, storage, &name).await {
+    match refusal_by_definition(call, resource, storage, &object).await {
         None => Ok(object),
         Some(status) => {
             // If somebody else was quicker, it is gone or theirs.
@@ -213,15 +213,13 @@ async fn store_new(
     }
 }
 
-/// Why a new custom object cannot stay, if its definition went while this server had not heard of it, or while the
-/// request was under way on a storage that has been replaced since: the deletion of the objects waits for neither.
-async fn refusal_by_definition(call: &Call, resource: &Resource, storage: &Storage, name: &str) -> Option<Status> {
-    let definition = storage.definition().filter(|_| call.api.shared_store || storage.serving.is_closed())?;
-    match standing::of(&call.api, definition).await {
+/// Why a new custom object cannot stay, if its definition went while it was on its way.
+async fn refusal_by_definition(call: &Call, resource: &Resource, storage: &Storage, object: &Object) -> Option<Status> {
+    match standing::at(&call.api, storage.definition()?, object.revision).await {
         Ok(Standing::Stands) => None,
-        Ok(Standing::Goes) => Some(admission::terminating(resource, name)),
+        Ok(Standing::Goes) => Some(admission::terminating(resource, object.name())),
         Ok(Standing::Gone) => Some(handlers::no_such_path()),
-        Err(error) => Some(store_error(resource, "create", error)),
+        Err(status) => Some(status),
     }
 }
 

@@ -37,6 +37,16 @@ pub fn canonical_time(shape: &Shape, text: &str) -> Canonical {
     }
 }
 
+/// Whether this process writes a time so. It writes years that no client may send: protobuf holds any.
+pub fn is_written_time(shape: &Shape, text: &str) -> bool {
+    let written = Timestamp::parse_written(text);
+    match shape {
+        Shape::Time => written.is_some_and(|time| time.format() == text),
+        Shape::MicroTime => written.is_some_and(|time| time.format_micro() == text),
+        _ => false,
+    }
+}
+
 /// Go takes line breaks inside base64 and nothing else.
 pub fn canonical_base64(text: &str) -> Canonical {
     let stripped: String;

@@ -1,11 +1,12 @@
 //! Whether the definition of a new object still stands.
 //!
-//! Where several servers share a store, one of them may mark a definition, delete its objects and let it go, while
-//! another has not heard of that and takes one object more. So the other asks the store after it has written: the mark
-//! comes before the listing that found no object left, and an object that this listing missed was written after it.
+//! A server may mark a definition, delete its objects and let it go, while another on the same store, or a request of its
+//! own on a storage that has been replaced, takes one object more. The mark comes before the listing that found no object
+//! left, and an object that this listing missed was written after it. So the caches, once they show that object, show the
+//! mark too.
 
+use corten_api::status::{Result, Status};
 use corten_custom::Definition;
-use corten_store::{Applied, Error, Read, Span, Want};
 
 use super::{GROUP, PLURAL};
 use crate::api::Api;
@@ -19,21 +20,13 @@ pub enum Standing {
     Gone,
 }
 
-/// What the store says of a definition at a moment after the call.
-pub async fn of(api: &Api, definition: &Definition) -> Result<Standing, Error> {
-    let Some(definitions) = api.storage(GROUP, PLURAL) else { return Ok(Standing::Gone) };
-    let name = definition.name();
-    let read = Read::of(Span::key(definitions.store_key(&name))).want(Want::Keys);
-    let listing = api.store.range(read).await?;
-    let Some(kv) = listing.kvs.first() else { return Ok(Standing::Gone) };
-    api.applied(kv.mod_revision).await;
-    match definitions.cache.get(&name) {
-        Some(kept) if kept.revision < kv.mod_revision => {
-            Err(Error::Unavailable { reason: "the caches do not follow the store".to_owned(), applied: Applied::No })
-        }
-        Some(kept) if *kept.uid == *definition.uid() => {
-            Ok(if kept.is_being_deleted() { Standing::Goes } else { Standing::Stands })
-        }
-        _ => Ok(Standing::Gone),
-    }
+/// How it was with a definition at a revision of the store, or later.
+pub async fn at(api: &Api, definition: &Definition, revision: u64) -> Result<Standing> {
+    api.feed.wait_for(revision).await?;
+    let definitions = api.storage(GROUP, PLURAL).ok_or_else(|| Status::internal("definitions are not served"))?;
+    Ok(match definitions.cache.get(&definition.name()).filter(|kept| *kept.uid == *definition.uid()) {
+        Some(kept) if kept.is_being_deleted() => Standing::Goes,
+        Some(_) => Standing::Stands,
+        None => Standing::Gone,
+    })
 }

@@ -30,9 +30,10 @@ pub enum Step {
 
 /// Decides, from the object and what was asked for, what is to be done next.
 pub fn next_step(storage: &Storage, tree: &Tree, options: &Options, context: &Context<'_>) -> Step {
-    let (strategy, now) = (storage.strategy(), context.now.0);
+    let strategy = storage.strategy();
+    let now = Timestamp { seconds: context.now.0, nanos: context.now.1 };
     let meta = metadata::read(tree);
-    let asked = options.grace_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
+    let asked = options.grace_seconds.map(some_grace);
     let deletion = strategy.deletion(tree.root(), asked);
     let mut marked = tree.clone();
     let finalizers = garbage_finalizers(storage, meta, options);
@@ -42,8 +43,7 @@ pub fn next_step(storage: &Storage, tree: &Tree, options: &Options, context: &Co
             return Step::Nothing;
         }
         Deletion::Finalize if meta.deletion_timestamp().is_none() => {
-            let time = Timestamp::from_seconds(now).format();
-            metadata::edit(&mut marked).set(ObjectMeta::DELETION_TIMESTAMP, time.as_str());
+            metadata::edit(&mut marked).set(ObjectMeta::DELETION_TIMESTAMP, now.format().as_str());
             if let Some(finalizers) = strategy.marks_dependents().then(|| marked_finalizers(meta, options)).flatten() {
                 metadata::set_finalizers(&mut marked, finalizers.iter().map(String::as_str));
             }
@@ -80,47 +80,57 @@ enum Grace {
 }
 
 /// Sets the deletion time that a grace period ends at, or brings it forward.
-fn begin_grace(now: i64, marked: &mut Tree, meta: ObjectMeta<'_>, asked: Option<i64>, default: i64) -> Grace {
+fn begin_grace(now: Timestamp, marked: &mut Tree, meta: ObjectMeta<'_>, asked: Option<i64>, default: i64) -> Grace {
     if let Some(deadline) = meta.deletion_timestamp() {
         let left = match meta.deletion_grace_period_seconds() {
             None | Some(0) => return Grace::Over,
-            Some(seconds) => seconds,
+            Some(seconds) => some_grace(seconds),
         };
         let Some(mut period) = asked.filter(|&period| period < left) else { return Grace::Pending };
-        let deadline = Timestamp::parse(deadline).map_or(now, |time| time.seconds);
-        let mut sooner = deadline - left + period;
+        let deadline = Timestamp::parse_written(deadline).unwrap_or(now);
+        let mut sooner = after(after(deadline, -left), period);
         if sooner < now {
             sooner = now;
             // What asks for any grace at all leaves the removal to whoever sees the object marked.
             period = period.min(1);
         }
-        let time = Timestamp::from_seconds(sooner).format();
         let mut meta = metadata::edit(marked);
-        meta.set(ObjectMeta::DELETION_TIMESTAMP, time.as_str());
+        meta.set(ObjectMeta::DELETION_TIMESTAMP, sooner.format().as_str());
         meta.set(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, period);
         return Grace::Begun(period);
     }
-    let time = Timestamp::from_seconds(now + default).format();
     let generation = meta.generation();
     let mut meta = metadata::edit(marked);
-    meta.set(ObjectMeta::DELETION_TIMESTAMP, time.as_str());
+    meta.set(ObjectMeta::DELETION_TIMESTAMP, after(now, default).format().as_str());
     meta.set(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, default);
     if generation > 0 {
-        meta.set(ObjectMeta::GENERATION, generation + 1);
+        meta.set(ObjectMeta::GENERATION, generation.wrapping_add(1));
     }
     Grace::Begun(default)
 }
 
-fn mark_as_deleting(now: i64, tree: &mut Tree) {
+/// Upstream takes a negative grace period for the shortest.
+fn some_grace(seconds: i64) -> i64 {
+    if seconds < 0 { 1 } else { seconds }
+}
+
+/// The time so many seconds later. Go counts them in 64 bits of nanoseconds, which wrap: whatever is asked for, the time
+/// is less than 293 years away.
+fn after(time: Timestamp, seconds: i64) -> Timestamp {
+    let whole = Timestamp::from_unix(time.seconds, seconds.wrapping_mul(1_000_000_000));
+    Timestamp::from_unix(whole.seconds, i64::from(whole.nanos) + i64::from(time.nanos))
+}
+
+fn mark_as_deleting(now: Timestamp, tree: &mut Tree) {
     let meta = metadata::read(tree);
     let (generation, deadline) = (meta.generation(), meta.deletion_timestamp().map(str::to_owned));
     let mut meta = metadata::edit(tree);
     if deadline.is_none() && generation > 0 {
-        meta.set(ObjectMeta::GENERATION, generation + 1);
+        meta.set(ObjectMeta::GENERATION, generation.wrapping_add(1));
     }
-    let later = deadline.and_then(|time| Timestamp::parse(&time).ok()).is_none_or(|time| time.seconds > now);
+    let later = deadline.and_then(|time| Timestamp::parse_written(&time)).is_none_or(|time| time > now);
     if later {
-        meta.set(ObjectMeta::DELETION_TIMESTAMP, Timestamp::from_seconds(now).format().as_str());
+        meta.set(ObjectMeta::DELETION_TIMESTAMP, now.format().as_str());
     }
     meta.set(ObjectMeta::DELETION_GRACE_PERIOD_SECONDS, 0);
 }

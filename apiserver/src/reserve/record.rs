@@ -34,7 +34,8 @@ impl Record {
             }
             return protobuf::decode(value.to_vec(), self.ty).map_err(|error| error.0);
         }
-        let parsed = json::parse(value.to_vec(), json::Form::Typed(self.ty)).map_err(|error| error.to_string())?;
+        let parsed =
+            json::parse_written(value.to_vec(), json::Form::Typed(self.ty)).map_err(|error| error.to_string())?;
         Ok(parsed.tree)
     }
 

@@ -204,7 +204,8 @@ fn parameters(
     }
     name.push(DnType::CommonName, common_name);
     params.distinguished_name = name;
-    params.not_before = date(Wall::from_seconds(begin.seconds - BACKDATE.as_secs() as i64))?;
+    // Some verifiers refuse a time before 1970, which backdating would give where the clock shows 1970.
+    params.not_before = date(Wall::from_seconds((begin.seconds - BACKDATE.as_secs() as i64).max(0)))?;
     params.not_after = date(end)?;
     // 126 random bits: positive, and never shorter for a leading zero.
     let mut serial: [u8; 16] = random.bytes();

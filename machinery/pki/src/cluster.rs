@@ -29,6 +29,8 @@ use crate::files::{self, PUBLIC, SECRET};
 use crate::keys::{PublicKey, SigningKey};
 
 const SHORTEST_SLEEP: Duration = Duration::from_secs(60);
+/// Where nothing tells that the wall clock was set, this is how soon that is noticed.
+const LONGEST_BLIND_SLEEP: Duration = Duration::from_secs(12 * 60 * 60);
 /// How soon a renewal that failed (a full disk) is tried again.
 const RETRY: Duration = Duration::from_secs(5 * 60);
 
@@ -122,25 +124,33 @@ impl Pki {
         self.leaves.lock().values().map(|kept| kept.pair.borrow().certificate.renew_at()).min()
     }
 
-    /// Renews what is due now, and tells of each by its file name. After an error the rest is still due.
+    /// Renews what is due now, and tells of each by its file name. One that cannot be renewed is still due, and holds up
+    /// no other; the first error is returned.
     pub fn renew(&self, mut renewed: impl FnMut(&str, &Arc<Pair>)) -> Result<()> {
         let now = self.clock.now();
         let leaves = self.leaves.lock();
+        let mut outcome = Ok(());
         for (file, Kept { leaf, pair }) in &*leaves {
             let old = Arc::clone(&pair.borrow());
-            if old.certificate.is_due(now) {
-                let key = authority::load_key(old.key_pem.as_bytes())?;
-                let new = Arc::new(self.sign(leaf, &key, old.key_pem.clone())?);
-                pair.send_replace(Arc::clone(&new));
-                renewed(file, &new);
+            if !old.certificate.is_due(now) {
+                continue;
+            }
+            match self.sign_again(leaf, &old) {
+                Ok(new) => {
+                    let new = Arc::new(new);
+                    pair.send_replace(Arc::clone(&new));
+                    renewed(file, &new);
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        Ok(())
+        outcome
     }
 
     /// Renews each leaf when it is due, until cancelled.
     ///
-    /// When that is depends on the wall clock, which may be set while this sleeps: then it looks again.
+    /// When that is depends on the wall clock, which may be set while this sleeps: then it looks again. Where nothing
+    /// tells of that, it looks now and then.
     pub async fn keep_renewed(self: Arc<Self>, token: CancellationToken, mut renewed: impl FnMut(&str, &Arc<Pair>)) {
         let mut jumps = self.clock.jumps();
         loop {
@@ -148,9 +158,10 @@ impl Pki {
                 tracing::info!(certificate = file, "renewed a certificate");
                 renewed(file, pair);
             });
+            let longest = if jumps.are_told() { Duration::MAX } else { LONGEST_BLIND_SLEEP };
             let wait = match outcome {
                 // A leaf whose CA ends soon is due again at once, so there is a least pause.
-                Ok(()) => self.next_due().map(|due| due.since(self.clock.now()).max(SHORTEST_SLEEP)),
+                Ok(()) => self.next_due().map(|due| due.since(self.clock.now()).clamp(SHORTEST_SLEEP, longest)),
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), again_after = ?RETRY, "renew certificates");
                     Some(RETRY)
@@ -165,7 +176,7 @@ impl Pki {
             tokio::select! {
                 () = due => {}
                 () = self.added.notified() => {}
-                () = jumps.next() => tracing::info!("the machine's clock was set; looking at the certificates"),
+                () = jumps.next() => tracing::info!("the machine's clock may have been set; looking at the certificates"),
                 () = token.cancelled() => return,
             }
         }
@@ -217,6 +228,12 @@ impl Pki {
         tracing::info!(certificate = leaf.file, "signing the certificate anew");
         let key = authority::load_key(key_pem.as_bytes())?;
         self.sign(leaf, &key, key_pem)
+    }
+
+    /// With the key that it has.
+    fn sign_again(&self, leaf: &Leaf, old: &Pair) -> Result<Pair> {
+        let key = authority::load_key(old.key_pem.as_bytes())?;
+        self.sign(leaf, &key, old.key_pem.clone())
     }
 
     fn sign(&self, leaf: &Leaf, key: &KeyPair, key_pem: String) -> Result<Pair> {

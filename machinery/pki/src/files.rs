@@ -38,12 +38,12 @@ pub fn create_folder(path: &Path) -> Result<()> {
     created.with_context(|| format!("create the folder {}", path.display()))
 }
 
-/// Takes a key file from the group's and the others' reach, if it is in it.
+/// Takes a key file from the group's and the others' reach, if it is in it. Its owner may do with it what he could.
 pub fn make_private(path: &Path) -> Result<()> {
     let mode = fs::metadata(path).with_context(|| format!("look at {}", path.display()))?.permissions().mode();
     if mode & 0o077 != 0 {
         tracing::warn!(file = %path.display(), "others could read this key; now its owner alone can");
-        let tightened = fs::set_permissions(path, fs::Permissions::from_mode(SECRET));
+        let tightened = fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700));
         tightened.with_context(|| format!("make {} readable by its owner alone", path.display()))?;
     }
     Ok(())

@@ -330,15 +330,59 @@ async fn a_jump_of_the_clock_is_noticed_at_once() {
     }
 }
 
+#[tokio::test]
+async fn a_jump_that_nothing_tells_of_is_noticed_in_half_a_day() {
+    for jump in [DAY.as_secs() as i64 * 365, -(DAY.as_secs() as i64) * 365] {
+        let cluster = Cluster::new();
+        cluster.hands.hide_jumps();
+        let pki = Arc::new(cluster.open().unwrap());
+        pki.leaf(Leaf::admin()).unwrap();
+        while_renewing(&pki, async |renewed| {
+            cluster.hands.wait_for_sleepers(1).await;
+            let before = cluster.clock.monotonic();
+            cluster.hands.set_wall(Wall::from_seconds(cluster.clock.now().seconds + jump));
+            assert!(cluster.hands.advance_to_next());
+            assert_eq!(cluster.clock.since(before), DAY / 2, "{jump}");
+            assert_eq!(next(renewed).await, "admin", "{jump}");
+        })
+        .await;
+    }
+}
+
+#[test]
+fn a_leaf_that_cannot_be_renewed_holds_up_no_other() {
+    let cluster = Cluster::new();
+    let pki = cluster.open().unwrap();
+    // In the order of their files.
+    for leaf in [Leaf::admin(), Leaf::controller_manager(), Leaf::scheduler()] {
+        pki.leaf(leaf).unwrap();
+    }
+    for file in ["admin.crt", "controller-manager.crt"] {
+        fs::remove_file(cluster.path(file)).unwrap();
+        fs::create_dir(cluster.path(file)).unwrap();
+    }
+    cluster.hands.advance(DAY * 256);
+    let mut renewed = Vec::new();
+    let error = format!("{:#}", pki.renew(|file, _| renewed.push(file.to_owned())).unwrap_err());
+    assert!(error.contains("admin.crt"), "{error}");
+    assert_eq!(renewed, ["scheduler"]);
+    fs::remove_dir(cluster.path("admin.crt")).unwrap();
+    pki.renew(|file, _| renewed.push(file.to_owned())).unwrap_err();
+    assert_eq!(renewed, ["scheduler", "admin"]);
+}
+
 #[test]
 fn what_is_made_by_a_wrong_clock_can_be_used_when_it_is_set() {
     let years = |count: u32| DAY * 365 * count;
-    for wrong in [0, 946_684_800, 4_000_000_000] {
+    for wrong in [0, 299, 946_684_800, 4_000_000_000] {
         let cluster = Cluster::new();
         cluster.hands.set_wall(Wall::from_seconds(wrong));
         let pki = cluster.open().unwrap();
         let pair = pki.leaf(Leaf::admin()).unwrap();
         assert!(!pair.certificate.is_due(cluster.clock.now()), "{wrong}");
+        for certificate in [&pair.certificate, &pki.cluster_ca().certificate] {
+            assert!(certificate.not_before >= Wall::from_seconds(0), "{wrong}: {:?}", certificate.not_before);
+        }
         for now in [PROJECT_BEGAN, PROJECT_BEGAN.plus(years(9))] {
             cluster.hands.set_wall(now);
             // The server runs on, or is started again.

@@ -44,8 +44,18 @@ impl From<SyntaxError> for ParseError {
     }
 }
 
-/// Parses a text, which becomes the tree's own.
+/// Parses what a client sent; the text becomes the tree's own.
 pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
+    parse_as(text, form, false)
+}
+
+/// Parses what this process wrote, or what the store holds. Its times may be of any year, while a client's have four
+/// digits: a time that came as protobuf may be of any.
+pub fn parse_written(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
+    parse_as(text, form, true)
+}
+
+fn parse_as(text: Vec<u8>, form: Form, written: bool) -> Result<Parsed, ParseError> {
     // Go replaces what is no UTF-8, once it has found the text to be JSON; nearly every text is both.
     let text = match String::from_utf8(text) {
         Ok(text) => text.into_bytes(),
@@ -66,6 +76,7 @@ pub fn parse(text: Vec<u8>, form: Form) -> Result<Parsed, ParseError> {
         mismatch: None,
         fatal: None,
         depth: 0,
+        written,
     };
     let root = match form {
         Form::Typed(ty) => parser.typed_struct(ty)?,
@@ -106,6 +117,8 @@ struct Parser {
     mismatch: Option<String>,
     fatal: Option<String>,
     depth: usize,
+    /// Whether times may be of any year.
+    written: bool,
 }
 
 type Result_<T> = Result<T, SyntaxError>;
@@ -572,6 +585,9 @@ impl Parser {
         match scalar::canonical_time(shape, self.tree.text(text)) {
             Ok(None) => Ok(Some(self.tree.push(Slot::Str(text)))),
             Ok(Some(canonical)) => Ok(Some(self.tree.string(&canonical))),
+            Err(_) if self.written && scalar::is_written_time(shape, self.tree.text(text)) => {
+                Ok(Some(self.tree.push(Slot::Str(text))))
+            }
             Err(message) => {
                 self.fatal.get_or_insert(message);
                 Ok(None)

@@ -28,7 +28,7 @@ fn object(storage: &Storage, metadata: &str, rest: &str) -> Tree {
         metadata = metadata.replace(&format!("{offset:+}"), &time);
     }
     let text = format!(r#"{{"metadata":{{"name":"a",{metadata}}}{rest}}}"#);
-    json::parse(text.into_bytes(), storage.hub.form).expect("it parses").tree
+    json::parse_written(text.into_bytes(), storage.hub.form).expect("it parses").tree
 }
 
 fn told(tree: &Tree, step: &Step) -> String {
@@ -37,7 +37,7 @@ fn told(tree: &Tree, step: &Step) -> String {
         return "same".to_owned();
     }
     let meta = metadata::read(marked);
-    let time = meta.deletion_timestamp().and_then(|time| Timestamp::parse(time).ok());
+    let time = meta.deletion_timestamp().and_then(Timestamp::parse_written);
     let mut told = time.map_or("unmarked".to_owned(), |time| format!("{:+}", time.seconds - NOW));
     if let Some(seconds) = meta.deletion_grace_period_seconds() {
         told += &format!(" grace {seconds}");
@@ -52,6 +52,11 @@ fn told(tree: &Tree, step: &Step) -> String {
 }
 
 fn check(plural: &str, metadata: &str, rest: &str, options: &Options, expected: &str) {
+    check_at(0, plural, metadata, rest, options, expected);
+}
+
+/// The same so many nanoseconds after [`NOW`].
+fn check_at(nanos: u32, plural: &str, metadata: &str, rest: &str, options: &Options, expected: &str) {
     let storage = storage(plural);
     let tree = object(&storage, metadata, rest);
     let context = Context {
@@ -62,7 +67,7 @@ fn check(plural: &str, metadata: &str, rest: &str, options: &Options, expected: 
         name: "a",
         user: Requester { name: "", uid: "", groups: &[], extra: &BTreeMap::new() },
         dry_run: false,
-        now: (NOW, 0),
+        now: (NOW, nanos),
     };
     let step = next_step(&storage, &tree, options, &context);
     assert_eq!(told(&tree, &step), expected, "{plural} {metadata} {options:?}");
@@ -131,6 +136,85 @@ fn pods_have_a_grace_period_that_only_shrinks() {
     check(r#""deletionTimestamp":"-5","deletionGracePeriodSeconds":0"#, &plain, "remove");
     check(r#""deletionTimestamp":"-5","deletionGracePeriodSeconds":0,"finalizers":["f"]"#, &plain, "same");
     check(r#""deletionTimestamp":"-5","deletionGracePeriodSeconds":0,"finalizers":["f"]"#, &grace(0), "same");
+}
+
+/// Go counts a grace period in nanoseconds, which wrap.
+#[test]
+fn grace_periods_of_any_length() {
+    const BOUND: &str = r#","spec":{"nodeName":"n","terminationGracePeriodSeconds":9223372036854775807}"#;
+    const TRILLION: i64 = 1_000_000_000_000;
+    let check = |metadata: &str, options: &Options, expected| check("pods", metadata, BOUND, options, expected);
+    let (plain, fresh) = (Options::default(), r#""labels":{}"#);
+    check(fresh, &plain, "-1 grace 9223372036854775807");
+    check(fresh, &grace(i64::MAX), "-1 grace 9223372036854775807");
+    check(fresh, &grace(TRILLION), "+3875820019 grace 1000000000000");
+    check(fresh, &grace(9_223_372_036), "+9223372036 grace 9223372036");
+    check(fresh, &grace(9_223_372_037), "-9223372037 grace 9223372037");
+    check(fresh, &grace(-TRILLION), "+1 grace 1");
+    check(fresh, &grace(i64::MIN), "+1 grace 1");
+    let going = |left: i64| format!(r#""deletionTimestamp":"+30","deletionGracePeriodSeconds":{left}"#);
+    check(&going(i64::MAX), &grace(5), "+36 grace 5");
+    check(&going(i64::MAX), &grace(i64::MAX), "nothing");
+    check(&going(i64::MAX), &grace(TRILLION), "+3875820050 grace 1000000000000");
+    check(&going(TRILLION), &grace(5), "+0 grace 1");
+    check(&going(TRILLION), &grace(0), "+0 grace 0 remove");
+    // A negative one is kept by nobody but who writes to the store; it counts as a second.
+    for left in [-7, i64::MIN] {
+        check(&going(left), &plain, "nothing");
+        check(&going(left), &grace(i64::MIN), "nothing");
+        check(&going(left), &grace(0), "+29 grace 0 remove");
+    }
+}
+
+#[test]
+fn deadlines_of_any_year() {
+    let pods = |metadata, options: &Options, expected| {
+        check("pods", metadata, r#","spec":{"nodeName":"n"}"#, options, expected);
+    };
+    let far = r#""deletionTimestamp":"33715-01-01T00:00:00Z","deletionGracePeriodSeconds":30"#;
+    pods(far, &Options::default(), "nothing");
+    pods(far, &grace(5), "+1000008201575 grace 5");
+    pods(far, &grace(0), "+1000008201570 grace 0 remove");
+    let past = r#""deletionTimestamp":"-0001-12-31T23:59:59Z","deletionGracePeriodSeconds":30"#;
+    pods(past, &grace(5), "+0 grace 1");
+    let maps = |time: &str, expected| {
+        let metadata = format!(r#""deletionTimestamp":"{time}","finalizers":["f"]"#);
+        check("configmaps", &metadata, "", &Options::default(), expected);
+    };
+    maps("33715-01-01T00:00:00Z", "+0 grace 0 f");
+    maps("-0001-12-31T23:59:59Z", "-63934444801 grace 0 f");
+}
+
+/// What has come to its end within this second has done so before now.
+#[test]
+fn fractions_of_a_second_count() {
+    const BOUND: &str = r#","spec":{"nodeName":"n"}"#;
+    let check =
+        |nanos, metadata, options: &Options, expected| check_at(nanos, "pods", metadata, BOUND, options, expected);
+    let going = r#""deletionTimestamp":"+10","deletionGracePeriodSeconds":30"#;
+    check(0, going, &grace(20), "+0 grace 20");
+    check(1, going, &grace(20), "+0 grace 1");
+    check(1, going, &grace(0), "+0 grace 0 remove");
+    check(999_999_999, r#""labels":{}"#, &grace(30), "+30 grace 30");
+    check(500_000_000, r#""labels":{}"#, &grace(1_000_000_000_000), "+3875820020 grace 1000000000000");
+}
+
+/// The times of a store may be any.
+#[test]
+fn no_time_is_too_far_for_a_grace_period() {
+    let at = |seconds, nanos| Timestamp { seconds, nanos };
+    for (time, seconds, expected) in [
+        (at(5, 0), 0, at(5, 0)),
+        (at(5, 7), -30, at(-25, 7)),
+        (at(5, 0), -1_000_000_000_000, at(-3_875_820_015, 315_787_264)),
+        (at(5, 800_000_000), -1_000_000_000_000, at(-3_875_820_014, 115_787_264)),
+        (at(5, 0), i64::MIN, at(5, 0)),
+        (at(5, 0), i64::MIN + 1, at(6, 0)),
+        (at(i64::MAX, 0), 30, at(i64::MAX, 0)),
+        (at(i64::MIN, 0), -30, at(i64::MIN, 0)),
+    ] {
+        assert_eq!(after(time, seconds), expected, "{time:?} {seconds}");
+    }
 }
 
 #[test]

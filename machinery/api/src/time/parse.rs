@@ -38,7 +38,7 @@ pub(super) fn any_year(text: &str) -> Option<Timestamp> {
     let year = digits.parse::<i64>().ok()?.checked_mul(sign)?;
     let near = year.rem_euclid(400) + 2000;
     let time = by_layout(&format!("{near}-{rest}"), SECONDS).ok()?;
-    let far = i128::from((year - near) / 400) * 146_097 * 86_400;
+    let far = (i128::from(year) - i128::from(near)) / 400 * 146_097 * 86_400;
     Some(Timestamp { seconds: (i128::from(time.seconds) + far).try_into().ok()?, ..time })
 }
 

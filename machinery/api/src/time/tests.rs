@@ -149,6 +149,9 @@ fn written_years() {
     for text in ["", "-", "--01-01T00:00:00Z", "10000-13-01T00:00:00Z", "292277026596-12-04T15:30:08Z"] {
         assert_eq!(Timestamp::parse_written(text), None, "{text}");
     }
+    for year in [i64::MAX, -i64::MAX] {
+        assert_eq!(Timestamp::parse_written(&format!("{year}-01-01T00:00:00Z")), None, "{year}");
+    }
     assert!(Timestamp::parse("10000-01-01T00:00:00Z").is_err());
 }
 

@@ -26,48 +26,78 @@ pub fn users_file(kubeconfig: Option<&OsStr>, home: Option<&Path>) -> Option<Pat
 /// Puts the context, and a cluster and a user of the same name, into the file and makes it the current one. Everything
 /// else in the file stays, a namespace that the user chose for the context too. Returns whether the file changed.
 pub fn merge(path: &Path, context: &str, access: &Access) -> Result<bool> {
-    edit(path, |document| put(document, context, access))
+    edit(path, |document| {
+        put(document, context, access)?;
+        Ok(true)
+    })
 }
 
 /// Replaces a certificate that has been renewed: in the user of that name, if the file still has a cluster of that name
 /// with the same CA. Whatever else the file says stays, and a file that is gone stays gone. Returns whether the file
-/// changed.
+/// changed. One in which nothing is ours is not touched at all, and may be of any form.
 pub fn renew(path: &Path, name: &str, access: &Access) -> Result<bool> {
     if !path.exists() {
         return Ok(false);
     }
+    let is_foreign = |bytes: Vec<u8>| !parse(&bytes).is_ok_and(|document| is_ours(&document, name, access));
+    if undisturbed(&resolved(path))?.is_some_and(is_foreign) {
+        return Ok(false);
+    }
     edit(path, |document| {
-        let authority = Node::string(STANDARD.encode(&access.authority_pem));
-        let same = lookup(document, "clusters", name, "cluster")
-            .and_then(|cluster| cluster.get("certificate-authority-data"))
-            .is_some_and(|kept| kept.as_str() == authority.as_str());
-        let ours = lookup(document, "users", name, "user").is_some_and(|user| user.get("client-key-data").is_some());
-        if same && ours {
+        let ours = is_ours(document, name, access);
+        if ours {
             set_credential(named(document, "users", name, "user")?, &access.credential);
         }
-        Ok(())
+        Ok(ours)
     })
 }
 
-fn edit(path: &Path, change: impl FnOnce(&mut Node) -> Result<()>) -> Result<bool> {
-    // A link is followed, or else renaming would put a file in its place.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+/// Whether the file has a cluster of that name with our CA, and a user of that name with a key.
+fn is_ours(document: &Node, name: &str, access: &Access) -> bool {
+    let authority = STANDARD.encode(&access.authority_pem);
+    let cluster = lookup(document, "clusters", name, "cluster");
+    let kept = cluster.and_then(|cluster| cluster.get("certificate-authority-data"));
+    kept.and_then(Node::as_str) == Some(authority.as_str())
+        && lookup(document, "users", name, "user").is_some_and(|user| user.get("client-key-data").is_some())
+}
+
+/// The file's bytes, if nobody changes it meanwhile: kubectl writes in place, under its lock, and half of a kubeconfig
+/// may look like a whole one.
+fn undisturbed(path: &Path) -> Result<Option<Vec<u8>>> {
+    let state = || fs::metadata(path).ok().map(|file| (file.ino(), file.size(), file.mtime(), file.mtime_nsec()));
+    let before = state();
+    let locked = lock_of(path).exists();
+    let bytes = files::read_if_exists(path)?;
+    Ok(bytes.filter(|_| !locked && state() == before))
+}
+
+/// A link is followed, or else renaming would put a file in its place.
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Changes the file under its lock. `change` says whether a key of ours is in it then, which nobody but its owner may
+/// read.
+fn edit(path: &Path, change: impl FnOnce(&mut Node) -> Result<bool>) -> Result<bool> {
+    let path = resolved(path);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         files::create_folder(folder)?;
     }
     let _lock = Lock::take(&path)?;
     let old = files::read_if_exists(&path)?.unwrap_or_default();
-    let changed = parse(&old).and_then(|mut document| {
+    let edited = parse(&old).and_then(|mut document| {
         let before = document.to_yaml();
-        change(&mut document)?;
+        let ours = change(&mut document)?;
         let after = document.to_yaml();
-        Ok((before != after).then_some(after))
+        Ok(((before != after).then_some(after), ours))
     });
-    let changed = changed.with_context(|| {
+    let (changed, ours) = edited.with_context(|| {
         format!("{} is no kubeconfig, and stays as it is; mend or move it, or name another file", path.display())
     })?;
     let Some(text) = changed else {
-        files::make_private(&path)?;
+        if ours {
+            files::make_private(&path)?;
+        }
         return Ok(false);
     };
     let owner = fs::metadata(&path).ok();
@@ -166,14 +196,18 @@ fn named<'d>(document: &'d mut Node, list: &str, name: &str, key: &str) -> Resul
     Ok(object)
 }
 
+fn lock_of(path: &Path) -> PathBuf {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    PathBuf::from(lock)
+}
+
 /// kubectl's lock: a file that must not be there yet.
 struct Lock(PathBuf);
 
 impl Lock {
     fn take(path: &Path) -> Result<Lock> {
-        let mut lock = path.as_os_str().to_owned();
-        lock.push(".lock");
-        let lock = PathBuf::from(lock);
+        let lock = lock_of(path);
         match OpenOptions::new().write(true).create_new(true).open(&lock) {
             Ok(_file) => Ok(Lock(lock)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(

@@ -130,6 +130,56 @@ fn a_renewed_certificate_replaces_its_old_one_and_nothing_else() {
 }
 
 #[test]
+fn only_a_file_with_our_key_is_made_private() {
+    fn check(text: &str, mode: u32, edit: impl Fn(&Path) -> Result<bool>, expected: u32) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        edit(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, expected, "{mode:o} {text}");
+    }
+    let credential = Credential::Certificate { certificate_pem: b"new".to_vec(), key_pem: b"key".to_vec() };
+    let next = Access { credential, ..access() };
+    let foreign = OURS.replace("name: corten", "name: other");
+    // With a change to write, and without.
+    for access in [access(), next] {
+        let (merge, renew) =
+            (|path: &Path| merge(path, "corten", &access), |path: &Path| renew(path, "corten", &access));
+        for edit in [&merge as &dyn Fn(&Path) -> Result<bool>, &renew] {
+            check(OURS, 0o644, edit, 0o600);
+            check(OURS, 0o600, edit, 0o600);
+            check(OURS, 0o444, edit, 0o400);
+            check(OURS, 0o400, edit, 0o400);
+        }
+        check(&foreign, 0o664, merge, 0o600);
+        check(&foreign, 0o664, renew, 0o664);
+        check(&foreign, 0o444, renew, 0o444);
+        check("", 0o644, renew, 0o644);
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_file_in_which_nothing_is_ours() {
+    fn check(text: &str, locked: bool, expected: Result<bool, ()>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        fs::write(&path, text).unwrap();
+        if locked {
+            fs::write(folder.path().join("config.lock"), "").unwrap();
+        }
+        assert_eq!(renew(&path, "corten", &access()).map_err(|_| ()), expected, "{locked} {text}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+    check("kind: Pod\n", false, Ok(false));
+    check("a: [", false, Ok(false));
+    check(&OURS.replace("name: corten", "name: other"), false, Ok(false));
+    // Whoever has the lock may have written a part of the file only.
+    check("", true, Err(()));
+    check(OURS, true, Err(()));
+}
+
+#[test]
 fn a_broken_file_stays() {
     fn check(text: &str, problem: &str) {
         let folder = tempfile::tempdir().unwrap();

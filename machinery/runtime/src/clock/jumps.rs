@@ -1,7 +1,7 @@
 //! Being told that the wall clock was set, without asking again and again.
 //!
 //! Linux cancels a timer of a certain kind when the wall clock jumps: when somebody sets it, and when the machine wakes
-//! from sleep. On other systems nothing tells of a jump.
+//! from sleep. On other systems nothing tells of a jump, nor where a sandbox refuses such timers.
 
 use std::sync::Arc;
 
@@ -24,7 +24,16 @@ impl Jumps {
         Jumps(Source::Manual { clock: Arc::clone(clock), seen: clock.jumps() })
     }
 
-    /// Returns when the clock has jumped since the last call; several jumps may be told as one.
+    /// Whether jumps are told of. If not, or not any more, whoever waits for a time of day has to look now and then.
+    pub fn are_told(&self) -> bool {
+        match &self.0 {
+            Source::System(system) => system.are_told(),
+            Source::Manual { clock, .. } => clock.tells_jumps(),
+        }
+    }
+
+    /// Returns when the clock has jumped since the last call; several jumps may be told as one. Returns once too when
+    /// jumps cannot be told of any more, as one may have been missed then.
     pub async fn next(&mut self) {
         match &mut self.0 {
             Source::System(system) => system.next().await,
@@ -65,8 +74,13 @@ mod system {
                     Err(error) => tracing::warn!(%error, "nothing tells any more that the machine's clock was set"),
                 }
                 self.0 = None;
+                return;
             }
             std::future::pending().await
+        }
+
+        pub(super) fn are_told(&self) -> bool {
+            self.0.is_some()
         }
     }
 
@@ -103,6 +117,10 @@ mod system {
 
         pub(super) async fn next(&mut self) {
             std::future::pending().await
+        }
+
+        pub(super) fn are_told(&self) -> bool {
+            false
         }
     }
 }

@@ -25,6 +25,7 @@ struct State {
     wall: Wall,
     /// How often the wall clock was set.
     jumps: u64,
+    tells_jumps: bool,
     monotonic: Instant,
     sleepers: BTreeMap<(Instant, u64), Option<Waker>>,
     next_id: u64,
@@ -34,7 +35,7 @@ impl ManualClock {
     pub(super) fn new(wall: Wall) -> ManualClock {
         // Not zero, so that a test may look back from its start.
         let monotonic = Instant(Duration::from_secs(1_000_000));
-        let state = State { wall, jumps: 0, monotonic, sleepers: BTreeMap::new(), next_id: 0 };
+        let state = State { wall, jumps: 0, tells_jumps: true, monotonic, sleepers: BTreeMap::new(), next_id: 0 };
         ManualClock { state: Mutex::new(state), changed: Notify::new(), set: Notify::new() }
     }
 
@@ -83,6 +84,15 @@ impl ManualClock {
         self.set.notify_waiters();
     }
 
+    /// From now on nobody is told that the wall clock was set, as on a machine that cannot tell.
+    pub fn hide_jumps(&self) {
+        self.state.lock().tells_jumps = false;
+    }
+
+    pub(super) fn tells_jumps(&self) -> bool {
+        self.state.lock().tells_jumps
+    }
+
     pub(super) fn jumps(&self) -> u64 {
         self.state.lock().jumps
     }
@@ -93,7 +103,7 @@ impl ManualClock {
             let mut set = std::pin::pin!(self.set.notified());
             set.as_mut().enable();
             let jumps = self.jumps();
-            if jumps != seen {
+            if jumps != seen && self.tells_jumps() {
                 return jumps;
             }
             set.await;

@@ -104,6 +104,10 @@ async fn jumps_of_a_manual_clock() {
     assert!(told(&mut jumps).await);
     assert!(!told(&mut jumps).await, "both were told");
     tokio::join!(jumps.next(), async { hands.set_wall(Wall::from_seconds(400)) });
+    assert!(jumps.are_told());
+    hands.hide_jumps();
+    hands.set_wall(Wall::from_seconds(500));
+    assert!(!jumps.are_told() && !told(&mut jumps).await, "jumps are hidden");
 }
 
 /// A timer of the system that is armed wrongly is readable at once.
