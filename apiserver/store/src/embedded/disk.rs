@@ -171,7 +171,8 @@ impl Disk {
         let kept_to = self.reopen_gated(generation).and_then(|()| self.last_revision());
         *self.undecided.lock() = kept_to.is_err();
         match (kept_to, work.records.last()) {
-            (Ok(kept_to), Some(last)) if kept_to >= last.revision() => Ok(()),
+            // Unless it is an earlier commit that had them: then nothing else of this one is there.
+            (Ok(kept_to), Some(record)) if kept_to >= record.revision() && last < record.revision() => Ok(()),
             (Ok(kept_to), _) => Err(Failure { error: no_space(&text), kept_to, undecided: false }),
             (Err(error), _) => {
                 tracing::warn!(?error, "could not open the store again after the disk ran full");
