@@ -20,15 +20,17 @@ pub fn canonical_quantity(text: &str) -> Canonical {
     }
 }
 
-pub fn canonical_time(shape: &Shape, text: &str) -> Canonical {
+/// `any_year` is for what this process has written itself.
+pub fn canonical_time(shape: &Shape, text: &str, any_year: bool) -> Canonical {
+    let other = |error: String| if any_year && is_written_time(shape, text) { Ok(None) } else { Err(error) };
     match shape {
         Shape::Time => match Timestamp::parse(text) {
             Ok(time) => changed(text, time.truncate_to_seconds().format()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => other(error.to_string()),
         },
         Shape::MicroTime => match Timestamp::parse_micro(text) {
             Ok(time) => changed(text, time.truncate_to_micros().format_micro()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => other(error.to_string()),
         },
         _ => match Duration::parse(text) {
             Ok(duration) => changed(text, duration.to_string()),
@@ -38,7 +40,7 @@ pub fn canonical_time(shape: &Shape, text: &str) -> Canonical {
 }
 
 /// Whether this process writes a time so. It writes years that no client may send: protobuf holds any.
-pub fn is_written_time(shape: &Shape, text: &str) -> bool {
+fn is_written_time(shape: &Shape, text: &str) -> bool {
     let written = Timestamp::parse_written(text);
     match shape {
         Shape::Time => written.is_some_and(|time| time.format() == text),

@@ -582,12 +582,9 @@ impl Parser {
             return Ok(None);
         }
         let text = self.string()?;
-        match scalar::canonical_time(shape, self.tree.text(text)) {
+        match scalar::canonical_time(shape, self.tree.text(text), self.written) {
             Ok(None) => Ok(Some(self.tree.push(Slot::Str(text)))),
             Ok(Some(canonical)) => Ok(Some(self.tree.string(&canonical))),
-            Err(_) if self.written && scalar::is_written_time(shape, self.tree.text(text)) => {
-                Ok(Some(self.tree.push(Slot::Str(text))))
-            }
             Err(message) => {
                 self.fatal.get_or_insert(message);
                 Ok(None)
