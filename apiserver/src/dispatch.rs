@@ -219,7 +219,9 @@ fn enter(call: &Call) -> std::result::Result<Arc<Resource>, Arc<Registry>> {
     loop {
         let registry = call.api.registry.load_full();
         let Some(resource) = registry.find(&info.group, &info.version, &info.resource) else { return Err(registry) };
-        let Some(storage) = &resource.storage else { return Ok(Arc::clone(resource)) };
+        // A built-in storage is never replaced, so nobody asks who holds it.
+        let custom = resource.storage.as_ref().filter(|storage| storage.is_custom());
+        let Some(storage) = custom else { return Ok(Arc::clone(resource)) };
         // A storage is closed after the registry has another one in its place, or none.
         if let Some(pass) = storage.serving.enter() {
             *call.pass.lock() = Some(pass);
