@@ -33,7 +33,7 @@ pub struct Call {
     pub write_phases: WritePhases,
     /// The connection, for whoever is first to take it over.
     pub upgrade: Mutex<Option<OnUpgrade>>,
-    /// Keeps the storage that the request is about until the request has been answered.
+    /// Keeps the custom storage that the request is about until the request has been answered.
     pub pass: Mutex<Option<Pass>>,
 }
 

@@ -3,9 +3,10 @@
 //!
 //! It works by key: a definition is looked at when it has changed, when names in its group have become free, and again
 //! after a failure of its own. Each step is a pure function of what is there (`corten_custom::lifecycle`), so a step
-//! that was lost to a conflict is taken at the next change, which the conflict itself announces. What takes long has a
-//! task of its own, so that no definition waits for another: the deletion of a definition's objects (`cleanup`), and
-//! the end of a storage that was replaced, which waits for the requests that hold it (`serve`).
+//! that was lost to a conflict is taken at the next change, which the conflict itself announces. What waits for
+//! others has a task of its own: the deletion of a definition's objects (`cleanup`), and the end of a storage that was
+//! replaced, which waits for the requests that hold it (`serve`). Only the reading of a new storage's objects is waited
+//! for here.
 
 mod cleanup;
 mod names;

@@ -1,10 +1,10 @@
 //! Who is being answered from a storage, so that it is not taken away under a request.
 //!
-//! A request that is about a resource holds a [`Pass`] of its storage until it has been answered, or until its write has
-//! ended if that takes longer. Whoever replaces a storage publishes the new one first, then closes this one: a request
-//! that comes too late for a pass looks again at what is served. The old storage is fed until its last pass is given
-//! back. Whoever must know that a change of the rules holds for all (creates are refused from now on, say) makes the
-//! change, then waits for the passes of before.
+//! A request that is about a custom resource holds a [`Pass`] of its storage until it has been answered, or until its
+//! write has ended if that takes longer. Built-in storages are never replaced, and give none. Whoever replaces a
+//! storage publishes the new one first, then closes this one: a request that comes too late for a pass looks again at
+//! what is served. The old storage is fed until its last pass is given back. Whoever must know that a change of the
+//! rules holds for all (creates are refused from now on, say) makes the change, then waits for the passes of before.
 
 use std::future::Future;
 use std::sync::Arc;
