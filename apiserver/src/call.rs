@@ -1,6 +1,6 @@
 //! One request on its way through the pipeline: what it asks for, who asks, and what it gathers on the way.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use corten_access::user::User;
@@ -33,6 +33,8 @@ pub struct Call {
     pub write_phases: WritePhases,
     /// The connection, for whoever is first to take it over.
     pub upgrade: Mutex<Option<OnUpgrade>>,
+    /// What the request is about, once that is found.
+    pub resource: OnceLock<Arc<Resource>>,
     /// Keeps the custom storage that the request is about until the request has been answered.
     pub pass: Mutex<Option<Pass>>,
 }
@@ -109,6 +111,7 @@ impl Call {
             warnings: Warnings::default(),
             write_phases: WritePhases::default(),
             upgrade: Mutex::default(),
+            resource: OnceLock::new(),
             pass: Mutex::default(),
         }
     }

@@ -105,8 +105,9 @@ impl Definitions {
         };
         self.due.extend(changed.filter(unseen).collect::<Vec<_>>());
         self.due.extend(self.agenda.take());
-        // Before any of them is judged, the names that the others have are known.
-        let due: Vec<Arc<str>> = self.due.iter().cloned().collect();
+        // Before any of several is judged, the names that the others have are known. One alone notes its own.
+        let several = self.due.len() > 1;
+        let due: Vec<Arc<str>> = self.due.iter().filter(|_| several).cloned().collect();
         for (key, object) in due.iter().filter_map(|key| Some((key, storage.cache.get(key)?))) {
             let tree = storage.tree(&object);
             self.due.extend(self.names.note(key, tree.view()));

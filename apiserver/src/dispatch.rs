@@ -177,10 +177,9 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let info = &call.info;
     let all_served = call.api.definitions_served.load(Ordering::Acquire);
     let resource = match enter(call) {
-        Ok(resource) => resource,
+        Ok(resource) => call.resource.get_or_init(|| resource),
         Err(registry) => return documents::unknown(&registry, info, all_served),
     };
-    let resource = &resource;
     let route = router::route(call, resource);
     if matches!(route, Ok(Route::NoPage)) {
         return Ok(documents::no_page());

@@ -190,7 +190,8 @@ impl Resource {
             ("apiextensions.k8s.io", "customresourcedefinitions", "status"),
             ("apiregistration.k8s.io", "apiservices", "status"),
         ];
-        self.storage.is_some() && !WITHOUT.contains(&(&*self.group, &*self.plural, subresource))
+        let without = || WITHOUT.contains(&(&*self.group, &*self.plural, subresource));
+        self.storage.is_some() && (subresource.is_empty() || !without())
     }
 
     pub fn go_type(&self) -> String {

@@ -41,7 +41,7 @@ pub fn finished(call: &Arc<Call>, received: Instant, mut response: ApiResponse) 
 fn is_counted(call: &Call) -> bool {
     let info = &call.info;
     if info.is_resource {
-        return call.api.registry.load().find(&info.group, &info.version, &info.resource).is_some();
+        return call.resource.get().is_some();
     }
     !path_label(&info.path).is_empty()
 }

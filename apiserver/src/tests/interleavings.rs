@@ -1,13 +1,14 @@
 //! Random requests at random interleavings, and what must hold whatever they are.
 //!
-//! A sequence is some 10 to 40 requests of a few clients to one server or to two on one store. It runs on one thread,
+//! A sequence is some 10 to 40 requests of a few clients to one server or to two on one store; a seed makes a few, one
+//! after the other, since servers take longer to start than a sequence takes. It runs on one thread,
 //! where every call of the store waits at a gate and every server's watch is held, and a schedule drawn from the seed
 //! lets one of them go on at a time; clients go away in the middle, and in some sequences calls of the store fail. So a
-//! seed makes the same sequence each time. What happened is known from the engine itself (`timeline`), and each answer
+//! seed makes the same sequences each time. What happened is known from the engine itself (`timeline`), and each answer
 //! (`judge`), each watch (`follower`) and the state at the end (`rest`) are held against that.
 //!
 //! `CORTEN_SEQUENCES=100000` runs more of them, `CORTEN_SEED=7` begins with that seed (with `CORTEN_SEQUENCES=1`: only
-//! it). A seed that fails is run again with a history, and without the requests that it fails without.
+//! its own). A seed that fails is run again with a history, and without the requests that it fails without.
 
 mod follower;
 mod gates;
@@ -28,11 +29,13 @@ use parking_lot::Mutex;
 use self::sequence::{Finding, Plan, Sequence};
 
 /// How many sequences a test is content with.
-const FEW: u64 = 150;
+const FEW: u64 = 240;
+/// How many sequences follow each other on the servers of one seed.
+const ROUNDS: u64 = 4;
 /// How many seeds are told for each check that fails.
 const EXAMPLES: usize = 4;
-/// How many are tried to find a shorter one that fails too.
-const SHORTER: usize = 200;
+/// More requests than a seed makes.
+const REQUESTS: usize = 40 * ROUNDS as usize + 1;
 
 #[test]
 fn one_server() {
@@ -60,7 +63,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn run_all(servers: usize) {
-    let (first, count) = (number("CORTEN_SEED").unwrap_or(0), number("CORTEN_SEQUENCES").unwrap_or(FEW));
+    let sequences = number("CORTEN_SEQUENCES").unwrap_or(FEW);
+    let (first, count) = (number("CORTEN_SEED").unwrap_or(0), sequences.div_ceil(ROUNDS));
     let found: Mutex<BTreeMap<&'static str, Found>> = Mutex::default();
     let (next, began) = (AtomicU64::new(0), Instant::now());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -76,7 +80,7 @@ fn run_all(servers: usize) {
                         eprintln!("seed {}", first + at);
                     }
                     let plan = Plan { seed: first + at, servers, without: Default::default(), told: false };
-                    for finding in run(&plan).0 {
+                    for finding in run(&plan).findings {
                         let mut found = found.lock();
                         let known = found.entry(finding.check).or_default();
                         known.times += 1;
@@ -89,8 +93,8 @@ fn run_all(servers: usize) {
             });
         }
     });
-    let per_second = count as f64 / began.elapsed().as_secs_f64();
-    println!("{count} sequences with {servers} servers, {per_second:.0} a second");
+    let per_second = (count * ROUNDS) as f64 / began.elapsed().as_secs_f64();
+    println!("{} sequences with {servers} servers, {per_second:.0} a second", count * ROUNDS);
     let found = found.into_inner();
     for (check, Found { times, examples }) in &found {
         println!("\n{check}: {times} times");
@@ -109,37 +113,54 @@ struct Found {
     examples: Vec<(u64, String)>,
 }
 
-/// Runs a sequence: what was found, and what it told of itself.
-fn run(plan: &Plan) -> (Vec<Finding>, Vec<String>) {
+/// What the sequences of a seed were.
+#[derive(Default)]
+struct Outcome {
+    findings: Vec<Finding>,
+    history: Vec<String>,
+}
+
+fn run(plan: &Plan) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         // Who gives way goes on when nobody else can.
         .event_interval(u32::MAX)
         .build()
         .expect("a runtime");
-    let told = Mutex::default();
+    let told: Mutex<Outcome> = Mutex::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let mut sequence = Box::pin(Sequence::begin(plan.clone())).await;
-            let mut judged = sequence.run().await;
-            if judged.is_ok() {
-                judged = Box::pin(rest::check(&mut sequence)).await;
+            for round in 0..ROUNDS {
+                if round > 0 {
+                    sequence.go_on();
+                }
+                let mut judged = sequence.run().await;
+                if judged.is_ok() {
+                    judged = Box::pin(rest::check(&mut sequence)).await;
+                }
+                sequence.judged(judged);
+                if !sequence.findings.is_empty() {
+                    break;
+                }
             }
-            sequence.judged(judged);
-            *told.lock() = (std::mem::take(&mut sequence.findings), std::mem::take(&mut sequence.history));
+            *told.lock() = Outcome {
+                findings: std::mem::take(&mut sequence.findings),
+                history: std::mem::take(&mut sequence.history),
+            };
         })
     }));
-    let (mut findings, history) = told.into_inner();
+    let mut told = told.into_inner();
     if let Err(panic) = outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        findings.push(Finding::new("panic", text.unwrap_or_default()));
+        told.findings.push(Finding::new("panic", text.unwrap_or_default()));
     }
-    (findings, history)
+    told
 }
 
 fn history(plan: &Plan) -> Vec<String> {
-    let (findings, mut history) = run(plan);
+    let Outcome { findings, mut history, .. } = run(plan);
     history.push(format!("{findings:?}"));
     history
 }
@@ -147,13 +168,11 @@ fn history(plan: &Plan) -> Vec<String> {
 /// The history of a failing sequence, without requests that it fails without.
 fn shortened(seed: u64, servers: usize, check: &str) -> String {
     let mut plan = Plan { seed, servers, without: Default::default(), told: false };
-    let fails = |plan: &Plan| run(plan).0.iter().any(|finding| finding.check == check);
-    let mut tries = 0;
-    for number in (0..40).rev() {
+    let fails = |plan: &Plan| run(plan).findings.iter().any(|finding| finding.check == check);
+    for number in (0..REQUESTS).rev() {
         let mut shorter = plan.clone();
         shorter.without.insert(number);
-        tries += 1;
-        if tries < SHORTER && fails(&shorter) {
+        if fails(&shorter) {
             plan = shorter;
         }
     }

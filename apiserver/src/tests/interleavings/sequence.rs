@@ -58,8 +58,10 @@ pub struct Sequence {
     pub timeline: Timeline,
     pub followers: Vec<Follower>,
     pub known: Known,
-    /// Whether calls of the store fail in this sequence.
+    /// Whether calls of the store fail in this round.
     pub faulty: bool,
+    /// Whether they have in this round or in one before: caches were filled anew, and know only what came since.
+    pub was_faulty: bool,
     /// The first form in which each object was shown at each revision.
     pub shown: BTreeMap<String, Value>,
     /// Objects whose deletion was answered, by uid.
@@ -71,13 +73,15 @@ pub struct Sequence {
     clients: Vec<Client>,
     next: usize,
     total: usize,
+    round: usize,
     theme: Theme,
     weights: Weights,
     vanishing: bool,
 }
 
-/// How likely each kind of step is; drawn anew for each sequence, so that servers are behind in some, and calls in
+/// How likely each kind of step is; drawn anew for each round, so that servers are behind in some, and calls in
 /// others.
+#[derive(Default)]
 struct Weights {
     start: u64,
     open: u64,
@@ -133,6 +137,10 @@ pub fn dice(seed: u64, purpose: u64) -> Dice {
     Dice::new(mixed ^ (mixed >> 32))
 }
 
+fn theme_of(seed: u64, round: usize) -> Theme {
+    pick(&mut dice(seed, 50 + round as u64), &Theme::ALL)
+}
+
 /// What sequences begin with: the initial objects, a namespace more, and service accounts for pods; and the same with a
 /// definition that is served.
 async fn beginnings() -> &'static [SimDisk; 2] {
@@ -169,8 +177,7 @@ async fn beginnings() -> &'static [SimDisk; 2] {
 impl Sequence {
     pub async fn begin(plan: Plan) -> Sequence {
         let mut dice = dice(plan.seed, 0);
-        let theme = pick(&mut dice, &Theme::ALL);
-        let defined = theme == Theme::Definitions && dice.roll(3) > 0;
+        let defined = theme_of(plan.seed, 0) == Theme::Definitions && dice.roll(3) > 0;
         let settings = Settings {
             servers: plan.servers,
             seed: plan.seed,
@@ -188,19 +195,14 @@ impl Sequence {
         settle().await;
         cluster.servers().iter().for_each(Server::hold_feed);
         let timeline = Timeline::begin(&cluster).await;
-        gates.shut();
-        let choose = |dice: &mut Dice| [3, 20, 40, 100][dice.roll(4) as usize];
-        let weights = Weights {
-            start: choose(&mut dice),
-            open: choose(&mut dice),
-            deliver: (0..plan.servers).map(|_| choose(&mut dice)).collect(),
-        };
-        Sequence {
-            total: 10 + dice.roll(31) as usize,
-            clients: (0..2 + dice.roll(3)).map(|_| Client::default()).collect(),
-            faulty: dice.roll(4) == 0,
-            vanishing: dice.roll(2) == 0,
-            theme,
+        let mut sequence = Sequence {
+            total: 0,
+            clients: Vec::new(),
+            faulty: false,
+            was_faulty: false,
+            vanishing: false,
+            round: 0,
+            theme: Theme::ALL[0],
             plan,
             cluster,
             timeline,
@@ -213,8 +215,37 @@ impl Sequence {
             gates,
             dice,
             next: 0,
-            weights,
-        }
+            weights: Weights::default(),
+        };
+        sequence.draw();
+        sequence
+    }
+
+    /// Begins the next round on what the rounds before have left.
+    pub fn go_on(&mut self) {
+        self.round += 1;
+        self.tell(|| "the next round".to_owned());
+        self.followers.clear();
+        self.draw();
+    }
+
+    /// Draws what a round is like. It does not depend on the rounds before, so that leaving out a request of theirs
+    /// changes little.
+    fn draw(&mut self) {
+        let mut dice = dice(self.plan.seed, 10 + self.round as u64);
+        let choose = |dice: &mut Dice| [3, 20, 40, 100][dice.roll(4) as usize];
+        self.theme = theme_of(self.plan.seed, self.round);
+        self.weights = Weights {
+            start: choose(&mut dice),
+            open: choose(&mut dice),
+            deliver: (0..self.plan.servers).map(|_| choose(&mut dice)).collect(),
+        };
+        self.total = self.next + 10 + dice.roll(31) as usize;
+        self.clients = (0..2 + dice.roll(3)).map(|_| Client::default()).collect();
+        self.faulty = dice.roll(4) == 0;
+        self.was_faulty |= self.faulty;
+        self.vanishing = dice.roll(2) == 0;
+        self.gates.shut();
     }
 
     /// Notes what must not be; the sequence goes on, so that one finding does not hide the next.
