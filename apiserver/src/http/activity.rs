@@ -127,6 +127,11 @@ impl Activity {
         Running { delivery: Arc::new(delivery), head: None }
     }
 
+    /// The connection goes on in another protocol, as a request that ends with it.
+    pub fn upgraded(&self) {
+        self.0.running.fetch_add(1, Relaxed);
+    }
+
     pub fn begun(&self) -> usize {
         self.0.begun.load(Relaxed)
     }
@@ -196,7 +201,7 @@ impl State {
     }
 
     fn nanos(&self) -> u64 {
-        u64::try_from(self.clock.since(self.opened).as_nanos()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.clock.since(self.opened).as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     fn since(&self, moment: u64) -> Duration {

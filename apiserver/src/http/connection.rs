@@ -19,6 +19,7 @@ use std::time::Duration;
 use corten_runtime::clock::Clock;
 use corten_runtime::metrics::Counter;
 use corten_runtime::tasks::{CancellationToken, Kind};
+use http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::{Request, service::service_fn};
@@ -33,6 +34,7 @@ use tracing::debug;
 
 use super::activity::{Activity, Answer, Unsent};
 use super::body::Peer;
+use super::crowd::Place;
 use super::exchange::{Routes, ahead, answer};
 use super::gather::{GATHERED_MAX, Gather, Turn};
 use super::heads::{HEAD_MAX, Heads};
@@ -78,7 +80,13 @@ pub struct Handshakes {
 
 impl Shared {
     pub fn new(endpoint: Arc<dyn Endpoint>, requests: Kind, clock: Clock) -> Shared {
-        Shared { clock, unsent: Unsent::default(), routes: routes(endpoint), requests, heads: Heads::default() }
+        Shared {
+            unsent: Unsent::default(),
+            routes: routes(endpoint, clock.clone()),
+            clock,
+            requests,
+            heads: Heads::default(),
+        }
     }
 }
 
@@ -95,6 +103,7 @@ pub async fn connection(
     handshakes: &Handshakes,
     shared: &Shared,
     activity: Activity,
+    place: Place,
     token: CancellationToken,
 ) {
     socket::prepare(&stream);
@@ -103,7 +112,7 @@ pub async fn connection(
             refuse_plain(stream).await;
             return Err(io::Error::other("the client speaks HTTP without TLS"));
         }
-        let accept = handshakes.tls.accept(Socket::new(stream, activity.clone()));
+        let accept = handshakes.tls.accept(Socket::new(stream, activity.clone(), Some(place)));
         InTurn { future: Box::pin(accept), turns: PollSemaphore::new(Arc::clone(&handshakes.turns)) }.await
     };
     let shaken = tokio::select! {
@@ -149,7 +158,7 @@ pub async fn serve(
         let mut running = begun.begin();
         new.begin(&running);
         let admitted = running.admit(&heads, request.headers());
-        let (requests, answer) = (requests.clone(), answer(&routes, &peer, admitted, request));
+        let (begun, requests, answer) = (begun.clone(), requests.clone(), answer(&routes, &peer, admitted, request));
         async move {
             let answer = if is_http2 {
                 let answer = requests.run(answer).await;
@@ -158,6 +167,9 @@ pub async fn serve(
             } else {
                 answer.await
             };
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                begun.upgraded();
+            }
             Ok::<_, io::Error>(answer.map(|body| Answer::new(body, running)))
         }
     });

@@ -19,7 +19,7 @@ const IDLE_MAX: Duration = Duration::from_secs(90);
 /// The head of a request has to be complete after this time, as upstream has it.
 const HEAD_MAX: Duration = Duration::from_secs(32);
 /// A client that takes nothing of an answer for so long is not waited for any more.
-const UNREAD_MAX: Duration = Duration::from_secs(60);
+pub const UNREAD_MAX: Duration = Duration::from_secs(60);
 /// The same while much is unsent on all connections together.
 const UNREAD_PRESSED_MAX: Duration = Duration::from_secs(5);
 /// The longest time between two looks.

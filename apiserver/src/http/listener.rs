@@ -77,9 +77,8 @@ impl Listener {
                     let place = self.crowd.enter(activity.clone(), token.clone());
                     let common = Arc::clone(&self.common);
                     self.connections.spawn(async move {
-                        let _place = place;
                         let (handshakes, shared) = &*common;
-                        connection(stream, address, handshakes, shared, activity, token).await;
+                        connection(stream, address, handshakes, shared, activity, place, token).await;
                     });
                 }
                 // Out of files, mostly: those who are connected go on, and their leaving makes room.

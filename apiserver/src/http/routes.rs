@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use corten_runtime::clock::Clock;
 use futures::StreamExt;
 use http::{HeaderMap, Method};
 use hyper::upgrade::OnUpgrade;
@@ -35,19 +36,19 @@ pub(super) struct Parts {
 }
 
 /// Every request goes to the endpoint: what a path means is decided on the raw path, after authentication.
-pub(super) fn routes(endpoint: Arc<dyn Endpoint>) -> BoxedFilter<(http::Response<Bytes>,)> {
+pub(super) fn routes(endpoint: Arc<dyn Endpoint>, clock: Clock) -> BoxedFilter<(http::Response<Bytes>,)> {
     warp::method()
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Arrived>())
         .and(warp::body::stream())
         .and_then(move |method, headers, arrived: Arrived, body| {
-            let endpoint = Arc::clone(&endpoint);
+            let (endpoint, clock) = (Arc::clone(&endpoint), clock.clone());
             async move {
                 let Some(parts) = arrived.0.lock().take() else { return Err(warp::reject()) };
                 let (body, unread) = lent(body, parts.sending);
                 let answer = endpoint.call(request(method, headers, parts, body)).await;
                 if let Some(unread) = unread {
-                    unread.drain().await;
+                    unread.drain(&clock).await;
                 }
                 Ok(Passed::wrap(answer))
             }

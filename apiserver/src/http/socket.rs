@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
+use super::crowd::Place;
 
 /// So much is read before the other tasks have their turn. A client that always has something to read would otherwise
 /// keep the connection, and the thread that polls it, busy.
@@ -41,11 +42,13 @@ pub struct Socket<S> {
     stream: S,
     activity: Activity,
     read: usize,
+    /// As long as the socket is open, in whatever protocol.
+    _place: Option<Place>,
 }
 
 impl<S> Socket<S> {
-    pub fn new(stream: S, activity: Activity) -> Socket<S> {
-        Socket { stream, activity, read: 0 }
+    pub fn new(stream: S, activity: Activity, place: Option<Place>) -> Socket<S> {
+        Socket { stream, activity, read: 0, _place: place }
     }
 
     fn written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -51,7 +51,7 @@ impl Rig {
         let peer = Peer { internal: Some(user), ..Peer::default() };
         let (shared, token) = (Arc::clone(&self.shared), self.scope.token().child_token());
         self.connections.spawn(async move {
-            serve(Socket::new(server, activity.clone()), is_http2, peer, &shared, activity, token).await;
+            serve(Socket::new(server, activity.clone(), None), is_http2, peer, &shared, activity, token).await;
         });
         client
     }

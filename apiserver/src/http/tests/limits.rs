@@ -104,6 +104,7 @@ async fn a_stop_waits_for_nobody() {
         clients.push(begin(&rig, sent).await);
     }
     rig.scope.cancel();
+    rig.cluster.server(0).scope.cancel();
     settle().await;
     rig.cluster.time.advance(Duration::from_millis(300));
     until("only the half-sent request to be left", async || (rig.connections.count() <= 1).then_some(())).await;

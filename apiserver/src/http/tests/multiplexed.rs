@@ -119,6 +119,7 @@ async fn a_stop_is_short() {
     let mut watching = rig.multiplexed(1 << 16).await;
     let _watch = ask(&mut watching, "/api/v1/secrets?watch=1").await.unwrap();
     rig.scope.cancel();
+    rig.cluster.server(0).scope.cancel();
     for _ in 0..10 {
         settle().await;
         rig.cluster.time.advance(Duration::from_millis(200));
