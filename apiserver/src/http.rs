@@ -1,6 +1,7 @@
 //! HTTP: connections in, requests to the pipeline, answers out.
 
 mod activity;
+mod blocks;
 pub mod body;
 mod connection;
 mod crowd;

@@ -52,6 +52,8 @@ struct State {
     rested: AtomicU64,
     /// When the first bytes of a request came that has not begun; 0 if there are none.
     head_begun: AtomicU64,
+    /// When a block of headers of HTTP/2 began that is not complete; 0 if there is none.
+    block_begun: AtomicU64,
     /// Since when the socket takes nothing; 0 while it does.
     stalled: AtomicU64,
     unsent: AtomicUsize,
@@ -97,6 +99,7 @@ impl Activity {
             running: AtomicUsize::new(0),
             rested: AtomicU64::new(0),
             head_begun: AtomicU64::new(0),
+            block_begun: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
             unsent: AtomicUsize::new(0),
             added_up: AtomicUsize::new(0),
@@ -148,6 +151,16 @@ impl Activity {
         }
     }
 
+    /// Whether a block of headers of HTTP/2 has come in part.
+    pub fn has_open_block(&self, open: bool) {
+        let begun = &self.0.block_begun;
+        match (open, begun.load(Relaxed)) {
+            (true, 0) => begun.store(self.0.now(), Relaxed),
+            (false, 1..) => begun.store(0, Relaxed),
+            _ => {}
+        }
+    }
+
     /// Whether the socket took bytes that it was offered.
     pub fn socket_took(&self, took: bool) {
         let stalled = &self.0.stalled;
@@ -163,7 +176,10 @@ impl Activity {
     /// above all, may stay so for as long as they last.
     pub fn has_deadline(&self) -> bool {
         let state = &self.0;
-        state.running.load(Relaxed) == 0 || state.unsent.load(Relaxed) > 0 || state.stalled.load(Relaxed) > 0
+        state.running.load(Relaxed) == 0
+            || state.unsent.load(Relaxed) > 0
+            || state.stalled.load(Relaxed) > 0
+            || state.block_begun.load(Relaxed) > 0
     }
 
     pub fn is_pressed(&self) -> bool {
@@ -177,8 +193,8 @@ impl Activity {
 
     /// How long ago a head began to come that is not complete.
     pub fn head_for(&self) -> Option<Duration> {
-        let begun = self.0.head_begun.load(Relaxed);
-        (self.running() == 0 && begun > 0).then(|| self.0.since(begun))
+        let begun = self.0.head_begun.load(Relaxed).max(self.0.block_begun.load(Relaxed));
+        (begun > 0).then(|| self.0.since(begun))
     }
 
     /// How long the socket has taken nothing that it was offered.

@@ -173,9 +173,9 @@ pub async fn serve(
             Ok::<_, io::Error>(answer.map(|body| Answer::new(body, running)))
         }
     });
-    let stream = Lenient::new(stream, activity.clone(), &shared.heads, !is_http2);
+    let stream = Lenient::new(stream, activity.clone(), &shared.heads, is_http2);
     let stream = TokioIo::new(Gather::new(stream, turn.clone(), is_http2));
-    let limits = Limits::new(activity.clone(), shared.clock.clone(), !is_http2);
+    let limits = Limits::new(activity.clone(), shared.clock.clone(), is_http2);
     let ended = if is_http2 {
         let connection = http2_builder(streams.clone()).serve_connection(stream, service);
         drive(Driver::new(connection, streams, turn, activity, limits), token).await
@@ -186,7 +186,8 @@ pub async fn serve(
     match ended {
         Ended::ByItself(Ok(())) => {}
         Ended::ByItself(Err(error)) => debug!(?address, %error, "connection"),
-        other => debug!(?address, ended = ?other, "connection"),
+        Ended::Overdue(overdue) => debug!(?address, ?overdue, "connection"),
+        Ended::TooManyStreams => debug!(?address, "too many streams wait to be begun"),
     }
 }
 

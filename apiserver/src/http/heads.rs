@@ -11,7 +11,7 @@ use http::HeaderMap;
 /// As upstream's server has it.
 pub const HEAD_MAX: usize = 1 << 20;
 /// What all large heads may take together.
-const TOTAL_MAX: usize = 64 << 20;
+const TOTAL_MAX: usize = 128 << 20;
 /// So much of each head of a request is not counted.
 const FREE: usize = 4 * 1024;
 /// What a header takes beside its text.
@@ -52,6 +52,15 @@ impl Share {
         }
         self.taken = bytes;
         true
+    }
+
+    /// The same, or smaller.
+    pub fn set(&mut self, bytes: usize) -> bool {
+        if bytes < self.taken {
+            self.heads.0.fetch_sub(self.taken - bytes, Ordering::Relaxed);
+            self.taken = bytes;
+        }
+        self.grow_to(bytes)
     }
 
     pub fn give_back(&mut self) {

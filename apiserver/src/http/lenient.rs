@@ -16,10 +16,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
+use super::blocks::Blocks;
 use super::heads::{Heads, Share};
 
 /// So much of a head is read without asking whether there is room for more.
 const HEAD_FREE: usize = 8 * 1024;
+/// What a byte of a compressed head may become: a header that is remembered is named by one.
+const DECODED: usize = 104;
+/// No head becomes more, as decoding ends at 32 bytes for each header in a list of a megabyte.
+const DECODED_MAX: usize = 5 << 20;
 
 enum Place {
     /// The next byte begins a request.
@@ -41,13 +46,23 @@ pub struct Lenient<S> {
     begun: usize,
     /// What there was no room for when a line had grown.
     left: Vec<u8>,
-    /// Off: what is read is not looked at.
-    on: bool,
+    /// HTTP/2, where lines are none: only the frames of heads are looked at.
+    blocks: Option<Blocks>,
 }
 
 impl<S> Lenient<S> {
-    pub fn new(stream: S, activity: Activity, heads: &Heads, on: bool) -> Lenient<S> {
-        Lenient { stream, activity, place: Place::Start, head: 0, share: heads.share(), begun: 0, left: Vec::new(), on }
+    pub fn new(stream: S, activity: Activity, heads: &Heads, is_http2: bool) -> Lenient<S> {
+        let blocks = is_http2.then(Blocks::default);
+        Lenient {
+            stream,
+            activity,
+            place: Place::Start,
+            head: 0,
+            share: heads.share(),
+            begun: 0,
+            left: Vec::new(),
+            blocks,
+        }
     }
 
     /// Counts what was read before a request began. False if there is no room for so large a head.
@@ -116,12 +131,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
         }
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        if !self.on {
-            return Poll::Ready(Ok(()));
-        }
-        let read = into.filled().len() - before;
-        if read > 0 && !self.count(read) {
+        let read = &into.filled()[before..];
+        let has_room = match &mut self.blocks {
+            _ if read.is_empty() => true,
+            Some(blocks) => {
+                let open = blocks.see(read);
+                self.activity.has_open_block(open > 0);
+                self.share.set(open.saturating_mul(DECODED).min(DECODED_MAX))
+            }
+            None => self.count(read.len()),
+        };
+        if !has_room {
             return Poll::Ready(Err(io::Error::other("there are too many large heads of requests")));
+        }
+        if self.blocks.is_some() {
+            return Poll::Ready(Ok(()));
         }
         if let Some(corrected) = self.corrected(&into.filled()[before..]) {
             into.set_filled(before);
@@ -177,7 +201,7 @@ mod tests {
     #[test]
     fn only_the_first_line_of_each_request_is_corrected() {
         let activity = activity();
-        let mut lenient = Lenient::new((), activity.clone(), &Heads::default(), true);
+        let mut lenient = Lenient::new((), activity.clone(), &Heads::default(), false);
         assert_eq!(read(&mut lenient, "GET /?a=n>3 HTTP/1.1\r\nX: >\r\n"), "GET /?a=n%3E3 HTTP/1.1\r\nX: >\r\n");
         assert_eq!(read(&mut lenient, "GET /not>a line\r\n\r\n"), "GET /not>a line\r\n\r\n", "still the head");
         let running = activity.begin();
@@ -191,7 +215,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_grows_is_given_in_pieces() {
         use tokio::io::AsyncReadExt;
-        let mut lenient = Lenient::new(&b"GET /<> HTTP/1.1\r\n\r\n"[..], activity(), &Heads::default(), true);
+        let mut lenient = Lenient::new(&b"GET /<> HTTP/1.1\r\n\r\n"[..], activity(), &Heads::default(), false);
         let mut got = Vec::new();
         let mut piece = [0; 8];
         loop {

@@ -25,7 +25,7 @@ const UNREAD_PRESSED_MAX: Duration = Duration::from_secs(5);
 /// The longest time between two looks.
 const LOOK: Duration = Duration::from_secs(10);
 /// When the server stops, requests have so long to be answered.
-const STOP_BUSY: Duration = Duration::from_millis(1500);
+const STOP_BUSY: Duration = Duration::from_millis(1000);
 /// When the server stops, a connection without requests has so long to say goodbye.
 const STOP_IDLE: Duration = Duration::from_millis(200);
 
@@ -41,15 +41,14 @@ pub enum Overdue {
 pub struct Limits {
     activity: Activity,
     clock: Clock,
-    /// HTTP/1.1, where what comes between requests is the head of the next.
-    has_heads: bool,
+    is_http2: bool,
     stopping_since: Option<Instant>,
     alarm: Option<BoxFuture<'static, ()>>,
 }
 
 impl Limits {
-    pub fn new(activity: Activity, clock: Clock, has_heads: bool) -> Limits {
-        Limits { activity, clock, has_heads, stopping_since: None, alarm: None }
+    pub fn new(activity: Activity, clock: Clock, is_http2: bool) -> Limits {
+        Limits { activity, clock, is_http2, stopping_since: None, alarm: None }
     }
 
     /// From now on the connection has a short time left.
@@ -88,11 +87,11 @@ impl Limits {
         if over(activity.stalled_for(), self.unread_max()) {
             return Some(Overdue::Unread);
         }
-        if self.has_heads && over(activity.head_for(), HEAD_MAX) {
+        if over(activity.head_for(), HEAD_MAX) {
             return Some(Overdue::Head);
         }
-        // The first request has to come within the time for a head, as upstream has it.
-        let idle_max = if self.has_heads && activity.begun() == 0 { HEAD_MAX } else { IDLE_MAX };
+        // The first request of HTTP/1.1 has to come within the time for a head, as upstream has it.
+        let idle_max = if !self.is_http2 && activity.begun() == 0 { HEAD_MAX } else { IDLE_MAX };
         over(activity.idle_for(), idle_max).then_some(Overdue::Idle)
     }
 

@@ -30,7 +30,7 @@ use crate::wakes::Set;
 /// As many streams of a connection may be open at once.
 pub const STREAMS_MAX: u32 = 250;
 /// So many new streams are begun in one poll.
-const BEGUN_AT_ONCE: usize = 16;
+const BEGUN_AT_ONCE: usize = 8;
 /// So many streams may wait to be begun, most of which the client has taken back, before the connection is ended.
 const WAITING_MAX: usize = 4 * STREAMS_MAX as usize;
 

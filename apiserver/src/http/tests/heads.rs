@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::sync::Once;
 
 use corten_runtime::random::Random;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Rig, head};
+use crate::fixture::{settle, within};
 
 async fn check(rig: &Rig, sent: &str, expected: &str) {
     let answer = rig.answer_to(sent.as_bytes()).await;
@@ -163,6 +164,104 @@ fn crooked(random: &Random) -> Vec<u8> {
         head.truncate(random.below(head.len() as u64) as usize);
     }
     head
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// A block of headers, none of them compressed.
+fn block(headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in headers {
+        block.push(0);
+        for text in [name, value] {
+            block.push(text.len() as u8);
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// Frames from parts that are right, odd or wrong.
+fn crooked_frames(random: &Random) -> Vec<u8> {
+    const PSEUDO: [(&str, &str); 18] = [
+        (":method", "GET"),
+        (":method", "CONNECT"),
+        (":method", "OPTIONS"),
+        (":method", ""),
+        (":scheme", "https"),
+        (":scheme", "x y"),
+        (":path", "/api/v1/pods?watch=1"),
+        (":path", "/livez"),
+        (":path", "*"),
+        (":path", ""),
+        (":path", "x"),
+        (":authority", "x"),
+        (":authority", "x:y@z"),
+        (":authority", ""),
+        (":protocol", "websocket"),
+        (":status", "200"),
+        (":x", "y"),
+        ("host", "x"),
+    ];
+    const ORDINARY: [(&str, &str); 8] = [
+        ("content-length", "3"),
+        ("content-length", "-1"),
+        ("te", "gzip"),
+        ("connection", "close"),
+        ("upgrade", "websocket"),
+        ("X", "y"),
+        ("accept", "\u{e9}"),
+        ("expect", "100-continue"),
+    ];
+    let below = |end: usize| random.below(end as u64) as usize;
+    let mut frames = Vec::new();
+    for _ in 0..1 + below(6) {
+        let stream = [0, 1, 1, 3, 5, 2, 0x7fff_ffff][below(7)];
+        let payload = match below(3) {
+            0 => (0..below(20)).map(|_| below(256) as u8).collect(),
+            _ => {
+                let mut headers: Vec<_> = match below(3) {
+                    0 => vec![(":method", "GET"), (":scheme", "https"), (":path", "/livez"), (":authority", "x")],
+                    1 => vec![(":method", "CONNECT"), (":authority", "x:443")],
+                    _ => Vec::new(),
+                };
+                headers.extend((0..below(4)).map(|_| PSEUDO[below(PSEUDO.len())]));
+                headers.extend((0..below(3)).map(|_| ORDINARY[below(ORDINARY.len())]));
+                block(&headers)
+            }
+        };
+        let kind = [1, 1, 1, 1, 0, 2, 3, 4, 6, 7, 8, 9, 9, 200][below(14)];
+        let flags = [5, 5, 4, 1, 0, 0xff][below(6)];
+        frames.extend(frame(kind, flags, stream, &payload));
+    }
+    frames
+}
+
+#[tokio::test]
+async fn nothing_panics_whatever_frames_are_sent() {
+    count_panics();
+    let rig = Rig::start().await;
+    let random = Random::seeded(88);
+    for _ in 0..2000 {
+        let mut client = rig.connect(true);
+        let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        sent.extend(frame(4, 0, 0, &[]));
+        sent.extend(crooked_frames(&random));
+        let _ = client.write_all(&sent).await;
+        settle().await;
+        let _ = client.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = within("the end of the connection", client.read_to_end(&mut answer)).await;
+        assert_eq!(PANICS.get(), 0, "{:?}", String::from_utf8_lossy(&sent));
+    }
+    rig.is_well().await;
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
-use super::Rig;
+use super::{Rig, is_closed};
 use crate::fixture::{Request, settle, within};
 
 type Client = SendRequest<Empty<Bytes>>;
@@ -109,6 +110,22 @@ async fn heads_of_nearly_a_megabyte_are_taken() {
         let answer = within("an answer", client.send_request(request)).await.unwrap();
         assert_eq!(answer.status(), expected, "{groups} groups of {length} bytes");
     }
+}
+
+#[tokio::test]
+async fn half_a_head_is_not_waited_for() {
+    let rig = Rig::start().await;
+    let mut client = rig.connect(true);
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    client.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    // A frame of headers that is not the last one, with nothing in it.
+    client.write_all(&[0, 0, 0, 1, 0, 0, 0, 0, 1]).await.unwrap();
+    settle().await;
+    rig.advance(30).await;
+    assert!(!is_closed(&mut client).await);
+    rig.advance(10).await;
+    rig.advance(10).await;
+    assert!(is_closed(&mut client).await);
 }
 
 #[tokio::test]

@@ -193,7 +193,10 @@ impl Crowd {
     pub fn start(attack: Attack, target: Target, scale: &Scale) -> anyhow::Result<Crowd> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .on_thread_start(|| drop(rustix::process::setpriority_process(None, NICE)))
+            .on_thread_start(|| {
+                // Where it is refused, they are as important as others.
+                let _ = rustix::process::setpriority_process(None, NICE);
+            })
             .enable_all()
             .build()?;
         let connections = match attack {
