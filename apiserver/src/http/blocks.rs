@@ -15,19 +15,19 @@ pub struct Blocks {
     head: [u8; HEAD],
     /// How much of the next frame's head is there.
     filled: usize,
-    open: usize,
+    open: Option<usize>,
 }
 
 impl Default for Blocks {
     fn default() -> Blocks {
         // What a connection begins with is no frame.
-        Blocks { payload: PREFACE, head: [0; HEAD], filled: 0, open: 0 }
+        Blocks { payload: PREFACE, head: [0; HEAD], filled: 0, open: None }
     }
 }
 
 impl Blocks {
-    /// How long the block is so far that was begun and not ended; 0 if there is none.
-    pub fn see(&mut self, mut read: &[u8]) -> usize {
+    /// How long the block is so far that was begun and not ended.
+    pub fn see(&mut self, mut read: &[u8]) -> Option<usize> {
         loop {
             let skipped = self.payload.min(read.len());
             self.payload -= skipped;
@@ -42,8 +42,10 @@ impl Blocks {
             let [high, middle, low, kind, flags, ..] = self.head;
             self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
             match kind {
-                HEADERS | CONTINUATION if flags & END_HEADERS == 0 => self.open += self.payload,
-                HEADERS | CONTINUATION => self.open = 0,
+                HEADERS | CONTINUATION if flags & END_HEADERS == 0 => {
+                    self.open = Some(self.open.unwrap_or_default() + self.payload);
+                }
+                HEADERS | CONTINUATION => self.open = None,
                 _ => {}
             }
         }
@@ -64,14 +66,14 @@ mod tests {
     fn a_block_is_open_until_its_last_frame() {
         const SETTINGS: u8 = 0x4;
         let frames = [
-            (vec![b'P'; PREFACE], 0),
-            (frame(SETTINGS, 0, 18), 0),
-            (frame(HEADERS, END_HEADERS, 200), 0),
-            (frame(HEADERS, 0, 100), 100),
-            (frame(CONTINUATION, 0, 0), 100),
-            (frame(CONTINUATION, 0, 11), 111),
-            (frame(CONTINUATION, END_HEADERS, 11), 0),
-            (frame(0, 0, 0), 0),
+            (vec![b'P'; PREFACE], None),
+            (frame(SETTINGS, 0, 18), None),
+            (frame(HEADERS, END_HEADERS, 200), None),
+            (frame(HEADERS, 0, 0), Some(0)),
+            (frame(CONTINUATION, 0, 100), Some(100)),
+            (frame(CONTINUATION, 0, 11), Some(111)),
+            (frame(CONTINUATION, END_HEADERS, 11), None),
+            (frame(0, 0, 0), None),
         ];
         // In one piece for each frame, and byte by byte.
         for length in [1000, 1] {

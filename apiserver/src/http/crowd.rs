@@ -20,6 +20,8 @@ use super::activity::Activity;
 const KEPT_MAX: u64 = 1024;
 /// Connections, however many files there may be.
 const CONNECTIONS_MAX: usize = 50_000;
+/// So many connections may be leaving while others come already; a sixteenth of all if that is less.
+const LEAVING_MAX: usize = 512;
 /// How many connections are looked at for one that can leave.
 const LOOKED_AT: usize = 64;
 
@@ -60,8 +62,10 @@ impl Crowd {
     pub async fn room(&self) {
         let state = &self.0;
         while state.count.load(Ordering::Acquire) >= state.max {
-            // Its place is there at once: what is left of it needs a moment, for which files are kept.
-            if self.send_somebody_away() {
+            // Who is sent away needs a moment to leave, for which there are some files more.
+            if self.send_somebody_away()
+                && state.count.load(Ordering::Acquire) < state.max + LEAVING_MAX.min(state.max / 16)
+            {
                 return;
             }
             let left = state.left.notified();
@@ -146,22 +150,31 @@ mod tests {
     #[test]
     fn who_has_been_idle_longest_makes_room() {
         let (clock, _) = Clock::manual(Wall::from_seconds(1));
-        let crowd = Crowd::of(3);
+        let crowd = Crowd::of(32);
         let come = || {
             assert!(crowd.room().now_or_never().is_some());
             let activity = Activity::new(clock.clone(), Unsent::default());
             (crowd.enter(activity.clone(), CancellationToken::new()), activity)
         };
-        let (busy, idle, later) = (come(), come(), come());
-        let request = busy.1.begin();
-        let newcomer = come();
-        assert!(!busy.0.token.is_cancelled() && idle.0.token.is_cancelled() && !later.0.token.is_cancelled());
-        drop(idle);
-        let requests = [request, later.1.begin(), newcomer.1.begin()];
-        assert!(crowd.room().now_or_never().is_none(), "nobody can be sent away");
-        drop(later);
+        let mut members: Vec<_> = (0..32).map(|_| come()).collect();
+        let _request = members[0].1.begin();
+        let sent_away = |members: &[(Place, Activity)]| -> Vec<usize> {
+            (0..members.len()).filter(|&number| members[number].0.token.is_cancelled()).collect()
+        };
+        assert!(sent_away(&members).is_empty());
+        // Two may come before others have left.
+        members.push(come());
+        members.push(come());
+        assert_eq!(sent_away(&members), [1, 2], "the first has a request under way");
+        assert!(crowd.room().now_or_never().is_none(), "too many are leaving");
+        assert_eq!(sent_away(&members), [1, 2, 3]);
+        drop(members.drain(1..4));
         assert!(crowd.room().now_or_never().is_some());
-        drop((requests, busy, newcomer));
+        let _requests: Vec<_> = members.iter().map(|(_, activity)| activity.begin()).collect();
+        members.push(come());
+        let _last = members[members.len() - 1].1.begin();
+        assert!(crowd.room().now_or_never().is_none(), "nobody can be sent away");
+        drop(members);
         assert_eq!(crowd.0.count.load(Ordering::Relaxed), 0);
     }
 }

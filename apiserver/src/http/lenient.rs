@@ -136,8 +136,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
             _ if read.is_empty() => true,
             Some(blocks) => {
                 let open = blocks.see(read);
-                self.activity.has_open_block(open > 0);
-                self.share.set(open.saturating_mul(DECODED).min(DECODED_MAX))
+                self.activity.has_open_block(open.is_some());
+                self.share.set(open.unwrap_or_default().saturating_mul(DECODED).min(DECODED_MAX))
             }
             None => self.count(read.len()),
         };
