@@ -16,7 +16,9 @@ use tokio::sync::Notify;
 
 use super::activity::Activity;
 
-/// Files that are kept for everything else: an eighth of all, but not more than this.
+/// Files that are kept for everything else: an eighth of all, but no fewer than these, which a server needs in any case,
+/// and no more.
+const KEPT_MIN: u64 = 64;
 const KEPT_MAX: u64 = 1024;
 /// Connections, however many files there may be.
 const CONNECTIONS_MAX: usize = 50_000;
@@ -115,8 +117,8 @@ impl Drop for Place {
 
 /// How many connections there may be with so many files.
 fn connections_max(files: u64) -> usize {
-    let kept = (files / 8).min(KEPT_MAX);
-    usize::try_from(files - kept).map_or(CONNECTIONS_MAX, |left| left.clamp(1, CONNECTIONS_MAX))
+    let kept = (files / 8).clamp(KEPT_MIN, KEPT_MAX);
+    usize::try_from(files.saturating_sub(kept)).map_or(CONNECTIONS_MAX, |left| left.clamp(1, CONNECTIONS_MAX))
 }
 
 /// How many files this process may open, after it has asked for all that it can have.
@@ -142,8 +144,8 @@ mod tests {
     fn some_files_are_kept() {
         check(20_000, 18_976);
         check(1024, 896);
-        check(8, 7);
-        check(1, 1);
+        check(200, 136);
+        check(8, 1);
         check(u64::MAX, CONNECTIONS_MAX);
     }
 
