@@ -11,7 +11,7 @@ help:
 	@echo 'make test         all tests: of the crates, of both stores, end to end by kube and kubectl'
 	@echo 'make e2e          the tests end to end alone'
 	@echo 'make test-anyday  all tests on other days, in other places and languages, on a busy machine'
-	@echo 'make torture      hundreds of kills and power cuts under load, 100,000 random interleavings'
+	@echo 'make torture      hundreds of kills and power cuts under load, hostile crowds, 100,000 random interleavings'
 	@echo 'make bench        measure the release build beside its budgets'
 	@echo 'make fuzz         fuzz each target for FUZZ_SECONDS (60); needs a nightly toolchain'
 	@echo 'make lint         formatting, clippy, dependencies, generated code, house rules'
@@ -35,6 +35,7 @@ e2e: packages test-packages
 	$(CARGO) build --workspace --bin corten
 	$(CARGO) test --package corten-e2e
 
+# Hostile crowds take a minute for each kind, or CORTEN_ATTACK_SECONDS.
 # The store's own rounds cut the power of its simulated disk; those end to end kill real servers and a real etcd; the
 # sequences are random requests at random interleavings, to one server and to two.
 torture: packages test-packages

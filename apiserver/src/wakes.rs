@@ -72,8 +72,8 @@ struct Part {
 }
 
 impl Set {
-    /// Adds a future, which is due at the next poll.
-    pub fn push(&mut self, future: BoxFuture<'static, ()>) {
+    /// Adds a future, which is due at the next poll. Gives its place, which is another's when it is done.
+    pub fn push(&mut self, future: BoxFuture<'static, ()>) -> usize {
         let place = self.free.pop().unwrap_or_else(|| {
             self.members.push(None);
             self.members.len() - 1
@@ -82,6 +82,14 @@ impl Set {
         let waker = Waker::from(Arc::clone(&part));
         waker.wake_by_ref();
         self.members[place] = Some(Member { future, part, waker });
+        place
+    }
+
+    /// Drops a future that is not done.
+    pub fn end(&mut self, place: usize) {
+        if self.members.get_mut(place).and_then(Option::take).is_some() {
+            self.free.push(place);
+        }
     }
 
     /// Polls each future that is due; those that are done leave. One that wakes itself waits for the next poll.

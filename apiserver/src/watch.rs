@@ -111,7 +111,8 @@ fn over_websocket(call: &Call, form: Form, frames: BoxStream<'static, io::Result
     };
     let framing = if form.encoding == Encoding::Protobuf { Framing::Lengths } else { Framing::Lines };
     if let Some(upgrade) = call.upgrade.lock().take() {
-        call.api.websockets.spawn(websocket::send(upgrade, framing, frames));
+        let clock = call.api.clock.clone();
+        call.api.websockets.spawn(websocket::send(upgrade, framing, frames, clock, call.api.stopping.clone()));
     }
     answer
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use corten_access::user::User;
 use corten_api::status::{Result, Status};
+use corten_runtime::clock::Clock;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt;
@@ -113,7 +114,7 @@ impl Drop for Lent {
 
 impl Unread {
     /// Reads on for a bounded while.
-    pub(super) async fn drain(mut self) {
+    pub(super) async fn drain(mut self, clock: &Clock) {
         let Ok(mut stream) = self.0.try_recv() else { return };
         let read = async {
             let mut left = 4 * BODY_MAX;
@@ -125,7 +126,7 @@ impl Unread {
             }
         };
         // A client that announces a body and never sends it is answered all the same.
-        let _ = tokio::time::timeout(DRAINED_FOR, read).await;
+        let _ = clock.timeout(DRAINED_FOR, read).await;
     }
 }
 
@@ -230,7 +231,7 @@ mod tests {
         let (request, unread) = lend(stream);
         drop(request);
         assert_eq!(*taken.lock(), 0);
-        unread.drain().await;
+        unread.drain(&Clock::system()).await;
         assert_eq!(*taken.lock(), 3);
     }
 
@@ -239,7 +240,7 @@ mod tests {
         let (taken, stream) = body();
         let (request, unread) = lend(stream);
         assert_eq!(request.read().await.unwrap(), b"abc");
-        unread.drain().await;
+        unread.drain(&Clock::system()).await;
         assert_eq!(*taken.lock(), 3);
     }
 }

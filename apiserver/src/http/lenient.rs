@@ -4,77 +4,27 @@
 //! hyper's URIs have them percent-encoded or not at all. So the first line of each HTTP/1.1 request is looked through on
 //! its way in, and only one that has such a byte is copied. A request begins with what is read while none is running:
 //! hyper reads no further than the request that it answers.
+//!
+//! What is read before a request begins is its head: it is told to those who wait for its end, and a large one takes its
+//! share of what all large heads may hold together.
 
 use std::io;
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::body::ResponseBody;
+use super::activity::Activity;
+use super::blocks::Blocks;
+use super::heads::{Heads, Share};
 
-/// The requests of a connection.
-#[derive(Clone, Default)]
-pub struct Requests(Arc<Counts>);
-
-#[derive(Default)]
-struct Counts {
-    begun: AtomicUsize,
-    running: AtomicUsize,
-}
-
-impl Requests {
-    /// A request has been read; it runs until the answer's body is dropped.
-    pub fn begin(&self) -> Running {
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
-        self.0.running.fetch_add(1, Ordering::Relaxed);
-        Running(Arc::clone(&self.0))
-    }
-}
-
-pub struct Running(Arc<Counts>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An answer's body, which ends its request.
-pub struct Answer {
-    body: ResponseBody,
-    _running: Running,
-}
-
-impl Answer {
-    pub fn new(body: ResponseBody, running: Running) -> Answer {
-        Answer { body, _running: running }
-    }
-}
-
-impl Body for Answer {
-    type Data = <ResponseBody as Body>::Data;
-    type Error = <ResponseBody as Body>::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// So much of a head is read without asking whether there is room for more.
+const HEAD_FREE: usize = 8 * 1024;
+/// What a byte of a compressed head may become: a header that is remembered is named by one.
+const DECODED: usize = 104;
+/// No head becomes more, as decoding ends at 32 bytes for each header in a list of a megabyte.
+const DECODED_MAX: usize = 5 << 20;
 
 enum Place {
     /// The next byte begins a request.
@@ -87,24 +37,53 @@ enum Place {
 
 pub struct Lenient<S> {
     stream: S,
-    requests: Requests,
+    activity: Activity,
     place: Place,
+    /// How much has been read of a head, and what it takes of the room for large ones.
+    head: usize,
+    share: Share,
+    /// So many requests had begun before it.
+    begun: usize,
     /// What there was no room for when a line had grown.
     left: Vec<u8>,
-    /// Off: what is read is not looked at.
-    on: bool,
+    /// HTTP/2, where lines are none: only the frames of heads are looked at.
+    blocks: Option<Blocks>,
 }
 
 impl<S> Lenient<S> {
-    pub fn new(stream: S, requests: Requests, on: bool) -> Lenient<S> {
-        Lenient { stream, requests, place: Place::Start, left: Vec::new(), on }
+    pub fn new(stream: S, activity: Activity, heads: &Heads, is_http2: bool) -> Lenient<S> {
+        let blocks = is_http2.then(Blocks::default);
+        Lenient {
+            stream,
+            activity,
+            place: Place::Start,
+            head: 0,
+            share: heads.share(),
+            begun: 0,
+            left: Vec::new(),
+            blocks,
+        }
+    }
+
+    /// Counts what was read before a request began. False if there is no room for so large a head.
+    fn count(&mut self, read: usize) -> bool {
+        let begun = self.activity.begun();
+        if self.begun != begun {
+            (self.begun, self.head) = (begun, 0);
+            self.share.give_back();
+        }
+        if self.activity.running() > 0 {
+            return true;
+        }
+        self.activity.received();
+        self.head += read;
+        self.share.grow_to(self.head.saturating_sub(HEAD_FREE))
     }
 
     /// What was read as it should have been, if that is something else.
     fn corrected(&mut self, read: &[u8]) -> Option<Vec<u8>> {
         if let Place::Beyond(before) = self.place {
-            let (begun, running) = (&self.requests.0.begun, &self.requests.0.running);
-            if begun.load(Ordering::Relaxed) == before || running.load(Ordering::Relaxed) > 0 {
+            if self.activity.begun() == before || self.activity.running() > 0 {
                 return None;
             }
             self.place = Place::Start;
@@ -114,7 +93,7 @@ impl<S> Lenient<S> {
         }
         let end = memchr::memchr(b'\n', read);
         self.place = match end {
-            Some(_) => Place::Beyond(self.requests.0.begun.load(Ordering::Relaxed)),
+            Some(_) => Place::Beyond(self.activity.begun()),
             None => Place::Line,
         };
         let (line, rest) = read.split_at(end.unwrap_or(read.len()));
@@ -152,9 +131,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lenient<S> {
         }
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        if self.on
-            && let Some(corrected) = self.corrected(&into.filled()[before..])
-        {
+        let read = &into.filled()[before..];
+        let has_room = match &mut self.blocks {
+            _ if read.is_empty() => true,
+            Some(blocks) => {
+                let open = blocks.see(read);
+                self.activity.has_open_block(open.is_some());
+                self.share.set(open.unwrap_or_default().saturating_mul(DECODED).min(DECODED_MAX))
+            }
+            None => self.count(read.len()),
+        };
+        if !has_room {
+            return Poll::Ready(Err(io::Error::other("there are too many large heads of requests")));
+        }
+        if self.blocks.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(corrected) = self.corrected(&into.filled()[before..]) {
             into.set_filled(before);
             self.left = corrected;
             self.give(into);
@@ -192,6 +185,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lenient<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::activity::Unsent;
+    use corten_runtime::clock::{Clock, Wall};
+
+    fn activity() -> Activity {
+        let (clock, _) = Clock::manual(Wall::from_seconds(1));
+        Activity::new(clock, Unsent::default())
+    }
 
     fn read(lenient: &mut Lenient<()>, text: &str) -> String {
         let corrected = lenient.corrected(text.as_bytes());
@@ -200,11 +200,11 @@ mod tests {
 
     #[test]
     fn only_the_first_line_of_each_request_is_corrected() {
-        let requests = Requests::default();
-        let mut lenient = Lenient::new((), requests.clone(), true);
+        let activity = activity();
+        let mut lenient = Lenient::new((), activity.clone(), &Heads::default(), false);
         assert_eq!(read(&mut lenient, "GET /?a=n>3 HTTP/1.1\r\nX: >\r\n"), "GET /?a=n%3E3 HTTP/1.1\r\nX: >\r\n");
         assert_eq!(read(&mut lenient, "GET /not>a line\r\n\r\n"), "GET /not>a line\r\n\r\n", "still the head");
-        let running = requests.begin();
+        let running = activity.begin();
         assert_eq!(read(&mut lenient, "GET /a>body\n"), "GET /a>body\n");
         drop(running);
         assert_eq!(read(&mut lenient, "a<body's rest\n"), "a<body's rest\n");
@@ -215,7 +215,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_grows_is_given_in_pieces() {
         use tokio::io::AsyncReadExt;
-        let mut lenient = Lenient::new(&b"GET /<> HTTP/1.1\r\n\r\n"[..], Requests::default(), true);
+        let mut lenient = Lenient::new(&b"GET /<> HTTP/1.1\r\n\r\n"[..], activity(), &Heads::default(), false);
         let mut got = Vec::new();
         let mut piece = [0; 8];
         loop {

@@ -1,18 +1,18 @@
 //! The warp routes: one that takes every path of the API, and the fixed ones beside it.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use corten_runtime::clock::Clock;
 use futures::StreamExt;
 use http::{HeaderMap, Method};
 use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::path::FullPath;
 
 use super::body::{ApiRequest, ApiResponse, Passed, Peer, RequestBody, Unread, lend};
 
@@ -21,35 +21,36 @@ pub trait Endpoint: Send + Sync + 'static {
     fn call(self: Arc<Self>, request: ApiRequest) -> Pin<Box<dyn Future<Output = ApiResponse> + Send>>;
 }
 
-/// The body's own upgrade can be taken by one only.
+/// What a request brings beside what warp gives, for the one who takes it.
 #[derive(Clone)]
-pub(super) struct Upgrade(pub Arc<parking_lot::Mutex<Option<OnUpgrade>>>);
+pub(super) struct Arrived(pub Arc<Mutex<Option<Parts>>>);
 
-/// The request comes with a body, and its client is sending it: it does not wait to be asked for it.
-#[derive(Clone, Copy)]
-pub(super) struct Sending;
+pub(super) struct Parts {
+    /// As sent; empty if the request's target is no path.
+    pub path: String,
+    pub query: String,
+    pub peer: Peer,
+    pub upgrade: Option<OnUpgrade>,
+    /// The request comes with a body, and its client is sending it: it does not wait to be asked for it.
+    pub sending: bool,
+}
 
 /// Every request goes to the endpoint: what a path means is decided on the raw path, after authentication.
-pub(super) fn routes(endpoint: Arc<dyn Endpoint>) -> BoxedFilter<(http::Response<Bytes>,)> {
-    let query = warp::query::raw().or_else(|_| async { Ok::<_, Infallible>((String::new(),)) });
+pub(super) fn routes(endpoint: Arc<dyn Endpoint>, clock: Clock) -> BoxedFilter<(http::Response<Bytes>,)> {
     warp::method()
-        .and(warp::path::full())
-        .and(query)
         .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<Peer>())
-        .and(warp::ext::optional::<Upgrade>())
-        .and(warp::ext::optional::<Sending>())
+        .and(warp::ext::get::<Arrived>())
         .and(warp::body::stream())
-        .then(move |method, path, query, headers, peer, upgrade, sending: Option<Sending>, body| {
-            let (body, unread) = lent(body, sending.is_some());
-            let request = request(method, path, query, headers, peer, upgrade, body);
-            let endpoint = Arc::clone(&endpoint);
+        .and_then(move |method, headers, arrived: Arrived, body| {
+            let (endpoint, clock) = (Arc::clone(&endpoint), clock.clone());
             async move {
-                let answer = endpoint.call(request).await;
+                let Some(parts) = arrived.0.lock().take() else { return Err(warp::reject()) };
+                let (body, unread) = lent(body, parts.sending);
+                let answer = endpoint.call(request(method, headers, parts, body)).await;
                 if let Some(unread) = unread {
-                    unread.drain().await;
+                    unread.drain(&clock).await;
                 }
-                Passed::wrap(answer)
+                Ok(Passed::wrap(answer))
             }
         })
         .boxed()
@@ -70,22 +71,7 @@ fn lent<B: Buf>(
     (body, Some(unread))
 }
 
-fn request(
-    method: Method,
-    path: FullPath,
-    query: String,
-    headers: HeaderMap,
-    peer: Option<Peer>,
-    upgrade: Option<Upgrade>,
-    body: RequestBody,
-) -> ApiRequest {
-    ApiRequest {
-        method,
-        path: path.as_str().to_owned(),
-        query,
-        headers,
-        body,
-        peer: peer.unwrap_or_default(),
-        upgrade: upgrade.and_then(|upgrade| upgrade.0.lock().take()),
-    }
+fn request(method: Method, headers: HeaderMap, parts: Parts, body: RequestBody) -> ApiRequest {
+    let Parts { path, query, peer, upgrade, sending: _ } = parts;
+    ApiRequest { method, path, query, headers, body, peer, upgrade }
 }

@@ -6,9 +6,13 @@
 //! own task polls them: an event wakes it once (see `wakes`), it asks each stream that has something, and sends what they
 //! gave.
 //!
-//! So nothing may compute for long in a body, or it would hold up its neighbours: answers are made by tasks of their own,
+//! Few of the streams that came together are begun at once: the others wait until the tasks that stand in the queue have
+//! had their turn, so that a client who asks much does not put all of it before somebody who asks little.
+//!
+//! Nothing may compute for long in a body, or it would hold up its neighbours: answers are made by tasks of their own,
 //! and so are the pieces of a list (see `listener`). What a watch makes is small.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,52 +22,172 @@ use futures::future::BoxFuture;
 use hyper::rt::Executor;
 use parking_lot::Mutex;
 
+use super::activity::{Activity, Delivery, Running};
 use super::gather::Turn;
+use super::limits::{Limits, Overdue};
 use crate::wakes::Set;
+
+/// As many streams of a connection may be open at once.
+pub const STREAMS_MAX: u32 = 250;
+/// So many new streams are begun in one poll.
+const BEGUN_AT_ONCE: usize = 8;
+/// So many streams may wait to be begun, most of which the client has taken back, before the connection is ended.
+const WAITING_MAX: usize = 4 * STREAMS_MAX as usize;
+
+/// So many answers of a connection are remembered before those that are over are left out.
+const TIDIED_MIN: usize = 32;
 
 /// Where the HTTP server leaves the futures of new streams.
 #[derive(Clone, Default)]
-pub struct Streams(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+pub struct Streams(Arc<Mutex<New>>);
+
+#[derive(Default)]
+struct New {
+    /// Answers to requests that have begun.
+    deliveries: Vec<Arc<Delivery>>,
+    /// Each belongs to the request that began last.
+    streams: Vec<(BoxFuture<'static, ()>, Option<Arc<Delivery>>)>,
+}
+
+impl Streams {
+    /// A request begins. The HTTP/2 server makes its stream next.
+    pub fn begin(&self, running: &Running) {
+        self.0.lock().deliveries.push(Arc::clone(running.delivery()));
+    }
+}
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        self.0.lock().push(Box::pin(stream));
+        let mut new = self.0.lock();
+        let delivery = new.deliveries.pop();
+        new.streams.push((Box::pin(stream), delivery));
     }
 }
 
-/// Runs a connection with its streams. Those that are left when it ends are dropped with it.
+/// A connection of the HTTP server, as the driver needs it.
+pub trait Connection: Future {
+    /// Requests that have come are answered, and no others.
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum Ended<T> {
+    ByItself(T),
+    Overdue(Overdue),
+    /// The client opens streams faster than they can be begun, and takes them back.
+    TooManyStreams,
+}
+
+/// Runs a connection with its streams, within its limits. The streams that are left when it ends are dropped with it.
 pub struct Driver<C> {
     connection: Pin<Box<C>>,
     new: Streams,
+    waiting: VecDeque<(BoxFuture<'static, ()>, Option<Arc<Delivery>>)>,
     running: Set,
+    /// Answers that are not over, and the places of their streams in `running`; HTTP/1.1 has none.
+    deliveries: Vec<(Arc<Delivery>, Option<usize>)>,
+    /// How many of them there may be before those that are over are left out.
+    tidied_at: usize,
     turn: Turn,
+    activity: Activity,
+    limits: Limits,
 }
 
-impl<C: Future> Driver<C> {
-    /// `new` is what the connection was built with; `turn` is told of each poll.
-    pub fn new(connection: C, new: Streams, turn: Turn) -> Driver<C> {
-        Driver { connection: Box::pin(connection), new, running: Set::default(), turn }
-    }
-
-    pub fn connection(&mut self) -> Pin<&mut C> {
-        self.connection.as_mut()
-    }
-}
-
-impl<C: Future> Future for Driver<C> {
-    type Output = C::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
-        self.turn.next();
-        // First, so that the connection sends what they give.
-        self.running.poll(context);
-        if let Poll::Ready(output) = self.connection.as_mut().poll(context) {
-            return Poll::Ready(output);
+impl<C: Connection> Driver<C> {
+    /// `new` is what the connection was built with; `turn` and `activity` are told of each poll.
+    pub fn new(connection: C, new: Streams, turn: Turn, activity: Activity, limits: Limits) -> Driver<C> {
+        Driver {
+            connection: Box::pin(connection),
+            new,
+            waiting: VecDeque::new(),
+            running: Set::default(),
+            deliveries: Vec::new(),
+            tidied_at: TIDIED_MIN,
+            turn,
+            activity,
+            limits,
         }
-        let new = std::mem::take(&mut *self.new.0.lock());
-        if !new.is_empty() {
-            new.into_iter().for_each(|stream| self.running.push(stream));
-            self.running.poll(context);
+    }
+
+    /// Ends the connection within a short time, when its requests have been answered or not.
+    pub fn stop(&mut self) {
+        self.limits.stop();
+        self.connection.as_mut().shut_down();
+    }
+
+    /// Takes over what has come. False if that is too much.
+    fn take_new(&mut self) -> bool {
+        let mut new = self.new.0.lock();
+        if new.deliveries.is_empty() && new.streams.is_empty() {
+            return true;
+        }
+        let deliveries = new.deliveries.drain(..).map(|delivery| (delivery, None));
+        self.deliveries.extend(deliveries);
+        self.waiting.extend(new.streams.drain(..));
+        drop(new);
+        if self.deliveries.len() >= self.tidied_at {
+            self.deliveries.retain(|(delivery, _)| !delivery.is_over());
+            self.tidied_at = TIDIED_MIN.max(2 * self.deliveries.len());
+        }
+        self.waiting.len() <= WAITING_MAX
+    }
+
+    fn begin_some(&mut self, context: &mut Context<'_>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let some = self.waiting.len().min(BEGUN_AT_ONCE);
+        for (stream, delivery) in self.waiting.drain(..some) {
+            let place = self.running.push(stream);
+            self.deliveries.extend(delivery.map(|delivery| (delivery, Some(place))));
+        }
+        self.running.poll(context);
+        if !self.waiting.is_empty() {
+            context.waker().wake_by_ref();
+        }
+    }
+
+    /// Drops streams whose client takes nothing, and finds out whether the whole connection is overdue.
+    fn look(&mut self) -> Option<Overdue> {
+        if let Some(overdue) = self.limits.look() {
+            return Some(overdue);
+        }
+        self.deliveries.retain(|(delivery, _)| !delivery.is_over());
+        for (delivery, place) in &self.deliveries {
+            if !self.limits.is_unread(delivery) {
+                continue;
+            }
+            match place {
+                Some(place) if !delivery.has_ended() => self.running.end(*place),
+                // Nobody holds the stream any more, or there are none: what is unsent goes with the connection.
+                _ => return Some(Overdue::Unread),
+            }
+        }
+        None
+    }
+}
+
+impl<C: Connection> Future for Driver<C> {
+    type Output = Ended<C::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended<C::Output>> {
+        let driver = &mut *self;
+        driver.turn.next();
+        driver.activity.turn();
+        // First, so that the connection sends what they give.
+        driver.running.poll(context);
+        if let Poll::Ready(output) = driver.connection.as_mut().poll(context) {
+            return Poll::Ready(Ended::ByItself(output));
+        }
+        if !driver.take_new() {
+            return Poll::Ready(Ended::TooManyStreams);
+        }
+        driver.begin_some(context);
+        while driver.limits.poll_look(context).is_ready() {
+            if let Some(overdue) = driver.look() {
+                return Poll::Ready(Ended::Overdue(overdue));
+            }
         }
         Poll::Pending
     }
@@ -72,18 +196,38 @@ impl<C: Future> Future for Driver<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::activity::Unsent;
+    use corten_runtime::clock::{Clock, Wall};
     use std::task::Waker;
     use tokio::sync::oneshot;
 
     /// A connection that has a new stream at each poll, as long as there are any, and then ends.
-    fn connection(streams: Streams, mut left: Vec<BoxFuture<'static, ()>>) -> impl Future<Output = ()> {
-        std::future::poll_fn(move |_| match left.pop() {
-            Some(stream) => {
-                streams.execute(stream);
-                Poll::Pending
+    struct Source(Streams, Vec<BoxFuture<'static, ()>>);
+
+    impl Future for Source {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            match self.1.pop() {
+                Some(stream) => {
+                    self.0.execute(stream);
+                    Poll::Pending
+                }
+                None => Poll::Ready(()),
             }
-            None => Poll::Ready(()),
-        })
+        }
+    }
+
+    impl Connection for Source {
+        fn shut_down(self: Pin<&mut Self>) {}
+    }
+
+    fn driver(left: Vec<BoxFuture<'static, ()>>) -> Driver<Source> {
+        let (clock, _) = Clock::manual(Wall::from_seconds(1));
+        let streams = Streams::default();
+        let activity = Activity::new(clock.clone(), Unsent::default());
+        let limits = Limits::new(activity.clone(), clock, false);
+        Driver::new(Source(streams.clone(), left), streams, Turn::default(), activity, limits)
     }
 
     #[test]
@@ -95,9 +239,7 @@ mod tests {
             let _kept = kept;
             std::future::pending().await
         };
-        let streams = Streams::default();
-        let connection = connection(streams.clone(), vec![Box::pin(second), Box::pin(first)]);
-        let mut driver = Driver::new(connection, streams, Turn::default());
+        let mut driver = driver(vec![Box::pin(second), Box::pin(first)]);
         let context = &mut Context::from_waker(Waker::noop());
         let mut poll = || Pin::new(&mut driver).poll(context).is_ready();
         assert!(!poll());

@@ -4,10 +4,13 @@
 
 use std::io;
 use std::pin::pin;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use corten_runtime::clock::Clock;
+use corten_runtime::tasks::CancellationToken;
 use futures::{Stream, StreamExt};
 use http::header::{
     CONNECTION, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
@@ -17,15 +20,18 @@ use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
 use super::body::{ApiResponse, ResponseBody};
+use super::limits::UNREAD_MAX;
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION: &str = "13";
 /// What a client sends is thrown away; more than this at once ends the connection.
 const RECEIVED_MAX: u64 = 64 * 1024;
+/// How long a client has for the end of a connection.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
@@ -92,8 +98,30 @@ pub enum Framing {
     Lengths,
 }
 
-/// Sends a stream until it ends or the client goes.
-pub async fn send(upgrade: OnUpgrade, framing: Framing, stream: impl Stream<Item = io::Result<Bytes>> + Send) {
+/// Sends a stream until it ends, or the client goes or does not read. A server that stops does not wait for the client.
+pub async fn send(
+    upgrade: OnUpgrade,
+    framing: Framing,
+    stream: impl Stream<Item = io::Result<Bytes>> + Send,
+    clock: Clock,
+    stopping: CancellationToken,
+) {
+    let overdue = async {
+        stopping.cancelled().await;
+        clock.sleep(GOODBYE_MAX).await;
+    };
+    tokio::select! {
+        () = send_all(upgrade, framing, stream, &clock) => {}
+        () = overdue => {}
+    }
+}
+
+async fn send_all(
+    upgrade: OnUpgrade,
+    framing: Framing,
+    stream: impl Stream<Item = io::Result<Bytes>> + Send,
+    clock: &Clock,
+) {
     let upgraded = match upgrade.await {
         Ok(upgraded) => TokioIo::new(upgraded),
         Err(error) => return debug!(%error, "upgrade to a WebSocket"),
@@ -107,16 +135,26 @@ pub async fn send(upgrade: OnUpgrade, framing: Framing, stream: impl Stream<Item
             () = &mut ignored => None,
         };
         let Some(Ok(piece)) = piece else { break };
-        if let Err(error) = writer.write_all(&framed(&piece, framing)).await {
+        if let Err(error) = write(&mut writer, &framed(&piece, framing), clock).await {
             return debug!(%error, "a WebSocket's client has gone");
         }
-        // Nothing more is to be had: what was written has to go out all the same.
-        let _ = writer.flush().await;
     }
     let mut goodbye = Vec::new();
     frame(CLOSE, &1000u16.to_be_bytes(), &mut goodbye);
-    let _ = writer.write_all(&goodbye).await;
-    let _ = writer.shutdown().await;
+    let _ = write(&mut writer, &goodbye, clock).await;
+    let _ = clock.timeout(GOODBYE_MAX, writer.shutdown()).await;
+}
+
+/// Writes all, as long as the client takes some of it from time to time.
+async fn write(writer: &mut (impl AsyncWrite + Unpin), mut data: &[u8], clock: &Clock) -> io::Result<()> {
+    while !data.is_empty() {
+        let written = clock.timeout(UNREAD_MAX, writer.write(data)).await.map_err(io::Error::other)??;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        data = &data[written..];
+    }
+    clock.timeout(UNREAD_MAX, writer.flush()).await.map_err(io::Error::other)?
 }
 
 fn framed(piece: &[u8], framing: Framing) -> Vec<u8> {
@@ -185,6 +223,9 @@ async fn read_head(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, u64
 #[cfg(test)]
 mod tests {
     use super::*;
+    use corten_runtime::clock::Wall;
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
@@ -216,6 +257,23 @@ mod tests {
         assert_eq!(framed(b"\0\0\0\x01a\0\0\0\x02bc", Framing::Lengths), b"\x82\x01a\x82\x02bc");
         assert_eq!(framed(&[b'a'; 200], Framing::Lines)[..4], [0x81, 126, 0, 200]);
         assert_eq!(framed(&[b'a'; 70_000], Framing::Lines)[..4], [0x81, 127, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_given_up() {
+        let (clock, manual) = Clock::manual(Wall::from_seconds(1));
+        let (mut client, mut server) = tokio::io::duplex(10);
+        let mut writing = pin!(write(&mut server, &[b'a'; 100], &clock));
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut poll = || writing.as_mut().poll(context);
+        assert!(poll().is_pending());
+        manual.advance(UNREAD_MAX - Duration::from_secs(1));
+        assert!(client.read(&mut [0; 5]).await.is_ok());
+        assert!(poll().is_pending());
+        manual.advance(UNREAD_MAX - Duration::from_secs(1));
+        assert!(poll().is_pending());
+        manual.advance(Duration::from_secs(1));
+        assert!(matches!(poll(), Poll::Ready(Err(_))));
     }
 
     #[tokio::test]

@@ -232,6 +232,26 @@ async fn a_client_that_hangs_holds_nobody_up() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_crowd_of_idle_clients_keeps_nobody_out() -> anyhow::Result<()> {
+    // Fewer files than there are clients.
+    let starter = ["prlimit", "--nofile=200", "--"].map(str::to_owned).to_vec();
+    let mut fixture = Fixture::on(Server::with(Options { starter, ..Options::default() }).await?).await?;
+    let config = fixture.server.config().await?;
+    let authority = config.cluster_url.authority().map(|authority| authority.to_string()).unwrap_or_default();
+    let mut idle = Vec::new();
+    for number in 0..600 {
+        idle.push(std::net::TcpStream::connect(&authority)?);
+        if number % 100 == 0 {
+            fixture.client = fixture.server.client().await?;
+            tokio::time::timeout(DEADLINE, fixture.configmap(&format!("a{number}"))).await??;
+        }
+    }
+    let log = fixture.server.log()?;
+    assert!(!log.contains("cannot be accepted"), "{log}");
+    Ok(())
+}
+
 /// Clients give up at any moment of a write. What the Service of a write that went on does not have is free again.
 #[tokio::test]
 async fn clients_that_vanish_leave_nothing_reserved() -> anyhow::Result<()> {

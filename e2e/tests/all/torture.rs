@@ -12,6 +12,7 @@
 //!
 //! A few rounds in every run; `CORTEN_TORTURE=N` for N of them, with 64 writers.
 
+mod attacks;
 mod follower;
 mod history;
 mod kinds;
