@@ -29,7 +29,7 @@ pub struct Budget(Arc<State>);
 struct State {
     max: usize,
     held: AtomicUsize,
-    /// Rung when what is held falls below the most.
+    /// Rung when bytes are given back that somebody may wait for.
     freed: Notify,
 }
 
@@ -63,8 +63,8 @@ impl Budget {
         self.held().saturating_add(bytes) <= self.max_of(class)
     }
 
-    pub fn is_full(&self) -> bool {
-        self.held() >= self.0.max
+    pub fn is_full(&self, class: Class) -> bool {
+        self.held() >= self.max_of(class)
     }
 
     /// Whether much is held, so that answers are made in the way that holds least.
@@ -81,14 +81,14 @@ impl Budget {
         }
     }
 
-    /// Returns when not all bytes are held. Whoever makes the next piece of an answer waits for that: nobody has to read
+    /// Returns when this class may hold more. Whoever makes the next piece of an answer waits for that: nobody has to read
     /// what he asked for, and those who do not are cut off some day.
-    pub async fn room(&self) {
-        while self.is_full() {
+    pub async fn room(&self, class: Class) {
+        while self.is_full(class) {
             let mut freed = std::pin::pin!(self.0.freed.notified());
             // Before the second look, so that a ring between it and the wait is heard.
             freed.as_mut().enable();
-            if self.is_full() {
+            if self.is_full(class) {
                 freed.await;
             }
         }
@@ -144,7 +144,7 @@ impl Drop for Charge {
     fn drop(&mut self) {
         let state = &self.budget.0;
         let before = state.held.fetch_sub(self.bytes, Ordering::SeqCst);
-        if before >= state.max && before - self.bytes < state.max {
+        if before >= self.budget.max_of(Class::Others) {
             state.freed.notify_waiters();
         }
     }
@@ -209,12 +209,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_room_is_woken_by_the_last_charge_too_much() {
+    async fn who_waits_for_room_is_woken_when_there_is_some() {
         let budget = Budget::new(10_000);
-        let held = [budget.carry(vec![0; 8000]), budget.carry(vec![0; 8000])];
-        let mut waits = std::pin::pin!(budget.room());
-        assert!(futures::poll!(waits.as_mut()).is_pending());
-        drop(held);
-        waits.await;
+        let [first, second] = [budget.carry(vec![0; 8000]), budget.carry(vec![0; 8000])];
+        let mut system = std::pin::pin!(budget.room(Class::System));
+        let mut others = std::pin::pin!(budget.room(Class::Others));
+        assert!(futures::poll!(system.as_mut()).is_pending());
+        assert!(futures::poll!(others.as_mut()).is_pending());
+        budget.room(Class::Internal).await;
+        drop(first);
+        system.await;
+        assert!(futures::poll!(others.as_mut()).is_pending(), "8000 of 7500 bytes");
+        drop(second);
+        others.await;
     }
 }

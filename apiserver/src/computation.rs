@@ -72,7 +72,13 @@ impl Pool {
         let guest = self.answers.enter();
         threads.spawn(async move {
             let _guest = guest;
-            while let Some(piece) = pieces.next().await {
+            loop {
+                let piece = tokio::select! {
+                    piece = pieces.next() => piece,
+                    // Its client has gone, while it waited for the bytes of others.
+                    () = sender.closed() => return,
+                };
+                let Some(piece) = piece else { return };
                 if sender.send(piece).await.is_err() {
                     return;
                 }

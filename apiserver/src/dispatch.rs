@@ -221,10 +221,18 @@ pub fn attributes<'a>(info: &'a RequestInfo, user: &'a User) -> Attributes<'a> {
 }
 
 async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
-    if !call.info.is_resource {
+    let info = &call.info;
+    if !info.is_resource && !documents::take_long(&info.path) {
         return documents::answer(call, body).await;
     }
-    let info = &call.info;
+    if !info.is_resource {
+        let asked = Arc::clone(call);
+        return handled(call, async move {
+            asked.elsewhere.go().await;
+            documents::answer(&asked, body).await
+        })
+        .await;
+    }
     let all_served = call.api.definitions_served.load(Ordering::Acquire);
     let resource = match enter(call) {
         Ok(resource) => resource,
@@ -246,18 +254,25 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     }
     route?;
     call.routed.store(true, Ordering::Relaxed);
-    let answered = if is_long_running(info) {
-        Ok(handlers::handle(call, resource, body).await)
-    } else {
-        let (handled, about) = (Arc::clone(call), Arc::clone(resource));
-        let request = async move { handlers::handle(&handled, &about, body).await };
-        call.api.clock.timeout(call.allotted, Handling::new(call, request)).await
-    };
+    if is_long_running(info) {
+        let answered = handlers::handle(call, resource, body).await;
+        call.let_go();
+        return answered;
+    }
+    let (asked, about) = (Arc::clone(call), Arc::clone(resource));
+    handled(call, async move { handlers::handle(&asked, &about, body).await }).await
+}
+
+/// Handles a request within its time.
+async fn handled(
+    call: &Arc<Call>,
+    request: impl Future<Output = Result<ApiResponse>> + Send + 'static,
+) -> Result<ApiResponse> {
     // A write that has gone to the store holds the call, and with it its storage, until it has ended.
-    let Ok(answered) = answered else {
+    let Ok(answered) = call.api.clock.timeout(call.allotted, Handling::new(call, request)).await else {
         return Err(Status::timeout("request did not complete within the allotted timeout", 0));
     };
-    // What is sent from here on, of a watch or a long list, holds nobody up who replaces the storage or asks.
+    // What is sent from here on, of a long list, holds nobody up who replaces the storage or asks.
     call.let_go();
     answered
 }

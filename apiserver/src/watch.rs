@@ -91,6 +91,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         initial: pending,
         budget: call.api.budget.clone(),
         room: None,
+        gives_way: false,
         mark_initial: options.send_initial_events == Some(true) && options.bookmarks,
         bookmarks: options.bookmarks,
         revision,
@@ -186,6 +187,8 @@ struct Frames {
     budget: Budget,
     /// Rings when there are bytes for more of it.
     room: Option<BoxFuture<'static, ()>>,
+    /// Whether the last piece of it was converted: then others have their turn first.
+    gives_way: bool,
     /// Whether the end of the initial objects is marked by a bookmark.
     mark_initial: bool,
     bookmarks: bool,
@@ -282,21 +285,31 @@ impl Frames {
 
     /// Writes some of the initial objects, when there is room for them.
     fn poll_initial(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
-        if self.initial.is_some() && self.budget.is_full() {
-            let budget = self.budget.clone();
-            self.room.get_or_insert_with(|| async move { budget.room().await }.boxed());
+        if self.initial.is_some() && self.budget.is_full(self.encoder.call.class) {
+            let Call { api, class, .. } = &*self.encoder.call;
+            let (budget, stopping, class) = (self.budget.clone(), api.stopping.clone(), *class);
+            let room = async move {
+                tokio::select! {
+                    () = budget.room(class) => {}
+                    () = stopping.cancelled() => {}
+                }
+            };
+            self.room.get_or_insert_with(|| room.boxed());
         }
         if let Some(room) = &mut self.room {
             ready!(room.poll_unpin(context));
             self.room = None;
         }
-        self.write_initial(out);
-        if self.initial.is_some() && out.is_empty() {
-            // Nothing was selected so far; others have their turn.
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+        if !std::mem::take(&mut self.gives_way) {
+            self.write_initial(out);
+            self.gives_way = self.initial.is_some() && self.encoder.converts();
+            if self.initial.is_none() || !out.is_empty() {
+                return Poll::Ready(());
+            }
+            // Nothing was selected so far.
         }
-        Poll::Ready(())
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn write_initial(&mut self, out: &mut Vec<u8>) {

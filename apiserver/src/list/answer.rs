@@ -42,16 +42,17 @@ pub async fn answer(
 ) -> Result<ApiResponse> {
     let source = source(resource, form, &page).await;
     let writer = Writer::new(call, resource, form, include);
-    let converts = writer.work_of_first(&source) >= LONG;
+    let (size, work) = writer.first(&source);
+    let converts = work >= LONG;
     if converts {
         call.weigh(LONG).await;
     }
     let encoder = Encoder::new(&writer, &page);
-    let mut list = List { encoder, writer, source, items: 0, converts, ended: false };
+    let mut list = List { encoder, writer, source, items: 0, converts, converted: false, ended: false };
     if form.encoding == Encoding::Protobuf {
         list.measure().await;
     }
-    let first = list.next().await.map_err(Status::internal)?;
+    let first = list.next(size).await.map_err(Status::internal)?;
     if !list.ended {
         return Ok(streamed(call, form, first, list));
     }
@@ -117,14 +118,15 @@ impl Source {
 }
 
 impl Writer {
-    /// How much has to be converted for the first objects.
-    fn work_of_first(&self, source: &Source) -> usize {
-        let mut work = 0;
+    /// How large the first objects are that make up a piece, and how much of them has to be converted.
+    fn first(&self, source: &Source) -> (usize, usize) {
+        let (mut size, mut work) = (0, 0);
         source.clone().advance(|object| {
+            size += object.json.len();
             work += self.work(object);
-            go_on_while(work < CONVERTED_PIECE)
+            go_on_while(size < COPIED_PIECE && work < CONVERTED_PIECE)
         });
-        work
+        (size, work)
     }
 }
 
@@ -141,6 +143,8 @@ struct List {
     items: usize,
     /// Whether writing it costs more than copying.
     converts: bool,
+    /// Whether the last piece did.
+    converted: bool,
     ended: bool,
 }
 
@@ -175,13 +179,16 @@ impl List {
         }
     }
 
-    /// The next piece; it is empty only at the end.
-    async fn next(&mut self) -> io::Result<Vec<u8>> {
+    /// The next piece, for which the objects have so many bytes; it is empty only at the end.
+    async fn next(&mut self, size: usize) -> io::Result<Vec<u8>> {
         let budget = &self.writer.call.api.budget;
         let max = budget.piece(if self.converts { CONVERTED_PIECE } else { COPIED_PIECE });
-        let mut piece = Vec::new();
+        // Only of what is copied is it known how large it will be.
+        let size = if self.writer.copies() { size.min(max) / 16 * 17 + 1024 } else { 0 };
+        let mut piece = Vec::with_capacity(size);
         loop {
             let work = self.write(max, &mut piece)?;
+            self.converted = work > 0;
             if self.ended || piece.len() >= max || !piece.is_empty() && work >= CONVERTED_PIECE {
                 return Ok(piece);
             }
@@ -211,12 +218,14 @@ fn pieces(list: List) -> Pieces {
     let next = async |list: Option<List>| {
         let mut list = list?;
         let budget = list.writer.call.api.budget.clone();
-        budget.room().await;
-        match list.next().await {
+        budget.room(list.writer.call.class).await;
+        match list.next(COPIED_PIECE).await {
             Ok(piece) if piece.is_empty() => None,
             Ok(piece) => {
-                // A reader who takes all at once is not the only one.
-                tokio::task::yield_now().await;
+                if list.converted {
+                    // A reader who takes all at once is not the only one.
+                    tokio::task::yield_now().await;
+                }
                 Some((Ok(budget.carry(piece)), Some(list).filter(|list| !list.ended)))
             }
             Err(error) => Some((Err(error), None)),

@@ -77,6 +77,9 @@ async fn others_are_answered_meanwhile() {
     let first = futures::poll!(&mut large);
     assert!(first.is_pending(), "nothing is computed before somebody else has had a turn");
     server.get("/livez").await.has_code(200);
+    let mut documents = server.begin(Request::get("/openapi/v2"));
+    assert!(futures::poll!(&mut documents).is_pending());
+    within("an answer", documents).await.has_code(200);
     // More than a ConfigMap may hold, which is found out at the end.
     within("an answer", large).await.has_code(422);
 }

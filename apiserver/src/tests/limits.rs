@@ -1,5 +1,7 @@
 //! How many requests are answered at the same time, how many bytes they hold, and what counts them.
 
+use futures::FutureExt;
+use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::fixture::{
@@ -131,6 +133,34 @@ async fn unread_answers_beyond_the_budget_are_refused() {
     drop(unread);
     assert_eq!(server.api.budget.held(), 0);
     server.ask(get()).await.has_code(200);
+    assert_eq!(server.api.budget.held(), 0);
+}
+
+/// Watches send what there is first: in small pieces where many watch, and none while all bytes are held.
+#[tokio::test]
+async fn unread_watches_hold_no_more_than_the_budget() {
+    const BYTES: usize = 2 << 20;
+    let cluster = open_to_all(Limits::default(), BYTES).await;
+    let server = cluster.server(0);
+    for number in 0..60 {
+        server.ask(map(&format!("m{number}"), 50 << 10)).await.created();
+    }
+    let (mut unread, mut waiting) = (Vec::new(), Vec::new());
+    for _ in 0..60 {
+        let mut watch = server.open(stranger(&format!("{MAPS}?watch=true&resourceVersion=0"))).await;
+        match watch.body_mut().frame().now_or_never() {
+            Some(frame) => unread.push((frame, watch)),
+            None => waiting.push(watch),
+        }
+    }
+    let held = server.api.budget.held();
+    assert!(held < BYTES && unread.len() > 10 && !waiting.is_empty(), "{held} {}", unread.len());
+    let woken = waiting.iter_mut().map(|watch| watch.body_mut().frame());
+    let mut woken = Box::pin(within("frames", futures::future::select_all(woken)));
+    assert!(futures::poll!(&mut woken).is_pending());
+    drop(unread);
+    assert!(woken.await.0.is_some());
+    drop(waiting);
     assert_eq!(server.api.budget.held(), 0);
 }
 

@@ -26,9 +26,17 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, include: Include) -> Writer {
-        // An empty message is a field of two bytes.
-        let envelope = protobuf::envelope(&resource.api_version(), &resource.kind, b"").len() - 2;
+        let envelope = match form.encoding {
+            // An empty message is a field of two bytes.
+            Encoding::Protobuf => protobuf::envelope(&resource.api_version(), &resource.kind, b"").len() - 2,
+            Encoding::Json | Encoding::Pretty | Encoding::Yaml => 0,
+        };
         Writer { call: Arc::clone(call), resource: Arc::clone(resource), form, include, envelope }
+    }
+
+    /// Whether objects are sent as they are kept.
+    pub fn copies(&self) -> bool {
+        (self.form.encoding, self.form.projection) == (Encoding::Json, Projection::Object)
     }
 
     /// How many bytes of JSON have to be converted to write an object: none if a kept form is copied.
