@@ -52,7 +52,7 @@ async fn large_requests_are_answered_elsewhere() {
     let server = cluster.server(0);
     let threads = Arc::new(Threads::default());
     server.store.set_gate(Some(Arc::clone(&threads) as Arc<dyn Gate>));
-    let mut check = async |request: Request, elsewhere: bool| {
+    let check = async |request: Request, elsewhere: bool| {
         let what = format!("{} {} {}", request.method, request.path, request.body.len());
         server.ask(request).await.ok();
         let seen = std::mem::take(&mut *threads.seen.lock());

@@ -134,7 +134,7 @@ mod tests {
         for values in [["get", "a"], ["get", "b"], ["get", "c"], ["list", "d"], ["get", "a"]] {
             family.with_label_values(&values).inc();
         }
-        let expected = [("get a", 2.0), ("get b", 1.0), ("other other", 2.0)];
+        let expected = [("a get", 2.0), ("b get", 1.0), ("other other", 2.0)];
         assert_eq!(series(&family), expected.map(|(values, count)| (values.to_owned(), count)));
     }
 }
