@@ -22,8 +22,11 @@ use corten_runtime::tasks::{CancellationToken, Kind};
 use corten_store::Store;
 
 use crate::admission::Chain as Admission;
+use crate::budget::Budget;
+use crate::computation::Pool;
 use crate::feed::Feed;
 use crate::http::{ApiRequest, ApiResponse, Endpoint};
+use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::object::Object;
 use crate::registry::Registry;
@@ -52,6 +55,11 @@ pub struct Api {
     pub reservers: Reservers,
     /// Cluster IPs of writes that are not settled.
     pub addresses_under_way: UnderWay<IpAddr>,
+    pub in_flight: InFlight,
+    /// Of bodies and answers.
+    pub budget: Budget,
+    /// The threads for what computes for long.
+    pub computations: Pool,
     /// Write phases that go on without their request.
     pub writes: Kind,
     /// What writes could not give back themselves.

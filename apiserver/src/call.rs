@@ -1,6 +1,7 @@
 //! One request on its way through the pipeline: what it asks for, who asks, and what it gathers on the way.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use corten_access::user::User;
@@ -12,12 +13,16 @@ use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 
 use crate::api::Api;
+use crate::budget::Charge;
+use crate::computation;
 use crate::http::RequestBody;
+use crate::http::body::{self, BODY_MAX};
+use crate::in_flight::{Class, Seat};
 use crate::negotiate::{self, Form, Offers};
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
 use crate::serving::Pass;
-use crate::write_phase::WritePhases;
+use crate::write_phase::{Elsewhere, WritePhases};
 
 pub struct Call {
     pub api: Arc<Api>,
@@ -26,17 +31,29 @@ pub struct Call {
     pub query: Query,
     pub headers: HeaderMap,
     pub user: User,
+    /// What limits hold for it.
+    pub class: Class,
     pub now: Timestamp,
     /// How long an answer may take, unless it is a watch or a stream.
     pub allotted: Duration,
     pub warnings: Warnings,
     pub write_phases: WritePhases,
+    pub elsewhere: Elsewhere,
+    /// Whether its path and method are those of a resource, so that what they say may become labels of metrics.
+    pub routed: AtomicBool,
     /// The connection, for whoever is first to take it over.
     pub upgrade: Mutex<Option<OnUpgrade>>,
-    /// What the request is about, once that is found.
-    pub resource: OnceLock<Arc<Resource>>,
-    /// Keeps the custom storage that the request is about until the request has been answered.
-    pub pass: Mutex<Option<Pass>>,
+    /// What the request holds until it has been answered, and a write that goes on without it until that has ended.
+    pub holds: Mutex<Holds>,
+}
+
+#[derive(Default)]
+pub struct Holds {
+    /// Keeps the custom storage that the request is about.
+    pub pass: Option<Pass>,
+    pub seat: Option<Seat>,
+    /// Of its body.
+    pub charge: Option<Charge>,
 }
 
 /// No request but a watch or a stream takes longer.
@@ -106,13 +123,15 @@ impl Call {
             query: Query::default(),
             headers: HeaderMap::new(),
             user,
+            class: Class::Internal,
             now: Timestamp { seconds: now.seconds, nanos: now.nanos },
             allotted: REQUEST_MAX,
             warnings: Warnings::default(),
             write_phases: WritePhases::default(),
+            elsewhere: Elsewhere::default(),
+            routed: AtomicBool::new(false),
             upgrade: Mutex::default(),
-            resource: OnceLock::new(),
-            pass: Mutex::default(),
+            holds: Mutex::default(),
         }
     }
 
@@ -120,11 +139,31 @@ impl Call {
         self.headers.get(http::header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The whole of a body.
+    /// The whole of a body. What follows is done elsewhere if the body is large.
     pub async fn read(&self, body: RequestBody) -> Result<Vec<u8>> {
-        let body = body.read().await?;
+        let budget = &self.api.budget;
+        let length = self.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if !budget.fits(length.unwrap_or(0).min(BODY_MAX), self.class) {
+            return Err(body::no_room());
+        }
+        let (body, charge) = body.read(budget.charge(), self.class).await?;
+        self.holds.lock().charge = Some(charge);
         self.api.metrics.body_read(&self.info.group, &self.info.resource, &self.info.verb, body.len());
+        self.weigh(body.len()).await;
         Ok(body)
+    }
+
+    /// Before work on so many bytes: the rest of the request is done where it may compute for long, if that is much.
+    pub async fn weigh(&self, bytes: usize) {
+        if bytes >= computation::LONG {
+            self.elsewhere.go().await;
+        }
+    }
+
+    /// The answer's head is made: the request holds nothing any more.
+    pub fn let_go(&self) {
+        let holds = std::mem::take(&mut *self.holds.lock());
+        drop(holds);
     }
 
     pub fn form(&self, offers: Offers) -> Result<Form> {

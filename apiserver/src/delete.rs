@@ -65,6 +65,7 @@ async fn attempt(
 ) -> std::result::Result<Deleted, Unwritten<Deleted>> {
     let (namespace, name) = key.split_once('/').unwrap_or(("", key));
     let Some(current) = latest.object() else { return Err(not_found(resource, name).into()) };
+    call.weigh(current.json.len()).await;
     let tree = resource.working_tree(current);
     check_preconditions(resource, storage, current, &tree, options)?;
     let step = next_step(storage, &tree, options, &call.context(resource, options.dry_run));

@@ -16,13 +16,14 @@ use tracing::debug;
 
 use crate::api::Api;
 use crate::call::{Call, REQUEST_MAX};
-use crate::http::{ApiRequest, ApiResponse, RequestBody};
+use crate::http::{ApiRequest, ApiResponse, RequestBody, ResponseBody};
+use crate::in_flight::{Class, Mutation, too_many_requests};
 use crate::negotiate::{Form, Offers, negotiate};
 use crate::registry::Registry;
 use crate::request::{Query, RequestInfo};
 use crate::resource::Resource;
 use crate::router::{self, Route};
-use crate::write_phase::Finishing;
+use crate::write_phase::Handling;
 use crate::{documents, handlers, metrics, show};
 
 pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
@@ -35,6 +36,7 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
     let answer = match parsed {
         Err(message) => Err(Status::bad_request(message)),
         Ok((info, allotted)) => {
+            let class = if peer.internal.is_some() { Class::Internal } else { Class::Others };
             let who = match peer.internal {
                 Some(user) => Ok((user, Vec::new())),
                 None => {
@@ -54,7 +56,7 @@ pub async fn dispatch(api: Arc<Api>, request: ApiRequest) -> ApiResponse {
             match who {
                 Ok((user, warnings)) => {
                     let upgrade = Mutex::new(upgrade);
-                    let call = Call { query, headers, allotted, upgrade, ..Call::new(api, method, info, user) };
+                    let call = Call { query, headers, allotted, upgrade, class, ..Call::new(api, method, info, user) };
                     warnings.into_iter().for_each(|warning| call.warnings.add(warning));
                     return finish(identified(call, received, body).await, audit_id);
                 }
@@ -79,7 +81,7 @@ fn allotted(info: &RequestInfo, query: &Query) -> std::result::Result<Duration, 
     Ok(if asked.is_zero() { REQUEST_MAX } else { asked.min(REQUEST_MAX) })
 }
 
-/// A watch, or a stream to a node.
+/// A watch, or a stream to a node. It takes no part in the limits on requests and on their time.
 fn is_long_running(info: &RequestInfo) -> bool {
     let streams = ["attach", "exec", "proxy", "log", "portforward"];
     match info.is_resource {
@@ -110,18 +112,41 @@ fn error_form(headers: &HeaderMap) -> Form {
 /// The rest of the pipeline, with a user.
 async fn identified(mut call: Call, received: Instant, body: RequestBody) -> ApiResponse {
     let form = error_form(&call.headers);
-    let result = match authorize(&mut call) {
-        Ok(()) => {
-            let call = Arc::new(call);
-            let response = answer(&call, body).await;
-            let response = respond(&call, response, form);
-            return metrics::finished(&call, received, response);
+    let mut decided = impersonate(&mut call);
+    if decided.is_ok() {
+        // Priority and fairness will have its place here, instead of the limits.
+        if !take_seat(&mut call) {
+            call.api.metrics.dropped(&call);
+            return too_many_requests();
         }
-        Err(status) => Err(status),
+        decided = authorize(&call);
+    }
+    let Err(status) = decided else {
+        let call = Arc::new(call);
+        let response = answer(&call, body).await;
+        let response = respond(&call, response, form);
+        return metrics::finished(&call, received, response);
     };
-    let forbidden = result.as_ref().is_err_and(|status: &Status| status.http_code() == 403);
-    let response = respond(&call, result, form);
+    let forbidden = status.http_code() == 403;
+    let response = respond(&call, Err(status), form);
     if forbidden { show::nosniff(response) } else { response }
+}
+
+/// Counts the request among those in flight; false if there are too many.
+fn take_seat(call: &mut Call) -> bool {
+    if call.class == Class::Internal {
+        return true;
+    }
+    call.class = Class::of(&call.user);
+    // Probes are answered whatever happens, as upstream's priority and fairness has it.
+    let is_probe = !call.info.is_resource && ["/healthz", "/livez", "/readyz"].contains(&call.info.path.as_str());
+    if is_probe || is_long_running(&call.info) {
+        return true;
+    }
+    let seat = call.api.in_flight.enter(Mutation::of(&call.info), call.class);
+    let holds = call.holds.get_mut();
+    holds.seat = seat;
+    holds.seat.is_some()
 }
 
 fn respond(call: &Call, result: Result<ApiResponse>, form: Form) -> ApiResponse {
@@ -134,11 +159,32 @@ fn respond(call: &Call, result: Result<ApiResponse>, form: Form) -> ApiResponse 
             response.headers_mut().append("warning", value);
         }
     }
-    crate::http::compress(&call.headers, call.method == Method::GET, response)
+    let response = crate::http::compress(&call.headers, call.method == Method::GET, response, &call.api.budget);
+    charged(call, response)
 }
 
-/// Impersonation, then the decision on the request as whoever it acts as.
-fn authorize(call: &mut Call) -> Result<()> {
+/// The answer, whose bytes are charged until they have been sent. An answer to a read for which there is no room is
+/// refused; who has written must be told so.
+fn charged(call: &Call, mut response: ApiResponse) -> ApiResponse {
+    let body = std::mem::replace(response.body_mut(), ResponseBody::Full(None));
+    let class = if Mutation::of(&call.info) == Mutation::Reads { call.class } else { Class::Internal };
+    let body = match body {
+        ResponseBody::Full(Some(bytes)) => match call.api.budget.carry_whole(bytes, class) {
+            Ok(bytes) => ResponseBody::from(bytes),
+            Err(_) => {
+                call.api.metrics.terminated(call);
+                return too_many_requests();
+            }
+        },
+        ResponseBody::Conversion(pieces) => ResponseBody::Stream(call.api.computations.ahead(pieces)),
+        other => other,
+    };
+    *response.body_mut() = body;
+    response
+}
+
+/// From here on the request is of whoever it acts as.
+fn impersonate(call: &mut Call) -> Result<()> {
     let impersonated = {
         let Call { api, info, user, headers, .. } = call;
         let attributes = attributes(info, user);
@@ -147,6 +193,10 @@ fn authorize(call: &mut Call) -> Result<()> {
     if let Some(impersonated) = impersonated {
         call.user = impersonated.user;
     }
+    Ok(())
+}
+
+fn authorize(call: &Call) -> Result<()> {
     let attributes = attributes(&call.info, &call.user);
     let began = call.api.clock.monotonic();
     let verdict = call.api.authorizers.authorize(&attributes);
@@ -171,15 +221,24 @@ pub fn attributes<'a>(info: &'a RequestInfo, user: &'a User) -> Attributes<'a> {
 }
 
 async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
-    if !call.info.is_resource {
+    let info = &call.info;
+    if !info.is_resource && !documents::take_long(&info.path) {
         return documents::answer(call, body).await;
     }
-    let info = &call.info;
+    if !info.is_resource {
+        let asked = Arc::clone(call);
+        return handled(call, async move {
+            asked.elsewhere.go().await;
+            documents::answer(&asked, body).await
+        })
+        .await;
+    }
     let all_served = call.api.definitions_served.load(Ordering::Acquire);
     let resource = match enter(call) {
-        Ok(resource) => call.resource.get_or_init(|| resource),
+        Ok(resource) => resource,
         Err(registry) => return documents::unknown(&registry, info, all_served),
     };
+    let resource = &resource;
     let route = router::route(call, resource);
     if matches!(route, Ok(Route::NoPage)) {
         return Ok(documents::no_page());
@@ -194,21 +253,27 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         }
     }
     route?;
-    let answered = if is_long_running(info) {
-        Ok(handlers::handle(call, resource, body).await)
-    } else if matches!(call.method, Method::GET | Method::HEAD) {
-        call.api.clock.timeout(call.allotted, handlers::handle(call, resource, body)).await
-    } else {
-        let (writer, written) = (Arc::clone(call), Arc::clone(resource));
-        let request = async move { handlers::handle(&writer, &written, body).await };
-        call.api.clock.timeout(call.allotted, Finishing::new(call, request)).await
-    };
+    call.routed.store(true, Ordering::Relaxed);
+    if is_long_running(info) {
+        let answered = handlers::handle(call, resource, body).await;
+        call.let_go();
+        return answered;
+    }
+    let (asked, about) = (Arc::clone(call), Arc::clone(resource));
+    handled(call, async move { handlers::handle(&asked, &about, body).await }).await
+}
+
+/// Handles a request within its time.
+async fn handled(
+    call: &Arc<Call>,
+    request: impl Future<Output = Result<ApiResponse>> + Send + 'static,
+) -> Result<ApiResponse> {
     // A write that has gone to the store holds the call, and with it its storage, until it has ended.
-    let Ok(answered) = answered else {
+    let Ok(answered) = call.api.clock.timeout(call.allotted, Handling::new(call, request)).await else {
         return Err(Status::timeout("request did not complete within the allotted timeout", 0));
     };
-    // What is sent from here on, of a watch or a long list, holds nobody up who replaces the storage.
-    call.pass.lock().take();
+    // What is sent from here on, of a long list, holds nobody up who replaces the storage or asks.
+    call.let_go();
     answered
 }
 
@@ -223,7 +288,7 @@ fn enter(call: &Call) -> std::result::Result<Arc<Resource>, Arc<Registry>> {
         let Some(storage) = custom else { return Ok(Arc::clone(resource)) };
         // A storage is closed after the registry has another one in its place, or none.
         if let Some(pass) = storage.serving.enter() {
-            *call.pass.lock() = Some(pass);
+            call.holds.lock().pass = Some(pass);
             return Ok(Arc::clone(resource));
         }
     }

@@ -54,6 +54,12 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
     }
 }
 
+/// Whether it may take long to make what is at a path: documents of OpenAPI are made of all schemas when they are first
+/// asked for, and metrics each time.
+pub fn take_long(path: &str) -> bool {
+    path == "/metrics" || path.starts_with("/openapi/")
+}
+
 async fn metrics(call: &Call) -> ApiResponse {
     if let Ok(status) = call.api.store.status().await {
         call.api.storage_size.store(status.size, Ordering::Relaxed);

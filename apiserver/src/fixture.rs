@@ -57,7 +57,7 @@ pub use store::{Fault, Gate, Hold, On, StoreCall, Verb, Viewpoint};
 pub use watching::{Event, Next, Watching};
 
 use crate::api::Api;
-use crate::server::{self, Assembly, Config, Datastore, Foundation};
+use crate::server::{self, Assembly, Config, Datastore, Foundation, Limits};
 
 /// 2026-01-01T00:00:00Z
 pub const NOW: Wall = Wall::from_seconds(1_767_225_600);
@@ -76,11 +76,22 @@ pub struct Settings {
     pub now: Wall,
     /// How the servers encode what they store; by default as beside the engine or, for several servers, on an etcd.
     pub encoding: Option<Encoding>,
+    pub requests_in_flight: Limits,
+    pub request_bytes_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { servers: 1, seed: 1, disk: None, service_ranges: "10.96.0.0/16", now: NOW, encoding: None }
+        Settings {
+            servers: 1,
+            seed: 1,
+            disk: None,
+            service_ranges: "10.96.0.0/16",
+            now: NOW,
+            encoding: None,
+            requests_in_flight: Limits::default(),
+            request_bytes_max: server::REQUEST_BYTES_MAX,
+        }
     }
 }
 
@@ -186,6 +197,8 @@ impl Cluster {
             service_ranges: server::service_ranges(self.settings.service_ranges).map_err(anyhow::Error::msg)?,
             advertise_address: Some(address.ip()),
             feature_gates: FeatureGates::parse::<&str>(&[]).map_err(anyhow::Error::msg)?,
+            requests_in_flight: self.settings.requests_in_flight,
+            request_bytes_max: self.settings.request_bytes_max,
         };
         let foundation = Foundation {
             store: Arc::clone(store) as Arc<dyn Store>,

@@ -25,6 +25,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Counters,
     self_requests: Counters,
+    terminations: Counters,
     durations: Histograms,
     sli_durations: Histograms,
     slo_durations: Histograms,
@@ -114,6 +115,11 @@ impl Metrics {
                 "apiserver_selfrequest_total",
                 "[ALPHA] Counter of requests of the API server to itself by verb and resource.",
                 &["verb", "group", "resource", "subresource"],
+            ),
+            terminations: registry.counters(
+                "apiserver_request_terminations_total",
+                "[ALPHA] Number of requests that the server refused to protect itself.",
+                &[REQUEST_SLI, &["code"]].concat(),
             ),
             durations: registry.histograms(
                 "apiserver_request_duration_seconds",

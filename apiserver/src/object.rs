@@ -1,5 +1,7 @@
 //! A stored object at one revision, as bytes: what GET, LIST and WATCH send without looking into it.
 
+pub mod kept;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +9,9 @@ use bytes::Bytes;
 use corten_object::json::{self, Canonical};
 use corten_object::tree::{Node, Tree};
 
+use self::kept::Kept;
 use crate::cache::CacheId;
+use crate::table::Row;
 
 /// What is known of an object before its revision is: made by a writer, or by ingest from what the store holds.
 #[derive(Debug)]
@@ -48,9 +52,11 @@ pub struct Object {
     prefix: u32,
     metadata: Range<u32>,
     /// Protobuf, made when first asked for.
-    protobuf: OnceLock<Bytes>,
+    protobuf: Kept<Bytes>,
     /// The cells of a Table row, made when first asked for.
-    row: OnceLock<Arc<crate::table::Row>>,
+    row: Kept<Arc<Row>>,
+    /// How long the protobuf of the metadata alone is, once that was made.
+    metadata_size: kept::Size,
 }
 
 impl Draft {
@@ -97,8 +103,9 @@ impl Draft {
             digits: at..at,
             prefix: self.canonical.prefix,
             metadata: self.canonical.metadata.clone(),
-            protobuf: OnceLock::new(),
-            row: OnceLock::new(),
+            protobuf: Kept::default(),
+            row: Kept::default(),
+            metadata_size: kept::Size::default(),
         })
     }
 
@@ -120,8 +127,9 @@ impl Draft {
             digits: start..start + digits_len,
             prefix: self.canonical.prefix,
             metadata: self.canonical.metadata.start..self.canonical.metadata.end + added,
-            protobuf: OnceLock::new(),
-            row: OnceLock::new(),
+            protobuf: Kept::default(),
+            row: Kept::default(),
+            metadata_size: kept::Size::default(),
         }
     }
 }
@@ -151,8 +159,9 @@ impl Object {
             metadata: self.metadata.start..self.metadata.end + end - self.digits.end,
             json: Bytes::from(json),
             other_version: self.other_version,
-            protobuf: OnceLock::new(),
-            row: OnceLock::new(),
+            protobuf: Kept::default(),
+            row: Kept::default(),
+            metadata_size: kept::Size::default(),
         }
     }
 
@@ -193,10 +202,33 @@ impl Object {
     }
 
     pub fn protobuf(&self, make: impl FnOnce() -> Bytes) -> Bytes {
-        self.protobuf.get_or_init(make).clone()
+        self.protobuf.get(make)
     }
 
-    pub fn row(&self, make: impl FnOnce() -> crate::table::Row) -> Arc<crate::table::Row> {
-        Arc::clone(self.row.get_or_init(|| Arc::new(make())))
+    /// How long the protobuf is, if it was ever made.
+    pub fn protobuf_size(&self) -> Option<usize> {
+        self.protobuf.size()
+    }
+
+    /// Whether the protobuf is kept.
+    pub fn has_protobuf(&self) -> bool {
+        self.protobuf.is_kept()
+    }
+
+    pub fn metadata_size(&self) -> Option<usize> {
+        self.metadata_size.get()
+    }
+
+    pub fn set_metadata_size(&self, size: usize) {
+        self.metadata_size.set(size);
+    }
+
+    /// Whether the row is kept.
+    pub fn has_row(&self) -> bool {
+        self.row.is_kept()
+    }
+
+    pub fn row(&self, make: impl FnOnce() -> Row) -> Arc<Row> {
+        self.row.get(|| Arc::new(make()))
     }
 }

@@ -8,13 +8,18 @@ use crate::request::Query;
 use crate::resource::Resource;
 
 /// What a list or watch selects.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Selection {
     labels: labels::Selector,
     /// Requirements on fields, resolved to where an object keeps them.
     fields: Vec<(Place, fields::Requirement)>,
     field_selector: fields::Selector,
+    /// How long the selectors are.
+    length: usize,
 }
+
+/// About so many bytes of a selector are a comparison.
+const COMPARISON: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -39,7 +44,13 @@ impl Selection {
         for requirement in field_selector.requirements() {
             places.push((place(resource, &requirement.field)?, requirement.clone()));
         }
-        Ok(Selection { labels, fields: places, field_selector })
+        let length = ["labelSelector", "fieldSelector"].iter().filter_map(|key| query.get(key)).map(str::len).sum();
+        Ok(Selection { labels, fields: places, field_selector, length })
+    }
+
+    /// How many comparisons it takes at most, roughly, to look at an object.
+    pub fn cost(&self) -> usize {
+        self.length.div_ceil(COMPARISON)
     }
 
     pub fn is_everything(&self) -> bool {

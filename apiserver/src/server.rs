@@ -29,12 +29,15 @@ use tokio::sync::watch;
 use crate::admission;
 use crate::api::Api;
 use crate::bootstrap::Bootstrap;
+use crate::budget::Budget;
+use crate::computation::Pool;
 use crate::control::{self, Control};
 use crate::data_folder::DataFolder;
 use crate::definitions::Definitions;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
+use crate::in_flight::InFlight;
 use crate::metrics::{self, Metrics};
 use crate::readiness::{Readiness, Step};
 use crate::registry::Registry;
@@ -43,6 +46,9 @@ use crate::reserve::node_ports::{NodePorts, PortRange};
 use crate::reserve::under_way::UnderWay;
 use crate::resource::built_in;
 
+pub use crate::budget::BYTES_MAX as REQUEST_BYTES_MAX;
+pub use crate::computation::STACK;
+pub use crate::in_flight::Limits;
 pub use crate::reserve::service_ranges;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
@@ -73,6 +79,10 @@ pub struct Config {
     /// By which others reach this server; found out if none.
     pub advertise_address: Option<IpAddr>,
     pub feature_gates: FeatureGates,
+    /// On requests that are answered at the same time.
+    pub requests_in_flight: Limits,
+    /// How many bytes requests and answers may hold.
+    pub request_bytes_max: usize,
 }
 
 /// A server that answers.
@@ -166,6 +176,7 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     let network = corten_kinds::service::Network { families: families.collect() };
     let services = reserve::Services { network, node_ports: Arc::clone(&node_ports) };
     let unattended = scope.child("unattended");
+    let (http, controllers) = (scope.child("http"), scope.child("control"));
     let api = Arc::new(Api {
         store,
         feed: Arc::clone(&feed),
@@ -183,6 +194,9 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
         storage_size: AtomicU64::new(0),
         reservers: reserve::standard(services),
         addresses_under_way: UnderWay::default(),
+        in_flight: InFlight::new(config.requests_in_flight),
+        budget: Budget::new(config.request_bytes_max),
+        computations: Pool::new(http.kind("computation"), http.kind("conversion")),
         writes: unattended.kind("write"),
         give_backs: unattended.kind("give-back"),
         stopping: scope.token().clone(),
@@ -194,7 +208,6 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
     });
     metrics::register(&api, config.feature_gates);
     accounts.belong_to(&api);
-    let (http, controllers) = (scope.child("http"), scope.child("control"));
     // The last one: the others leave tasks there.
     let readers = [http.clone(), controllers.clone(), unattended];
     follow_store(&feed, watch, readers, scope);

@@ -234,45 +234,62 @@ pub fn nosniff(mut response: ApiResponse) -> ApiResponse {
 /// JSON for people: two spaces a level, as Go indents.
 pub fn indent(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() * 2);
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    let line = |out: &mut Vec<u8>, depth: usize| {
-        out.push(b'\n');
-        out.extend(std::iter::repeat_n(b' ', depth * 2));
-    };
-    for (i, &byte) in json.iter().enumerate() {
-        if in_string {
-            out.push(byte);
-            in_string = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            continue;
-        }
-        match byte {
-            b'{' | b'[' => {
+    Indenter::default().write(json, &mut out);
+    out
+}
+
+/// Indents a JSON text that comes in pieces.
+#[derive(Default)]
+pub struct Indenter {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    /// The byte before.
+    last: u8,
+}
+
+impl Indenter {
+    pub fn write(&mut self, json: &[u8], out: &mut Vec<u8>) {
+        for &byte in json {
+            let last = std::mem::replace(&mut self.last, byte);
+            if self.in_string {
                 out.push(byte);
-                if !matches!(json.get(i + 1), Some(b'}' | b']')) {
-                    depth += 1;
-                    line(&mut out, depth);
+                self.in_string = self.escaped || byte != b'"';
+                self.escaped = !self.escaped && byte == b'\\';
+                continue;
+            }
+            let was_opened = matches!(last, b'{' | b'[');
+            let closes = matches!(byte, b'}' | b']');
+            // What is empty stays on its line.
+            if was_opened && !closes {
+                self.depth += 1;
+                self.line(out);
+            }
+            match byte {
+                b'}' | b']' => {
+                    if !was_opened {
+                        self.depth = self.depth.saturating_sub(1);
+                        self.line(out);
+                    }
+                    out.push(byte);
                 }
-            }
-            b'}' | b']' => {
-                if !matches!(json.get(i.wrapping_sub(1)), Some(b'{' | b'[')) {
-                    depth = depth.saturating_sub(1);
-                    line(&mut out, depth);
+                b',' => {
+                    out.push(byte);
+                    self.line(out);
                 }
-                out.push(byte);
+                b':' => out.extend_from_slice(b": "),
+                b'"' => {
+                    self.in_string = true;
+                    out.push(byte);
+                }
+                b' ' | b'\n' | b'\t' | b'\r' => {}
+                _ => out.push(byte),
             }
-            b',' => {
-                out.push(byte);
-                line(&mut out, depth);
-            }
-            b':' => out.extend_from_slice(b": "),
-            b'"' => {
-                in_string = true;
-                out.push(byte);
-            }
-            b' ' | b'\n' | b'\t' | b'\r' => {}
-            _ => out.push(byte),
         }
     }
-    out
+
+    fn line(&self, out: &mut Vec<u8>) {
+        out.push(b'\n');
+        out.extend(std::iter::repeat_n(b' ', self.depth * 2));
+    }
 }

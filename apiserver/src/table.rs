@@ -2,8 +2,8 @@
 
 use corten_api::json::{write_array, write_f64, write_string};
 use corten_api::time::{Duration, human_duration};
-pub use corten_kinds::table::Row;
-use corten_kinds::table::{Cell, Column};
+use corten_kinds::table::Column;
+pub use corten_kinds::table::{Cell, Row};
 
 /// What a row shows of its object beside the cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 mod encoder;
 
 use std::io;
-use std::ops::Bound;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -20,11 +20,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 pub use self::encoder::LastFrame;
 use self::encoder::{Encoder, write_error};
+use crate::budget::Budget;
 use crate::cache::{Event, EventKind, Objects, Scope, Stop, TooOld, Watcher};
 use crate::call::Call;
 use crate::http::websocket::{self, Framing};
 use crate::http::{ApiResponse, ResponseBody};
-use crate::list::ListOptions;
+use crate::list::{Cursor, ListOptions};
 use crate::metrics;
 use crate::negotiate::{self, Encoding, Form, Projection};
 use crate::object::Object;
@@ -39,19 +40,21 @@ const TIMEOUT_MIN: u64 = 1800;
 /// How many events are put together into one piece.
 const EVENTS_AT_ONCE: usize = 256;
 const PIECE: usize = 256 * 1024;
+/// How much of the initial objects' JSON is looked at for one piece, where it has to be converted.
+const CONVERTED: usize = 64 * 1024;
 
 pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Result<ApiResponse> {
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
     if form.encoding == Encoding::Yaml {
         return Err(negotiate::not_acceptable(&negotiate::STREAMED));
     }
-    let selection = Selection::read(&call.query, resource)?;
+    let selection = Arc::new(Selection::read(&call.query, resource)?);
     let options = ListOptions::read(call, true)?;
     let include = if form.projection == Projection::Table { show::include(call)? } else { Include::None };
     let scope = scope(call, resource, &selection);
     let revision = options.watched_revision()?;
     let initial = options.send_initial_events.unwrap_or(revision.unwrap_or(0) == 0);
-    let mut pending = Vec::new();
+    let mut pending = None;
     let (watcher, revision) = if initial {
         match (options.send_initial_events, revision) {
             (Some(true), None) => call.api.catch_up().await?,
@@ -59,7 +62,7 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
             _ => {}
         }
         let (snapshot, behind) = storage.cache.snapshot_and_watch(scope);
-        pending = initial_objects(call, resource, &selection, snapshot.objects);
+        pending = Some(initial_objects(call, resource, &selection, snapshot.objects));
         (behind, snapshot.revision)
     } else {
         let from = match revision.unwrap_or(0) {
@@ -85,7 +88,10 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         watcher,
         more: true,
         selection,
-        initial: pending.into_iter(),
+        initial: pending,
+        budget: call.api.budget.clone(),
+        room: None,
+        gives_way: false,
         mark_initial: options.send_initial_events == Some(true) && options.bookmarks,
         bookmarks: options.bookmarks,
         revision,
@@ -153,16 +159,10 @@ fn covers(call: &Call, resource: &Resource, selection: &Selection, object: &Obje
         && selection.matches(object)
 }
 
-fn initial_objects(call: &Call, resource: &Resource, selection: &Selection, objects: Objects) -> Vec<Arc<Object>> {
+fn initial_objects(call: &Call, resource: &Resource, selection: &Arc<Selection>, objects: Objects) -> Cursor {
     let namespace = call.info.namespace.as_str();
     let below = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
-    objects
-        .range::<_, str>((Bound::Included(&*below), Bound::Unbounded))
-        .take_while(|(key, _)| key.starts_with(&*below))
-        .map(|(_, object)| object)
-        .filter(|object| covers(call, resource, selection, object))
-        .cloned()
-        .collect()
+    Cursor::new(objects, &below, &below, selection)
 }
 
 fn too_old(error: TooOld) -> Status {
@@ -182,8 +182,14 @@ struct Frames {
     watcher: Watcher,
     /// Whether the watcher may have more than was taken.
     more: bool,
-    selection: Selection,
-    initial: std::vec::IntoIter<Arc<Object>>,
+    selection: Arc<Selection>,
+    /// What there was when the watch began, as long as not all of it has been sent.
+    initial: Option<Cursor>,
+    budget: Budget,
+    /// Rings when there are bytes for more of it.
+    room: Option<BoxFuture<'static, ()>>,
+    /// Whether the last piece of it was converted: then others have their turn first.
+    gives_way: bool,
     /// Whether the end of the initial objects is marked by a bookmark.
     mark_initial: bool,
     bookmarks: bool,
@@ -215,8 +221,8 @@ impl Stream for Frames {
             if frames.done {
                 return Poll::Ready(None);
             }
-            frames.write_initial(&mut out);
-            if out.len() < PIECE && frames.initial.len() == 0 && frames.more {
+            ready!(frames.poll_initial(context, &mut out));
+            if out.len() < PIECE && frames.initial.is_none() && frames.more {
                 let events = frames.take_events(&mut out);
                 if let ([event], true) = (&events[..], out.is_empty()) {
                     let Some((kind, object)) = frames.shown(event) else { continue };
@@ -227,7 +233,7 @@ impl Stream for Frames {
                 ready!(frames.poll_wait(context, &mut out));
             }
         }
-        Poll::Ready(Some(Ok(out.into())))
+        Poll::Ready(Some(Ok(frames.budget.carry(out))))
     }
 }
 
@@ -278,12 +284,52 @@ impl Frames {
         }
     }
 
-    fn write_initial(&mut self, out: &mut Vec<u8>) {
-        while out.len() < PIECE {
-            let Some(object) = self.initial.next() else { break };
-            self.encoder.event("ADDED", &object, out);
+    /// Writes some of the initial objects, when there is room for them.
+    fn poll_initial(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
+        if self.initial.is_some() && self.budget.is_full(self.encoder.call.class) {
+            let Call { api, class, .. } = &*self.encoder.call;
+            let (budget, stopping, class) = (self.budget.clone(), api.stopping.clone(), *class);
+            let room = async move {
+                tokio::select! {
+                    () = budget.room(class) => {}
+                    () = stopping.cancelled() => {}
+                }
+            };
+            self.room.get_or_insert_with(|| room.boxed());
         }
-        if self.initial.len() == 0 && std::mem::take(&mut self.mark_initial) {
+        if let Some(room) = &mut self.room {
+            ready!(room.poll_unpin(context));
+            self.room = None;
+        }
+        if !std::mem::take(&mut self.gives_way) {
+            self.write_initial(out);
+            self.gives_way = self.initial.is_some() && self.encoder.converts();
+            if self.initial.is_none() || !out.is_empty() {
+                return Poll::Ready(());
+            }
+            // Nothing was selected so far.
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn write_initial(&mut self, out: &mut Vec<u8>) {
+        let piece = self.budget.piece(PIECE);
+        if let Some(mut initial) = self.initial.take() {
+            let converts = self.encoder.converts();
+            let mut looked_at = 0;
+            let more = initial.advance(|object| {
+                let Encoder { call, resource, .. } = &self.encoder;
+                if covers(call, resource, &self.selection, object) {
+                    looked_at += object.json.len();
+                    self.encoder.event("ADDED", object, out);
+                }
+                let goes_on = out.len() < piece && !(converts && looked_at >= CONVERTED);
+                if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            self.initial = Some(initial).filter(|_| more);
+        }
+        if self.initial.is_none() && std::mem::take(&mut self.mark_initial) {
             let Encoder { call, resource, .. } = &self.encoder;
             let took = call.api.clock.monotonic() - self.began;
             call.api.metrics.watch_list_sent(resource, metrics::scope(&call.info), took);

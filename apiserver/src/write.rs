@@ -390,6 +390,7 @@ async fn attempt(
         let created = create_once(call, resource, &mut tree, dry_run).await;
         return created.map(|object| Updated { object, created: true }).map_err(Unwritten::from);
     };
+    call.weigh(object.json.len()).await;
     let existing = Existing { tree: resource.working_tree(object), object: Arc::clone(object) };
     let mut tree = change.apply(Some(&existing)).await?;
     check_revision(resource, storage, name, &mut tree, &existing)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use corten_apiserver::server::{self, Config, Datastore, Running, default_data_dir};
+use corten_apiserver::server::{self, Config, Datastore, Limits, Running, default_data_dir};
 use corten_config::features::FeatureGates;
 use corten_config::flags::{Arguments, Command, Flag, Flags, Section};
 use corten_runtime::logs;
@@ -60,6 +60,18 @@ const COMMAND: Command = Command {
                     "`ADDRESS` by which others reach this server (default: the one it listens on, or this machine's).",
                 ),
                 Flag::string("token-auth-file", "", "`FILE` of static tokens, as kube-apiserver takes it."),
+                Flag::int(
+                    "max-requests-inflight",
+                    "400",
+                    "How many requests that read are answered at the same time, but for watches; 0 is no limit.",
+                )
+                .check(limit),
+                Flag::int(
+                    "max-mutating-requests-inflight",
+                    "200",
+                    "How many requests that write are answered at the same time; 0 is no limit.",
+                )
+                .check(limit),
                 Flag::bool_map(
                     "feature-gates",
                     "",
@@ -79,12 +91,13 @@ const COMMAND: Command = Command {
 
 /// Connections that are open are given so long to finish.
 const SHUTDOWN: Duration = Duration::from_secs(20);
-/// Objects are walked by recursion. It takes as many levels as are decoded, with room for what runs around it; what is
-/// not used of it costs no memory.
-const STACK: usize = 128 << 20;
 
 fn port(value: &str) -> Result<(), String> {
     value.parse::<u16>().map(drop).map_err(|_| "is not a port, 0 to 65535".to_owned())
+}
+
+fn limit(value: &str) -> Result<(), String> {
+    value.parse::<u32>().map(drop).map_err(|_| "is not a number of requests, 0 or more".to_owned())
 }
 
 const COMPONENTS: [&str; 4] = ["apiserver", "controllers", "scheduler", "node"];
@@ -111,7 +124,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(code as u8);
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(server::STACK).build();
     let result = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(run(&flags)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -223,6 +236,10 @@ fn config(flags: &Flags) -> Result<Config> {
     let token_auth_file = Some(flags.string("token-auth-file")).filter(|file| !file.is_empty()).map(PathBuf::from);
     let service_ranges =
         server::service_ranges(&flags.list("service-cluster-ip-range").join(",")).map_err(anyhow::Error::msg)?;
+    let requests_in_flight = Limits {
+        reads: flags.int("max-requests-inflight") as usize,
+        writes: flags.int("max-mutating-requests-inflight") as usize,
+    };
     Ok(Config {
         data_dir,
         listen: SocketAddr::new(address, flags.int("secure-port") as u16),
@@ -232,6 +249,8 @@ fn config(flags: &Flags) -> Result<Config> {
         advertise_address: flags.ip("advertise-address"),
         feature_gates: FeatureGates::parse(&flags.bool_map("feature-gates"))
             .map_err(|error| anyhow::anyhow!("--feature-gates: {error}"))?,
+        requests_in_flight,
+        request_bytes_max: server::REQUEST_BYTES_MAX,
     })
 }
 

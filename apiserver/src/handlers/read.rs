@@ -14,6 +14,9 @@ use crate::show;
 
 pub async fn get(call: &Call, resource: &Resource, form: Form) -> Result<ApiResponse> {
     let object = find(call, resource, &call.info.name).await?;
+    if form != Form::JSON || !resource.shows_kept_bytes(&object) {
+        call.weigh(object.json.len()).await;
+    }
     show::object(call, resource, &object, form, StatusCode::OK)
 }
 

@@ -15,6 +15,9 @@ use crate::resource::Resource;
 use crate::select::Selection;
 use crate::show;
 
+/// How many objects of a collection are looked up together.
+const AT_ONCE: usize = 64;
+
 pub async fn one(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body: RequestBody) -> Result<ApiResponse> {
     let body = call.read(body).await?;
     let options = Options::read(call, body).await?;
@@ -46,7 +49,7 @@ pub async fn collection(
     body: RequestBody,
 ) -> Result<ApiResponse> {
     let storage = resource.storage.as_ref().ok_or_else(|| Status::internal("nothing is kept of this kind"))?;
-    let selection = Selection::read(&call.query, resource)?;
+    let selection = Arc::new(Selection::read(&call.query, resource)?);
     let mut listed = ListOptions::read(call, false)?;
     if listed.limit == 0 {
         // Upstream lists in pages, so that a resourceVersion is taken for exact as in a list with a limit.
@@ -57,11 +60,17 @@ pub async fn collection(
     warn_of_dependents(call, resource, &options);
     call.api.admission.precheck(call, &Attributes::of(call, resource, Operation::Delete, options.dry_run)).await?;
     let page = list::page(call, resource, storage, &listed, &selection).await?;
-    for object in &page.objects {
-        match delete::delete(call, resource, object.namespace(), object.name(), &options).await {
-            Err(status) if status.is_not_found() => {}
-            other => drop(other?),
+    let mut objects = page.objects.clone();
+    loop {
+        let some = objects.some(AT_ONCE).await;
+        if some.is_empty() {
+            return list::answer_with(call, resource, form, page).await;
+        }
+        for object in &some {
+            match delete::delete(call, resource, object.namespace(), object.name(), &options).await {
+                Err(status) if status.is_not_found() => {}
+                other => drop(other?),
+            }
         }
     }
-    list::answer_with(call, resource, form, page)
 }

@@ -19,6 +19,9 @@ use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::budget::Charge;
+use crate::in_flight::Class;
+
 /// Who is at the other end of a connection.
 #[derive(Clone, Default)]
 pub struct Peer {
@@ -53,13 +56,21 @@ pub const BODY_MAX: usize = 3 * 1024 * 1024;
 /// How long an answer waits for the rest of a body that nobody wants.
 const DRAINED_FOR: Duration = Duration::from_secs(1);
 
+/// The answer to a body for which there is no memory now.
+pub fn no_room() -> Status {
+    Status::too_many_requests("Too many requests, please try again later.", 1)
+}
+
 impl RequestBody {
-    /// The whole body, unless it is too large.
-    pub async fn read(self) -> Result<Vec<u8>> {
+    /// The whole body, unless it is too large. What has been read is added to the charge.
+    pub async fn read(self, mut charge: Charge, class: Class) -> Result<(Vec<u8>, Charge)> {
         let too_large = || Status::too_large(format!("limit is {BODY_MAX}"));
         let mut stream = match self {
             RequestBody::Full(bytes) if bytes.len() > BODY_MAX => return Err(too_large()),
-            RequestBody::Full(bytes) => return Ok(bytes.into()),
+            RequestBody::Full(bytes) => {
+                charge.add(bytes.len(), class).map_err(|_| no_room())?;
+                return Ok((bytes.into(), charge));
+            }
             RequestBody::Stream(stream) => stream,
         };
         let mut whole = BytesMut::new();
@@ -68,9 +79,10 @@ impl RequestBody {
             if whole.len() + chunk.len() > BODY_MAX {
                 return Err(too_large());
             }
+            charge.add(chunk.len(), class).map_err(|_| no_room())?;
             whole.extend_from_slice(&chunk);
         }
-        Ok(whole.into())
+        Ok((whole.into(), charge))
     }
 }
 
@@ -136,6 +148,8 @@ pub enum ResponseBody {
     Stream(BoxStream<'static, io::Result<Bytes>>),
     /// Makes its pieces as they are asked for, and has an end in sight; it may be compressed.
     List(BoxStream<'static, io::Result<Bytes>>),
+    /// The same where a piece costs more than copying: no serving thread makes them (`Pool::ahead`).
+    Conversion(BoxStream<'static, io::Result<Bytes>>),
     /// What a warp route made.
     Route(http_body_util::combinators::BoxBody<Bytes, io::Error>),
 }
@@ -164,7 +178,7 @@ impl hyper::body::Body for ResponseBody {
             ResponseBody::Full(bytes) => {
                 Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|b| Ok(Frame::data(b))))
             }
-            ResponseBody::Stream(stream) | ResponseBody::List(stream) => {
+            ResponseBody::Stream(stream) | ResponseBody::List(stream) | ResponseBody::Conversion(stream) => {
                 stream.poll_next_unpin(context).map(|item| item.map(|i| i.map(Frame::data)))
             }
             ResponseBody::Route(body) => Pin::new(body).poll_frame(context),
@@ -174,7 +188,7 @@ impl hyper::body::Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             ResponseBody::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            ResponseBody::Stream(_) | ResponseBody::List(_) => false,
+            ResponseBody::Stream(_) | ResponseBody::List(_) | ResponseBody::Conversion(_) => false,
             ResponseBody::Route(body) => body.is_end_stream(),
         }
     }
@@ -184,7 +198,9 @@ impl hyper::body::Body for ResponseBody {
             ResponseBody::Full(bytes) => {
                 hyper::body::SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            ResponseBody::Stream(_) | ResponseBody::List(_) => hyper::body::SizeHint::default(),
+            ResponseBody::Stream(_) | ResponseBody::List(_) | ResponseBody::Conversion(_) => {
+                hyper::body::SizeHint::default()
+            }
             ResponseBody::Route(body) => body.size_hint(),
         }
     }
@@ -213,6 +229,7 @@ impl Passed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     /// A body of three pieces, and how many of them have been taken.
     fn body() -> (Arc<Mutex<usize>>, BoxStream<'static, io::Result<Bytes>>) {
@@ -236,10 +253,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_without_room_gives_back_what_it_took() {
+        let budget = Budget::new(2);
+        let read = RequestBody::Stream(body().1).read(budget.charge(), Class::System).await;
+        assert_eq!(read.err().map(|status| status.http_code()), Some(429));
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[tokio::test]
     async fn what_is_read_is_not_touched_again() {
         let (taken, stream) = body();
         let (request, unread) = lend(stream);
-        assert_eq!(request.read().await.unwrap(), b"abc");
+        let budget = Budget::new(3);
+        let (read, charge) = request.read(budget.charge(), Class::System).await.expect("it fits");
+        assert_eq!((&*read, budget.held()), (&b"abc"[..], 3));
+        drop(charge);
+        assert_eq!(budget.held(), 0);
         unread.drain(&Clock::system()).await;
         assert_eq!(*taken.lock(), 3);
     }

@@ -35,7 +35,7 @@ use tracing::debug;
 use super::activity::{Activity, Answer, Unsent};
 use super::body::Peer;
 use super::crowd::Place;
-use super::exchange::{Routes, ahead, answer};
+use super::exchange::{Routes, answer};
 use super::gather::{GATHERED_MAX, Gather, Turn};
 use super::heads::{HEAD_MAX, Heads};
 use super::lenient::Lenient;
@@ -162,8 +162,7 @@ pub async fn serve(
         async move {
             let answer = if is_http2 {
                 let answer = requests.run(answer).await;
-                let answer = answer.ok_or_else(|| io::Error::other("the request's task panicked"))?;
-                answer.map(|body| ahead(body, &requests))
+                answer.ok_or_else(|| io::Error::other("the request's task panicked"))?
             } else {
                 answer.await
             };

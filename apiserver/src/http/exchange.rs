@@ -4,8 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use corten_runtime::tasks::Kind;
-use futures::StreamExt;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use hyper::Request;
 use hyper::body::{Body, Incoming};
@@ -16,9 +14,6 @@ use warp::filters::BoxedFilter;
 
 use super::body::{ApiResponse, Passed, Peer, ResponseBody};
 use super::routes::{Arrived, Parts};
-
-/// So many pieces of a list wait to be sent at most, beside the one that is being sent.
-const PIECES_AHEAD: usize = 1;
 
 pub type Routes = BoxedFilter<(http::Response<Bytes>,)>;
 
@@ -99,23 +94,6 @@ fn parts(request: &mut Request<Incoming>, peer: &Peer) -> Parts {
         upgrade,
         sending: !request.body().is_end_stream() && !waits,
     }
-}
-
-/// A list is made in a task of its own, a piece ahead of what the connection has sent.
-pub fn ahead(body: ResponseBody, requests: &Kind) -> ResponseBody {
-    let ResponseBody::List(mut pieces) = body else { return body };
-    let (sender, receiver) = tokio::sync::mpsc::channel(PIECES_AHEAD);
-    requests.spawn(async move {
-        // No piece is made before there is a place for it.
-        while let Ok(place) = sender.reserve().await {
-            let Some(piece) = pieces.next().await else { return };
-            place.send(piece);
-        }
-    });
-    let pieces = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|piece| (piece, receiver))
-    });
-    ResponseBody::Stream(pieces.boxed())
 }
 
 /// The answer to a HEAD: it says how long the body would be. HTTP/2 has nobody else who leaves the body out.

@@ -1,6 +1,6 @@
 //! Answers that are large are compressed for clients that take it.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -10,14 +10,20 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::body::{ApiResponse, ResponseBody};
+use crate::budget::{Budget, Charge};
+use crate::computation::Pieces;
 
 /// Upstream's threshold: below it the work is not worth it.
 const LEAST: usize = 128 * 1024;
-/// Lists are streamed piece by piece once they are as large as this; see `list`.
 const LEVEL: u32 = 1;
+/// How much is compressed before others have their turn.
+const PIECE: usize = 64 * 1024;
+/// What an encoder takes, roughly.
+const ENCODER: usize = 256 * 1024;
 
-/// Compresses the answer to a GET where that is wanted and worth it.
-pub fn compress(headers: &HeaderMap, is_get: bool, mut response: ApiResponse) -> ApiResponse {
+/// Compresses the answer to a GET where that is wanted and worth it. No serving thread does it. While bytes are scarce,
+/// nothing is compressed, because an encoder takes more of them than a piece.
+pub fn compress(headers: &HeaderMap, is_get: bool, mut response: ApiResponse, budget: &Budget) -> ApiResponse {
     let wanted = headers
         .get_all(ACCEPT_ENCODING)
         .iter()
@@ -27,22 +33,19 @@ pub fn compress(headers: &HeaderMap, is_get: bool, mut response: ApiResponse) ->
     if !is_get || !wanted || response.status() != StatusCode::OK || response.headers().contains_key(CONTENT_ENCODING) {
         return response;
     }
+    if budget.is_scarce() {
+        return response;
+    }
     let body = std::mem::replace(response.body_mut(), ResponseBody::Full(None));
-    let body = match body {
-        ResponseBody::Full(Some(bytes)) if bytes.len() > LEAST => match whole(&bytes) {
-            Some(compressed) => ResponseBody::from(compressed),
-            None => {
-                *response.body_mut() = ResponseBody::from(bytes);
-                return response;
-            }
-        },
-        ResponseBody::List(stream) => ResponseBody::List(pieces(stream).boxed()),
+    let pieces = match body {
+        ResponseBody::Full(Some(bytes)) if bytes.len() > LEAST => parted(bytes),
+        ResponseBody::List(pieces) | ResponseBody::Conversion(pieces) => pieces,
         other => {
             *response.body_mut() = other;
             return response;
         }
     };
-    *response.body_mut() = body;
+    *response.body_mut() = ResponseBody::Conversion(compressed(pieces, budget.clone()));
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -50,33 +53,56 @@ pub fn compress(headers: &HeaderMap, is_get: bool, mut response: ApiResponse) ->
     response
 }
 
-fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::new(LEVEL));
-    encoder.write_all(bytes).ok()?;
-    encoder.finish().ok()
+/// An answer that is there, in pieces.
+fn parted(mut bytes: Bytes) -> Pieces {
+    let pieces = std::iter::from_fn(move || {
+        let length = bytes.len().min(PIECE);
+        (length > 0).then(|| Ok(bytes.split_to(length)))
+    });
+    futures::stream::iter(pieces).boxed()
 }
 
-/// A stream, compressed as it comes.
-fn pieces(
-    stream: futures::stream::BoxStream<'static, std::io::Result<Bytes>>,
-) -> impl futures::Stream<Item = std::io::Result<Bytes>> + Send {
+/// Pieces, compressed as they come.
+fn compressed(pieces: Pieces, budget: Budget) -> Pieces {
+    let mut charge = budget.charge();
+    charge.add_always(ENCODER);
     let encoder = GzEncoder::new(Vec::new(), Compression::new(LEVEL));
-    futures::stream::unfold((stream, Some(encoder)), |(mut stream, encoder)| async move {
-        let mut encoder = encoder?;
+    let state = State { pieces, piece: Bytes::new(), encoder, budget, _charge: charge };
+    futures::stream::unfold(Some(state), async |state| state?.next().await).boxed()
+}
+
+struct State {
+    pieces: Pieces,
+    /// What is left of the last one.
+    piece: Bytes,
+    encoder: GzEncoder<Vec<u8>>,
+    budget: Budget,
+    /// Of the encoder.
+    _charge: Charge,
+}
+
+impl State {
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Option<State>)> {
         loop {
-            match stream.next().await {
-                Some(Ok(piece)) => {
-                    if let Err(error) = encoder.write_all(&piece) {
-                        return Some((Err(error), (stream, None)));
-                    }
-                    let done = std::mem::take(encoder.get_mut());
-                    if !done.is_empty() {
-                        return Some((Ok(Bytes::from(done)), (stream, Some(encoder))));
+            if self.piece.is_empty() {
+                match self.pieces.next().await {
+                    Some(Ok(piece)) => self.piece = piece,
+                    Some(Err(error)) => return Some((Err(error), None)),
+                    None => {
+                        let last = self.encoder.finish().map(|last| self.budget.carry(last));
+                        return Some((last, None));
                     }
                 }
-                Some(Err(error)) => return Some((Err(error), (stream, None))),
-                None => return Some((encoder.finish().map(Bytes::from), (stream, None))),
             }
+            let part = self.piece.split_to(self.piece.len().min(PIECE));
+            if let Err(error) = self.encoder.write_all(&part) {
+                return Some((Err(error), None));
+            }
+            let done = std::mem::take(self.encoder.get_mut());
+            if !done.is_empty() {
+                return Some((Ok(self.budget.carry(done)), Some(self)));
+            }
+            tokio::task::yield_now().await;
         }
-    })
+    }
 }

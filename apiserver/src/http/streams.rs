@@ -10,7 +10,7 @@
 //! had their turn, so that a client who asks much does not put all of it before somebody who asks little.
 //!
 //! Nothing may compute for long in a body, or it would hold up its neighbours: answers are made by tasks of their own,
-//! and so are the pieces of a list (see `listener`). What a watch makes is small.
+//! and the pieces of a list that cost more than copying by threads of their own (`computation`).
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use http::Method;
 
 use crate::call::Call;
 use crate::http::{ApiResponse, ResponseBody};
+use crate::metrics::Metrics;
 use crate::request::RequestInfo;
 
 /// Counts the request, now or when its answer has been sent.
@@ -24,7 +26,7 @@ pub fn finished(call: &Arc<Call>, received: Instant, mut response: ApiResponse) 
     }
     let code = response.status().as_u16();
     let body = match std::mem::replace(response.body_mut(), ResponseBody::Full(None)) {
-        ResponseBody::Stream(stream) | ResponseBody::List(stream) => {
+        ResponseBody::Stream(stream) | ResponseBody::List(stream) | ResponseBody::Conversion(stream) => {
             ResponseBody::Stream(Counted::new(call, received, code, stream).boxed())
         }
         ResponseBody::Full(bytes) => {
@@ -37,14 +39,35 @@ pub fn finished(call: &Arc<Call>, received: Instant, mut response: ApiResponse) 
     response
 }
 
-/// Paths that nothing is served at are not counted: their names would be anybody's choice.
+/// Only what is served is counted: other resources, subresources and paths would be anybody's choice. Upstream's router
+/// has refused them before it counts, too.
 fn is_counted(call: &Call) -> bool {
-    let info = &call.info;
-    if info.is_resource {
-        return call.resource.get().is_some();
+    match call.info.is_resource {
+        true => call.routed.load(Ordering::Relaxed),
+        false => !path_label(&call.info.path).is_empty(),
     }
-    !path_label(&info.path).is_empty()
 }
+
+impl Metrics {
+    /// A request was refused because there are too many. Upstream counts it though nobody has looked for what it asks.
+    pub fn dropped(&self, call: &Call) {
+        let labels = Labels::of_unrouted(call);
+        let [verb, group, version, resource, subresource, scope, component] = labels.without_dry_run();
+        let request = [verb, dry_run(call), group, version, resource, subresource, scope, component, "429", ""];
+        self.requests.with_label_values(&request).inc();
+        self.terminated(call);
+    }
+
+    /// A request was refused by 429 to protect the server.
+    pub fn terminated(&self, call: &Call) {
+        let labels = Labels::of_unrouted(call);
+        let [verb, group, version, resource, subresource, scope, component] = labels.without_dry_run();
+        let termination = [verb, group, version, resource, subresource, scope, component, "429"];
+        self.terminations.with_label_values(&termination).inc();
+    }
+}
+
+const OTHER: &str = "other";
 
 /// What a path that is no resource is called.
 fn path_label(path: &str) -> &'static str {
@@ -78,6 +101,19 @@ impl<'c> Labels<'c> {
         let verb = verb(call, scope);
         let (group, version, resource) = (&*info.group, &*info.version, &*info.resource);
         Labels { verb, group, version, resource, subresource, scope, component }
+    }
+
+    /// The same before it is known whether there is what the request asks for.
+    fn of_unrouted(call: &'c Call) -> Labels<'c> {
+        let (info, labels) = (&call.info, Labels { component: "apiserver", ..Labels::of(call) });
+        if !info.is_resource {
+            return labels;
+        }
+        match call.api.registry.load().find(&info.group, &info.version, &info.resource) {
+            None => Labels { group: OTHER, version: OTHER, resource: OTHER, subresource: OTHER, ..labels },
+            Some(found) if info.subresource.is_empty() || found.subresource(&info.subresource).is_some() => labels,
+            Some(_) => Labels { subresource: OTHER, ..labels },
+        }
     }
 
     fn without_dry_run(&self) -> [&str; 7] {

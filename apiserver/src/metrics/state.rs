@@ -7,6 +7,7 @@ use corten_config::features::{FeatureGates, Gate, Stage};
 use corten_runtime::metrics::{Registry, Row};
 
 use crate::api::Api;
+use crate::in_flight::Mutation;
 use crate::resource::Storage;
 
 /// Registers what needs the finished server.
@@ -16,6 +17,7 @@ pub fn register(api: &Arc<Api>, gates: FeatureGates) {
     features(registry, gates);
     stored(registry, &api);
     caches(registry, &api);
+    in_flight(registry, &api);
     let size = api.clone();
     registry.computed_gauges(
         "apiserver_storage_size_bytes",
@@ -112,6 +114,21 @@ fn caches(registry: &Registry, api: &Weak<Api>) {
         "[ALPHA] Number of times that a watch cache was filled.",
         labels,
         by_storage(api, |storage| storage.cache.fillings() as f64),
+    );
+}
+
+fn in_flight(registry: &Registry, api: &Weak<Api>) {
+    let api = api.clone();
+    let rows = move || {
+        let Some(api) = api.upgrade() else { return Vec::new() };
+        let row = |(kind, mutation): (&str, _)| (vec![kind.to_owned()], api.in_flight.most(mutation) as f64);
+        [("mutating", Mutation::Writes), ("readOnly", Mutation::Reads)].map(row).into()
+    };
+    registry.computed_gauges(
+        "apiserver_current_inflight_requests",
+        "[STABLE] Maximal number of requests in flight by kind since this was last read.",
+        &["request_kind"],
+        rows,
     );
 }
 

@@ -40,6 +40,11 @@ impl Encoder {
         }
     }
 
+    /// Whether an object is more than copied.
+    pub(super) fn converts(&self) -> bool {
+        (self.form.encoding, self.form.projection) != (Encoding::Json, Projection::Object) || !self.resource.is_hub()
+    }
+
     pub(super) fn event(&mut self, kind: &str, object: &Arc<Object>, out: &mut Vec<u8>) {
         let before = out.len();
         self.write(kind, object, out);

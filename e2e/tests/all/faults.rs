@@ -40,6 +40,15 @@ async fn a_component_that_is_not_built_is_named() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_limit_is_a_number() -> anyhow::Result<()> {
+    for flag in ["--max-requests-inflight", "--max-mutating-requests-inflight"] {
+        let said = fails(&[flag, "-1"]).await?;
+        assert!(said.contains(flag) && said.contains("is not a number of requests, 0 or more"), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named() -> anyhow::Result<()> {
     let holder = TcpListener::bind("127.0.0.1:0")?;
     let port = holder.local_addr()?.port().to_string();

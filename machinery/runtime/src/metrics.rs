@@ -4,12 +4,14 @@
 //! addition for a counter or gauge, a few for a histogram, without a lock. Finding the child of a family by its label
 //! values hashes them under a read lock; where that shows, keep the child, which is a cheap handle. What is added here
 //! is that several components of a process may ask for the same metric and share it, because upstream's components
-//! have common names (`workqueue_depth`, `rest_client_requests_total`), and metrics that are computed when asked for.
+//! have common names (`workqueue_depth`, `rest_client_requests_total`), metrics that are computed when asked for, and a
+//! bound on the series of a family.
 //!
 //! A metric that is asked for twice with another type, or with a name that Prometheus refuses, is a mistake in the
 //! program and panics where it is made.
 
 mod computed;
+mod family;
 mod process;
 
 use std::any::Any;
@@ -24,18 +26,19 @@ pub use prometheus::{exponential_buckets, linear_buckets};
 
 use self::computed::Computed;
 pub use self::computed::Row;
+pub use self::family::{Family, SERIES_MAX};
 
 pub type Counter = prometheus::IntCounter;
-pub type Counters = prometheus::IntCounterVec;
+pub type Counters = Family<prometheus::IntCounterVec>;
 /// A counter of something that is no whole number, of seconds mostly.
 pub type FloatCounter = prometheus::Counter;
-pub type FloatCounters = prometheus::CounterVec;
+pub type FloatCounters = Family<prometheus::CounterVec>;
 pub type Gauge = prometheus::IntGauge;
-pub type Gauges = prometheus::IntGaugeVec;
+pub type Gauges = Family<prometheus::IntGaugeVec>;
 pub type FloatGauge = prometheus::Gauge;
-pub type FloatGauges = prometheus::GaugeVec;
+pub type FloatGauges = Family<prometheus::GaugeVec>;
 pub type Histogram = prometheus::Histogram;
-pub type Histograms = prometheus::HistogramVec;
+pub type Histograms = Family<prometheus::HistogramVec>;
 
 /// The content type of `text`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
@@ -63,7 +66,7 @@ impl Registry {
     }
 
     pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Counters {
-        self.metric(name, || Counters::new(Opts::new(name, help), labels))
+        self.metric(name, || Ok(Family::of(prometheus::IntCounterVec::new(Opts::new(name, help), labels)?)))
     }
 
     pub fn float_counter(&self, name: &str, help: &str) -> FloatCounter {
@@ -71,7 +74,7 @@ impl Registry {
     }
 
     pub fn float_counters(&self, name: &str, help: &str, labels: &[&str]) -> FloatCounters {
-        self.metric(name, || FloatCounters::new(Opts::new(name, help), labels))
+        self.metric(name, || Ok(Family::of(prometheus::CounterVec::new(Opts::new(name, help), labels)?)))
     }
 
     pub fn gauge(&self, name: &str, help: &str) -> Gauge {
@@ -79,7 +82,7 @@ impl Registry {
     }
 
     pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Gauges {
-        self.metric(name, || Gauges::new(Opts::new(name, help), labels))
+        self.metric(name, || Ok(Family::of(prometheus::IntGaugeVec::new(Opts::new(name, help), labels)?)))
     }
 
     pub fn float_gauge(&self, name: &str, help: &str) -> FloatGauge {
@@ -87,7 +90,7 @@ impl Registry {
     }
 
     pub fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> FloatGauges {
-        self.metric(name, || FloatGauges::new(Opts::new(name, help), labels))
+        self.metric(name, || Ok(Family::of(prometheus::GaugeVec::new(Opts::new(name, help), labels)?)))
     }
 
     pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
@@ -97,7 +100,7 @@ impl Registry {
 
     pub fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Histograms {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.metric(name, || Histograms::new(options, labels))
+        self.metric(name, || Ok(Family::of(prometheus::HistogramVec::new(options, labels)?)))
     }
 
     /// A gauge whose value is computed when somebody asks.
