@@ -54,12 +54,16 @@ bench: packages
 FUZZ_SECONDS ?= 60
 # In KiB: as much as the server's threads have.
 FUZZ_STACK = 131072
+# Each run has a budget of time and memory (`within_budget`), which tells a slow input only when it is long enough. One
+# that does not end is stopped after FUZZ_TIMEOUT seconds.
+FUZZ_LENGTH = 65536
+FUZZ_TIMEOUT = 60
 fuzz: packages
 	scripts/install-fuzz.sh
 	for target in $$($(CARGO) fuzz list); do \
 		mkdir -p fuzz/corpus/$$target; \
 		(ulimit -s $(FUZZ_STACK); $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
-			-max_total_time=$(FUZZ_SECONDS)) || exit 1; \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=$(FUZZ_LENGTH) -timeout=$(FUZZ_TIMEOUT)) || exit 1; \
 	done
 
 lint: packages

@@ -5,6 +5,25 @@ use std::collections::BTreeMap;
 use corten_object::json::{self, Form};
 use corten_object::tree::{Node, Tree};
 use corten_schema::{KINDS, Kind, Shape};
+use cost::Cost;
+
+#[path = "../../apiserver/object/tests/growth/cost.rs"]
+mod cost;
+
+/// What a run may cost: so much, and so much more for each byte of its input. Sanitizers make everything some ten times
+/// as slow; what costs more even so costs more than its size explains, once an input is some ten thousand bytes long.
+const NANOS: f64 = 5e8;
+const NANOS_FOR_A_BYTE: f64 = 2e4;
+const BYTES: f64 = 128.0 * 1024.0 * 1024.0;
+const BYTES_FOR_A_BYTE: f64 = 4096.0;
+
+/// Runs a target on an input of this length; what costs too much is a finding.
+pub fn within_budget(length: usize, run: impl FnOnce()) {
+    let cost = Cost::of(run);
+    let (nanos, bytes) = (NANOS + NANOS_FOR_A_BYTE * length as f64, BYTES + BYTES_FOR_A_BYTE * length as f64);
+    assert!(cost.nanos <= nanos, "{length} bytes take {:.1} s of the processor", cost.nanos / 1e9);
+    assert!(cost.bytes <= bytes, "{length} bytes make {:.0} MiB be allocated", cost.bytes / 1024.0 / 1024.0);
+}
 
 /// The first byte picks the kind, so that every kind is reached by a small change.
 pub fn kind(data: &[u8]) -> Option<(&'static Kind, &[u8])> {

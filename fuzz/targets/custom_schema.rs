@@ -4,7 +4,9 @@
 use corten_custom::Definition;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Some(definition) = corten_fuzz::definition(data) {
-        Definition::compile(definition.root()).expect("what is valid compiles");
-    }
+    corten_fuzz::within_budget(data.len(), || {
+        if let Some(definition) = corten_fuzz::definition(data) {
+            Definition::compile(definition.root()).expect("what is valid compiles");
+        }
+    });
 });

@@ -4,9 +4,11 @@
 use corten_object::patch;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Some((object, body)) = corten_fuzz::pair(data) else { return };
-    let Some(object) = corten_fuzz::object(object) else { return };
-    if let Ok(patched) = patch::merge(&object, body) {
-        corten_fuzz::check_patched(&patched.tree);
-    }
+    corten_fuzz::within_budget(data.len(), || {
+        let Some((object, body)) = corten_fuzz::pair(data) else { return };
+        let Some(object) = corten_fuzz::object(object) else { return };
+        if let Ok(patched) = patch::merge(&object, body) {
+            corten_fuzz::check_patched(&patched.tree);
+        }
+    });
 });

@@ -26,7 +26,7 @@ pub fn prune_at(tree: &mut Tree, id: Id, schema: &Schema, resource_root: bool) -
     if is_pruned(tree.node(id), Some(schema), resource_root || schema.embedded) {
         return Vec::new();
     }
-    let mut pruner = Pruner { tree, path: String::new(), dropped: Vec::new() };
+    let mut pruner = Pruner { tree, path: String::new(), dropped: Vec::new(), dropped_bytes: 0 };
     pruner.prune(id, Some(schema), resource_root || schema.embedded);
     let mut dropped = pruner.dropped;
     dropped.sort();
@@ -95,10 +95,14 @@ fn is_kept(node: Node<'_>, schema: &Schema) -> bool {
     }
 }
 
+/// How many bytes of paths are told of what was dropped. Paths that are deep and many would be a list without an end.
+const DROPPED_MAX: usize = 2 << 20;
+
 struct Pruner<'t> {
     tree: &'t mut Tree,
     path: String,
     dropped: Vec<String>,
+    dropped_bytes: usize,
 }
 
 impl Pruner<'_> {
@@ -134,7 +138,9 @@ impl Pruner<'_> {
         let members: Vec<(String, Id)> =
             self.tree.node(id).as_map().iter().map(|(key, node)| (key.to_owned(), node.id())).collect();
         let at_root = self.path.is_empty();
+        let mut kept = Vec::with_capacity(members.len());
         for (key, value) in members {
+            kept.push(true);
             if embedded && is_meta(&key) {
                 continue;
             }
@@ -149,37 +155,43 @@ impl Pruner<'_> {
                 let below = property.or_else(|| schema.and_then(|schema| schema.additional.schema()));
                 self.prune(value, below, below.is_some_and(|below| below.embedded));
             } else if !keep {
-                if !(is_meta(&key) && at_root) || schema.is_none() {
+                if (!(is_meta(&key) && at_root) || schema.is_none()) && self.dropped_bytes < DROPPED_MAX {
+                    self.dropped_bytes += self.path.len();
                     self.dropped.push(self.path.clone());
                 }
-                self.tree.remove_key(id, &key);
+                kept.pop();
+                kept.push(false);
             }
             self.path.truncate(length);
+        }
+        if kept.contains(&false) {
+            let mut kept = kept.into_iter();
+            self.tree.retain_keys(id, |_, _| kept.next().unwrap_or(true));
         }
     }
 }
 
 /// Drops nulls that the schema neither allows nor has a default for.
 pub fn prune_nulls(tree: &mut Tree, id: Id, schema: &Schema) {
-    if !has_bad_null(tree.node(id), schema) {
-        return;
+    if has_bad_null(tree.node(id), schema) {
+        drop_nulls(tree, id, schema);
     }
+}
+
+fn drop_nulls(tree: &mut Tree, id: Id, schema: &Schema) {
     match tree.node(id).value() {
-        Value::Map(map) => {
-            let members: Vec<(String, Id)> = map.iter().map(|(key, node)| (key.to_owned(), node.id())).collect();
-            for (key, value) in members {
-                let Some(below) = schema.member(&key) else { continue };
-                if is_bad_null(tree.node(value), below) {
-                    tree.remove_key(id, &key);
-                } else {
-                    prune_nulls(tree, value, below);
-                }
-            }
+        Value::Map(_) => {
+            let is_kept =
+                |key: &str, member: Node<'_>| schema.member(key).is_none_or(|below| !is_bad_null(member, below));
+            tree.retain_keys(id, is_kept);
+            let known = |(key, member): (&str, Node<'_>)| Some((member.id(), schema.member(key)?));
+            let members: Vec<(Id, &Schema)> = tree.node(id).as_map().iter().filter_map(known).collect();
+            members.into_iter().for_each(|(member, below)| drop_nulls(tree, member, below));
         }
         Value::List(_) => {
             let Some(below) = &schema.items else { return };
             let items: Vec<Id> = tree.items(id).collect();
-            items.into_iter().for_each(|item| prune_nulls(tree, item, below));
+            items.into_iter().for_each(|item| drop_nulls(tree, item, below));
         }
         _ => {}
     }

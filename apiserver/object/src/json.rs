@@ -6,9 +6,9 @@ mod scan;
 mod tests;
 mod write;
 
-pub(crate) use scan::Scanner;
+pub(crate) use scan::{Scanner, unescape};
 pub(crate) use write::is_written;
 
-pub use parse::{Form, ParseError, Parsed, parse, parse_written};
-pub use scan::check as check_syntax;
+pub use parse::{Form, Parsed, parse, parse_written};
+pub use scan::{ParseError, check as check_syntax};
 pub use write::{Canonical, canonical, to_string, to_vec, write, write_compact, write_sorted};

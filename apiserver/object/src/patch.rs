@@ -8,7 +8,7 @@ use corten_api::field::{self, Path};
 use corten_api::status::Status;
 
 use crate::json::{self, Form, Parsed};
-use crate::tree::Tree;
+use crate::tree::{Node, Tree, Value};
 
 mod json_patch;
 mod lazy;
@@ -53,8 +53,7 @@ pub fn json(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
 
 /// The same for `fieldValidation=Ignore`: what is wrong with the patch's form is found later, and worded otherwise.
 pub fn json_unchecked(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
-    let patch = json_patch::Patch::parse(patch)?;
-    read(patch.apply(&text(object))?, form(object))
+    read(json_patch::apply(&text(object), patch)?, form(object))
 }
 
 /// An RFC 7386 patch.
@@ -127,8 +126,16 @@ fn rejected(message: &str) -> Status {
 }
 
 /// What Go's decoder calls a value.
-pub(crate) fn json_kind(node: crate::tree::Node<'_>) -> &'static str {
-    lazy::go_kind(&json::to_string(node))
+pub(crate) fn json_kind(node: Node<'_>) -> &'static str {
+    match node.value() {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Int(_) | Value::Float(_) => "number",
+        Value::Str(_) => "string",
+        Value::Raw(text) => lazy::go_kind(text),
+        Value::List(_) => "array",
+        Value::Map(_) | Value::Struct(_) => "object",
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use corten_schema::{Field, FieldId, RawKind, SchemaOr, Shape, TypeId};
 
-use super::scan::{self, Scanner, SyntaxError, unescape};
+use super::scan::{self, ParseError, Scanner, SyntaxError, unescape};
 use crate::DEPTH_MAX;
 use crate::scalar;
 use crate::tree::{Id, Link, Slot, Text, Tree, is_like_absent, zero_is_absent};
@@ -27,21 +27,6 @@ pub struct Parsed {
     pub tree: Tree,
     /// `unknown field "spec.x"`, `duplicate field "a"`, at most a hundred.
     pub strict: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
-    #[error("{0}")]
-    Syntax(String),
-    /// The text is JSON, but not of this type.
-    #[error("{0}")]
-    Type(String),
-}
-
-impl From<SyntaxError> for ParseError {
-    fn from(error: SyntaxError) -> Self {
-        ParseError::Syntax(error.0)
-    }
 }
 
 /// Parses what a client sent; the text becomes the tree's own.
@@ -73,6 +58,7 @@ fn parse_as(text: Vec<u8>, form: Form, written: bool) -> Result<Parsed, ParseErr
         path: Vec::new(),
         strict_path: Vec::new(),
         strict: Vec::new(),
+        noted: 0,
         mismatch: None,
         fatal: None,
         depth: 0,
@@ -90,6 +76,8 @@ fn parse_as(text: Vec<u8>, form: Form, written: bool) -> Result<Parsed, ParseErr
 }
 
 const STRICT_MAX: usize = 100;
+/// How many bytes of paths may be written, beside as many as the text has, to find the same note again and again.
+const NOTING: usize = 64 * 1024;
 
 /// A step of the path in a message about types: Go names fields, embedded structs among them, but no keys or indexes.
 #[derive(Clone, Copy)]
@@ -100,7 +88,7 @@ struct Frame {
 
 enum StrictStep {
     Field(&'static str),
-    Key(String),
+    Key(Text),
     Index(usize),
 }
 
@@ -114,6 +102,8 @@ struct Parser {
     path: Vec<Frame>,
     strict_path: Vec<StrictStep>,
     strict: Vec<String>,
+    /// The bytes of all paths that were written for notes.
+    noted: usize,
     mismatch: Option<String>,
     fatal: Option<String>,
     depth: usize,
@@ -307,8 +297,7 @@ impl Parser {
             let value = match special(parser, key)? {
                 Some(taken) => taken,
                 None => {
-                    let step = StrictStep::Key(parser.tree.text(key).to_owned());
-                    parser.strict_path.push(step);
+                    parser.strict_path.push(StrictStep::Key(key));
                     let value = parser.plain()?;
                     parser.strict_path.pop();
                     value
@@ -329,19 +318,21 @@ impl Parser {
         let mut members = self.pending.split_off(base);
         let tree = &self.tree;
         members.sort_by(|a, b| tree.text(a.key).cmp(tree.text(b.key)));
-        let mut duplicates: Vec<(u32, String)> = Vec::new();
+        let mut duplicates: Vec<Text> = Vec::new();
         // Kept is the first of a run, so the run is turned round.
         members.reverse();
         members.dedup_by(|next, kept| {
             let same = tree.text(next.key) == tree.text(kept.key);
-            if same {
-                duplicates.push((kept.key.start, tree.text(kept.key).to_owned()));
+            // One note is enough for a run.
+            if same && duplicates.last().is_none_or(|last| last.start != kept.key.start) {
+                duplicates.push(kept.key);
             }
             same
         });
         members.reverse();
-        duplicates.sort();
-        for (_, name) in duplicates {
+        duplicates.sort_by_key(|key| key.start);
+        for key in duplicates.into_iter().take(STRICT_MAX) {
+            let name = self.tree.text(key).to_owned();
             self.note("duplicate", &name);
         }
         self.tree.add_links(members.into_iter())
@@ -464,8 +455,10 @@ impl Parser {
         let base = self.pending.len();
         self.object(|parser, key| {
             let Some(field) = ty.get().field_named(parser.tree.text(key)) else {
-                let name = parser.tree.text(key).to_owned();
-                parser.note("unknown", &name);
+                if parser.strict.len() < STRICT_MAX {
+                    let name = parser.tree.text(key).to_owned();
+                    parser.note("unknown", &name);
+                }
                 return parser.scan(|scanner| scanner.skip_value());
             };
             let number = u32::from(field.0);
@@ -505,8 +498,7 @@ impl Parser {
     fn typed_map(&mut self, item: &'static Shape, level: usize) -> Result_<Id> {
         let base = self.pending.len();
         self.object(|parser, key| {
-            let step = StrictStep::Key(parser.tree.text(key).to_owned());
-            parser.strict_path.push(step);
+            parser.strict_path.push(StrictStep::Key(key));
             let value = match parser.typed(item, level + 1)? {
                 Some(value) => value,
                 None => parser.zero(item),
@@ -640,7 +632,7 @@ impl Parser {
     // What goes wrong.
 
     fn note(&mut self, what: &str, name: &str) {
-        if self.strict.len() >= STRICT_MAX {
+        if self.strict.len() >= STRICT_MAX || self.noted > self.end + NOTING {
             return;
         }
         let mut path = String::new();
@@ -648,10 +640,11 @@ impl Parser {
             match step {
                 StrictStep::Index(index) => path.push_str(&format!("[{index}]")),
                 StrictStep::Field(name) => push_name(&mut path, name),
-                StrictStep::Key(name) => push_name(&mut path, name),
+                StrictStep::Key(name) => push_name(&mut path, self.tree.text(*name)),
             }
         }
         push_name(&mut path, name);
+        self.noted += path.len();
         let message = format!("{what} field {}", corten_api::field::quote(&path));
         if !self.strict.contains(&message) {
             self.strict.push(message);

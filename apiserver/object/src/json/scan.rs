@@ -6,6 +6,21 @@ use crate::DEPTH_MAX;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError(pub String);
 
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    #[error("{0}")]
+    Syntax(String),
+    /// The text is JSON, but not of this type.
+    #[error("{0}")]
+    Type(String),
+}
+
+impl From<SyntaxError> for ParseError {
+    fn from(error: SyntaxError) -> Self {
+        ParseError::Syntax(error.0)
+    }
+}
+
 /// Reads over JSON text without keeping anything of it.
 pub struct Scanner<'a> {
     pub bytes: &'a [u8],
@@ -125,7 +140,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn skip_scalar(&mut self) -> Result<()> {
+    pub fn skip_scalar(&mut self) -> Result<()> {
         match self.peek() {
             Some(b'"') => self.skip_string().map(|_| ()),
             Some(b't') => self.literal("true"),

@@ -3,6 +3,8 @@
 //! Objects are taken as maps and lists here, as JSON shows them: that is what upstream merges, and what a configuration
 //! is. The result is read as an object again.
 
+use std::collections::{HashMap, HashSet};
+
 use corten_api::status::{Reason, Status};
 
 use super::compare::{Changes, Filter, compare};
@@ -273,10 +275,9 @@ impl Apply<'_> {
 
     /// Upstream looks at the object in each version that somebody wrote it in, and refuses where it does not fit one.
     fn check_versions(&self, entries: &[Entry]) -> Result<(), Failure> {
-        let mut seen = vec![self.manager.api_version];
+        let mut seen = HashSet::from([self.manager.api_version]);
         for version in entries.iter().map(|entry| entry.api_version.as_str()) {
-            if !seen.contains(&version) {
-                seen.push(version);
+            if seen.insert(version) {
                 self.to_version(&self.live, version)?;
             }
         }
@@ -289,22 +290,22 @@ impl Apply<'_> {
         compare(self.typing, Some(Val::of(self.live.root())), Some(Val::of(merged.root())), &self.filter, &mut changes)
             .map_err(|error| internal(format!("failed to compare objects: {error}")))?;
         let changes = changes.set;
-        let mut of_versions: Vec<(String, Option<Set>)> = Vec::new();
+        let mut of_versions: HashMap<String, Option<Set>> = HashMap::new();
         for entry in entries.iter().filter(|entry| entry.api_version != self.manager.api_version) {
-            if of_versions.iter().all(|(version, _)| *version != entry.api_version) {
+            if !of_versions.contains_key(&entry.api_version) {
                 let changes = self.changes_in(&entry.api_version, merged)?;
-                of_versions.push((entry.api_version.clone(), changes));
+                of_versions.insert(entry.api_version.clone(), changes);
             }
         }
         let changes_of = |entry: &Entry| {
-            let other = of_versions.iter().find(|(version, _)| *version == entry.api_version);
-            other.map_or(Some(&changes), |(_, changes)| changes.as_ref())
+            let other = of_versions.get(&entry.api_version);
+            other.map_or(Some(&changes), Option::as_ref)
         };
         let mut found = Vec::new();
         for entry in entries.iter() {
             if let Some(changes) = changes_of(entry) {
                 let taken = entry.set().intersection(changes, ADDED | MODIFIED);
-                found.extend(conflicts::with(entry, &taken));
+                found.extend(conflicts::with(entry, taken));
             }
         }
         if !force && !found.is_empty() {
@@ -356,18 +357,20 @@ impl Apply<'_> {
         others: &[Entry],
         own: &Entry,
     ) -> Result<Tree, Failure> {
-        let mut owned: Vec<(&str, Set)> = Vec::new();
+        let mut owned: Vec<(&str, Vec<Set>)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for entry in others.iter().chain([own]) {
-            let entry_version = entry.api_version.as_str();
-            match owned.iter_mut().find(|(version, _)| *version == entry_version) {
-                Some((_, set)) => set.union(entry.set().clone()),
-                None => owned.push((entry_version, entry.set().clone())),
+            let place = *places.entry(&entry.api_version).or_insert(owned.len());
+            if place == owned.len() {
+                owned.push((&entry.api_version, Vec::new()));
             }
+            owned[place].1.push(entry.set().clone());
         }
         // The pruned version first: what other versions need to be converted is back then.
         owned.sort_by_key(|(owned_version, _)| *owned_version != version);
         let mut pruned = pruned;
-        for (owned_version, set) in owned {
+        for (owned_version, sets) in owned {
+            let set = Set::union_of(sets);
             if owned_version == version {
                 pruned = add_back(typing, merged, &pruned, &set);
                 continue;
@@ -460,7 +463,11 @@ impl Apply<'_> {
     /// Conflicts with what kubectl itself applied before, on the client's side, are none.
     fn upgrade_from_client(&self, found: Vec<Conflict>) -> Outcome {
         let Some(allowed) = self.applied_by_client() else { return Err(Failure::Conflicts(found)) };
-        let left: Vec<Conflict> = found.into_iter().filter(|conflict| !allowed.has(&conflict.path)).collect();
+        let mut left = found;
+        left.retain_mut(|conflict| {
+            conflict.taken.subtract(&allowed);
+            !conflict.taken.is_empty()
+        });
         if left.is_empty() { self.run(true) } else { Err(Failure::Conflicts(left)) }
     }
 

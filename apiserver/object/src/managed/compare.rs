@@ -1,5 +1,7 @@
 //! What changed between two values of a type: the paths that were added, modified and removed.
 
+use std::fmt;
+
 use corten_schema::{FieldId, Shape, TypeId};
 use smallvec::SmallVec;
 
@@ -14,6 +16,45 @@ pub trait Sink {
     fn open(&mut self, element: &Element<'_>);
     fn mark(&mut self, marks: u8);
     fn close(&mut self);
+    /// How many steps are open.
+    fn depth(&self) -> usize;
+}
+
+/// Down to this depth a value is compared as a whole before anything in it is: that passes over most of an object. Below
+/// it is not, since each level would read all that is below it again.
+const AS_A_WHOLE: usize = 32;
+
+/// Whether nothing need be looked at, because both are known to be the same.
+fn same(old: Val<'_>, new: Val<'_>, sink: &dyn Sink) -> bool {
+    (sink.depth() < AS_A_WHOLE || old.is_scalar() || new.is_scalar()) && old.equals(new)
+}
+
+/// Why two values cannot be compared, and where.
+#[derive(Debug)]
+pub struct Mismatch {
+    /// From the innermost.
+    steps: Vec<String>,
+    message: String,
+}
+
+impl Mismatch {
+    fn within(mut self, element: &Element<'_>) -> Mismatch {
+        self.steps.push(element.to_string());
+        self
+    }
+}
+
+impl From<String> for Mismatch {
+    fn from(message: String) -> Self {
+        Mismatch { steps: Vec::new(), message }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().rev().try_for_each(|step| f.write_str(step))?;
+        f.write_str(&self.message)
+    }
 }
 
 /// Which paths are looked at.
@@ -99,7 +140,7 @@ pub fn compare(
     new: Option<Val<'_>>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     if old.is_none() && new.is_none() {
         return Ok(());
     }
@@ -160,13 +201,13 @@ fn compare_raw(
     new: Option<Val<'_>>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     let old_tree = raw(old).and_then(parse_raw);
     let new_tree = raw(new).and_then(parse_raw);
     let old = old_tree.as_ref().map(|tree| Val::of(tree.root())).or(old);
     let new = new_tree.as_ref().map(|tree| Val::of(tree.root())).or(new);
     match raw(old).or(raw(new)) {
-        Some(_) => Err("a value holds no JSON".into()),
+        Some(_) => Err(String::from("a value holds no JSON").into()),
         None => compare(ty, old, new, filter, sink),
     }
 }
@@ -186,7 +227,7 @@ fn compare_form(
     new: Option<Val<'_>>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     let (atomic, empty) = match form {
         Form::Scalar(_) => (true, true),
         Form::List(list) => {
@@ -220,7 +261,7 @@ fn members(
     new: Option<Val<'_>>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     if let Some((ty, old, new)) = of_one_struct(&map, old, new) {
         return fields(ty, old, new, filter, sink);
     }
@@ -245,15 +286,18 @@ fn members(
             (Some(_), None) => unreachable!("the arm before takes it"),
         };
         if let (Some(before), Some(after)) = (before, after)
-            && before.equals(after)
+            && same(before, after, sink)
         {
             continue;
         }
         let element = Element::Field(name.into());
-        let Some(ty) = map.member(name) else {
-            return Err(format!("{element}: field not declared in schema"));
-        };
-        child(&element, ty, before, after, filter, sink).map_err(|error| format!("{element}{error}"))?;
+        match (map.member(name), before, after) {
+            (Some(ty), ..) => {
+                child(&element, ty, before, after, filter, sink).map_err(|error| error.within(&element))?;
+            }
+            (None, Some(before), Some(after)) if before.equals(after) => {}
+            (None, ..) => return Err(Mismatch::from(String::from(": field not declared in schema")).within(&element)),
+        }
     }
 }
 
@@ -279,7 +323,7 @@ fn fields(
     new: Option<Struct<'_>>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     let present = Fieldset::of(old) | Fieldset::of(new);
     for &index in ty.get().by_name {
         let id = FieldId(index);
@@ -291,13 +335,13 @@ fn fields(
         let after = new.and_then(|structure| field_value(ty, structure, id));
         match (before, after) {
             (None, None) => continue,
-            (Some(before), Some(after)) if before.equals(after) => continue,
+            (Some(before), Some(after)) if same(before, after, sink) => continue,
             _ => {}
         }
         let field = ty.field(id);
         let element = Element::Field(field.name.into());
         let typing = TypeRef::of_field(field);
-        child(&element, typing, before, after, filter, sink).map_err(|error| format!("{element}{error}"))?;
+        child(&element, typing, before, after, filter, sink).map_err(|error| error.within(&element))?;
     }
     Ok(())
 }
@@ -336,7 +380,7 @@ fn child(
     new: Option<Val<'_>>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     if filter.is_empty() {
         sink.open(element);
         compare(ty, old, new, filter, sink)?;
@@ -369,8 +413,13 @@ fn items(
     new: Option<Val<'_>>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
-    let (old, new) = (keyed(list, old)?, keyed(list, new)?);
+) -> Result<(), Mismatch> {
+    let (old, new) = match (keyed(list, old), keyed(list, new), old, new) {
+        (Ok(old), Ok(new), ..) => (old, new),
+        // Items that cannot be told apart are well as long as nobody changes them.
+        (.., Some(old), Some(new)) if old.equals(new) => return Ok(()),
+        (Err(error), ..) | (_, Err(error), ..) => return Err(error.into()),
+    };
     let (mut i, mut j) = (0, 0);
     loop {
         let element = match (old.get(i), new.get(j)) {
@@ -382,7 +431,7 @@ fn items(
         let before = run(&old[i..], element);
         let after = run(&new[j..], element);
         (i, j) = (i + before.len(), j + after.len());
-        run_of_items(list, element, before, after, filter, sink).map_err(|error| format!("{element}{error}"))?;
+        run_of_items(list, element, before, after, filter, sink).map_err(|error| error.within(element))?;
     }
 }
 
@@ -401,12 +450,12 @@ fn run_of_items(
     new: Run<'_, '_>,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     match (old, new) {
         ([] | [_], [] | [_]) => {
             let (old, new) = (first(old), first(new));
             if let (Some(old), Some(new)) = (old, new)
-                && old.equals(new)
+                && same(old, new, sink)
             {
                 return Ok(());
             }
@@ -443,7 +492,7 @@ fn duplicates(
     marks: u8,
     filter: &Filter<'_>,
     sink: &mut dyn Sink,
-) -> Result<(), String> {
+) -> Result<(), Mismatch> {
     let Some(below) = filter.below(element) else { return Ok(()) };
     sink.open(element);
     sink.mark(marks);
@@ -480,5 +529,9 @@ impl Sink for Changes {
         let mine = set.entry(entry.element);
         mine.marks |= entry.marks;
         mine.below.union(entry.below);
+    }
+
+    fn depth(&self) -> usize {
+        self.stack.len()
     }
 }

@@ -1,6 +1,7 @@
 //! The entries of `metadata.managedFields`: one for each manager, operation, version and subresource.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use corten_schema::ids::meta_v1::{MANAGED_FIELDS_ENTRY, OBJECT_META};
 use corten_schema::{FieldId, TypeId};
@@ -17,6 +18,25 @@ pub struct Entry {
     /// As RFC 3339; empty where there is none.
     pub time: String,
     fields: Fields,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity<'e> {
+    manager: &'e str,
+    applied: bool,
+    subresource: &'e str,
+    version: &'e str,
+}
+
+/// Of entries of one manager the last one stays, where it is.
+pub fn keep_last(entries: &mut Vec<Entry>) {
+    let mut last: Vec<bool> = {
+        let mut seen = HashSet::with_capacity(entries.len());
+        entries.iter().rev().map(|entry| seen.insert(entry.identity())).collect()
+    };
+    if last.contains(&false) {
+        entries.retain(|_| last.pop().unwrap_or(true));
+    }
 }
 
 /// The text is kept as long as nothing changes, the set is made when it is asked for.
@@ -61,12 +81,15 @@ impl Entry {
         self.fields = Fields { text: None, set: OnceCell::from(set) };
     }
 
-    /// Whether both are of one manager: versions don't tell those apart that apply.
+    /// What tells managers apart: versions don't tell those apart that apply.
+    pub fn identity(&self) -> Identity<'_> {
+        let version = if self.applied { "" } else { &self.api_version };
+        Identity { manager: &self.manager, applied: self.applied, subresource: &self.subresource, version }
+    }
+
+    /// Whether both are of one manager.
     pub fn same_manager(&self, other: &Entry) -> bool {
-        self.manager == other.manager
-            && self.applied == other.applied
-            && self.subresource == other.subresource
-            && (self.applied || self.api_version == other.api_version)
+        self.identity() == other.identity()
     }
 
     pub fn operation(&self) -> &'static str {
@@ -163,17 +186,16 @@ pub fn decode(list: Node<'_>) -> Result<Vec<Entry>, String> {
         }
         let fields = item.get("fieldsV1").map_or(String::from("{}"), fields_text);
         let set = Set::parse(&fields).map_err(|error| format!("error decoding set: {error}"))?;
-        let entry = Entry {
+        entries.push(Entry {
             manager: text("manager").to_owned(),
             applied,
             api_version: text("apiVersion").to_owned(),
             subresource: text("subresource").to_owned(),
             time: text("time").to_owned(),
             fields: Fields { text: None, set: OnceCell::from(set) },
-        };
-        entries.retain(|other| !other.same_manager(&entry));
-        entries.push(entry);
+        });
     }
+    keep_last(&mut entries);
     Ok(entries)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::element::Element;
-use super::set::{MEMBER, Set};
+use super::set::{Entry, MEMBER, Set};
 use crate::typing::{Form, List, Map, Relation, TypeRef, Val, parse_raw};
 
 /// Every leaf, every item of a list that is merged, and every key of a map.
@@ -62,16 +62,16 @@ fn add_items(list: List<'_>, value: Val<'_>, set: &mut Set) {
     for (element, _) in &items {
         *counts.entry(element).or_default() += 1;
     }
+    let mut entries = Vec::with_capacity(items.len());
     for (element, item) in &items {
-        let entry = set.entry(element.clone().into_owned());
-        entry.marks |= MEMBER;
+        let mut below = Set::new();
         // Items that are there twice are owned as they are, not looked into.
         if counts.get(element) == Some(&1) {
-            let mut below = Set::new();
             add(list.item, *item, &mut below);
-            entry.below.union(below);
         }
+        entries.push(Entry { element: element.clone().into_owned(), marks: MEMBER, below });
     }
+    set.union(Set::of_items(entries));
 }
 
 /// The set with all declared fields above its paths: what must go, too, with the last path below it.
@@ -86,7 +86,7 @@ pub fn with_named_fields(set: &Set, ty: Option<TypeRef<'_>>) -> Set {
         };
         let declared = name.is_some_and(|name| atom.map.is_some_and(|map| map.field(name).is_some()));
         let marks = if declared && !entry.below.is_empty() { entry.marks | MEMBER } else { entry.marks };
-        super::set::Entry { element: entry.element.clone(), marks, below: with_named_fields(&entry.below, below) }
+        Entry { element: entry.element.clone(), marks, below: with_named_fields(&entry.below, below) }
     });
     Set { entries: entries.collect() }
 }

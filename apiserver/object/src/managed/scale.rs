@@ -3,8 +3,10 @@
 //! A Scale shows those of its object's managers who own the replicas, as owners of its own `spec.replicas`; what a write
 //! of the Scale made of them is then put back into the object.
 
+use std::collections::HashMap;
+
 use super::Manager;
-use super::entries::{self, Entry};
+use super::entries::{self, Entry, Identity};
 use super::set::Set;
 use crate::tree::Tree;
 
@@ -47,9 +49,9 @@ pub fn to_scale(object: &Tree, scale: &mut Tree, place: &dyn Fn(&str) -> Replica
         }
         entry.api_version = SCALE.to_owned();
         entry.put_set(of_path(REPLICAS));
-        shown.retain(|other| !other.same_manager(&entry));
         shown.push(entry);
     }
+    entries::keep_last(&mut shown);
     entries::sort(&mut shown);
     entries::encode(scale, &shown);
     Ok(())
@@ -65,6 +67,9 @@ pub fn to_object(
     let before = of_object(object)?;
     let mut new: Vec<Entry> = of_object(scale)?;
     new.retain(|entry| entry.set().has_fields(REPLICAS));
+    let places: HashMap<Identity<'_>, usize> =
+        new.iter().enumerate().map(|(place, entry)| (entry.identity(), place)).collect();
+    let mut is_new = vec![true; new.len()];
     let mut kept: Vec<Entry> = Vec::new();
     for mut entry in before {
         let replicas = place(&entry.api_version);
@@ -72,10 +77,11 @@ pub fn to_object(
             continue;
         }
         if replicas.is_owned_by(&entry) {
-            match new.iter().position(|other| entry.same_manager(other)) {
+            let found = places.get(&entry.identity()).copied();
+            match found.filter(|&place| is_new[place]) {
                 // An update is not recognised, whose version is another there: as upstream has it, what it still owns
                 // becomes an entry of its own.
-                Some(found) => drop(new.remove(found)),
+                Some(place) => is_new[place] = false,
                 None => {
                     let mut set = entry.take_set();
                     set.subtract(&of_path(&replicas.path().unwrap_or_default()));
@@ -88,7 +94,7 @@ pub fn to_object(
         }
     }
     let own = place(api_version);
-    for entry in new {
+    for (entry, _) in new.iter().zip(is_new).filter(|&(_, is_new)| is_new) {
         // Upstream forgets the time of those that are new.
         let manager = Manager { name: &entry.manager, api_version, subresource: &entry.subresource, time: "" };
         let set = of_path(&own.path().unwrap_or_default());

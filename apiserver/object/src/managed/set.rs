@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use super::element::{Element, Scalar, scalar_of_json};
 use crate::DEPTH_MAX;
@@ -21,6 +22,25 @@ pub(super) struct Entry {
     /// Not zero where the path itself is in the set. What was compared has several marks.
     pub marks: u8,
     pub below: Set,
+}
+
+impl Entry {
+    fn unite(&mut self, other: Entry) {
+        self.marks |= other.marks;
+        self.below.union(other.below);
+    }
+}
+
+/// How many entries stand before an element; the first is known to. Looks near the start first, so that passing over
+/// many costs little, and passing over one costs nothing more.
+fn before(entries: &[Entry], element: &Element<'_>) -> usize {
+    let mut end = 1;
+    while entries.get(end).is_some_and(|entry| entry.element < *element) {
+        end *= 2;
+    }
+    let start = end / 2;
+    let end = end.min(entries.len());
+    start + entries[start..end].partition_point(|entry| entry.element < *element)
 }
 
 pub const MEMBER: u8 = 1;
@@ -50,16 +70,21 @@ impl Set {
     }
 
     pub(super) fn entry(&mut self, element: Element<'static>) -> &mut Entry {
-        let place = match self.entries.last() {
-            Some(last) if last.element < element => self.entries.len(),
-            None => 0,
-            _ => match self.entries.binary_search_by(|entry| entry.element.cmp(&element)) {
-                Ok(found) => return &mut self.entries[found],
-                Err(place) => place,
-            },
-        };
-        self.entries.insert(place, Entry { element, marks: 0, below: Set::new() });
-        &mut self.entries[place]
+        match self.place(&element) {
+            Ok(found) => &mut self.entries[found],
+            Err(place) => {
+                self.entries.insert(place, Entry { element, marks: 0, below: Set::new() });
+                &mut self.entries[place]
+            }
+        }
+    }
+
+    /// Where an element is, or belongs.
+    fn place(&self, element: &Element<'_>) -> Result<usize, usize> {
+        match self.entries.last() {
+            Some(last) if last.element < *element => Err(self.entries.len()),
+            _ => self.entries.binary_search_by(|entry| entry.element.cmp(element)),
+        }
     }
 
     pub(super) fn get(&self, element: &Element<'_>) -> Option<&Entry> {
@@ -76,25 +101,82 @@ impl Set {
         }
     }
 
-    pub(super) fn has(&self, path: &[Element<'static>]) -> bool {
-        let Some((first, rest)) = path.split_first() else { return false };
-        match self.get(first) {
-            Some(entry) if rest.is_empty() => entry.marks != 0,
-            Some(entry) => entry.below.has(rest),
-            None => false,
+    /// A set of entries in any order. `again` takes up an entry whose element was there before.
+    fn of_entries(mut entries: Vec<Entry>, mut again: impl FnMut(&mut Entry, Entry)) -> Set {
+        if !entries.is_sorted_by(|a, b| a.element < b.element) {
+            entries.sort_by(|a, b| a.element.cmp(&b.element));
+            let mut sorted: Vec<Entry> = Vec::with_capacity(entries.len());
+            for entry in entries {
+                match sorted.last_mut().filter(|last| last.element == entry.element) {
+                    Some(last) => again(last, entry),
+                    None => sorted.push(entry),
+                }
+            }
+            entries = sorted;
         }
+        Set { entries }
+    }
+
+    /// The items of a list, in any order.
+    pub(super) fn of_items(items: Vec<Entry>) -> Set {
+        Set::of_entries(items, Entry::unite)
     }
 
     pub fn union(&mut self, other: Set) {
+        // So few are put in one by one; each moves those behind it.
+        const FEW: usize = 8;
         if self.entries.is_empty() {
             self.entries = other.entries;
             return;
         }
-        for entry in other.entries {
-            let mine = self.entry(entry.element);
-            mine.marks |= entry.marks;
-            mine.below.union(entry.below);
+        if other.entries.len() <= FEW {
+            for entry in other.entries {
+                match self.place(&entry.element) {
+                    Ok(found) => self.entries[found].unite(entry),
+                    Err(place) => self.entries.insert(place, entry),
+                }
+            }
+            return;
         }
+        let mut mine = std::mem::take(&mut self.entries).into_iter().peekable();
+        let mut theirs = other.entries.into_iter().peekable();
+        self.entries.reserve(mine.len().max(theirs.len()));
+        while let (Some(a), Some(b)) = (mine.peek(), theirs.peek()) {
+            let order = a.element.cmp(&b.element);
+            let mut entry = if order == Ordering::Greater { theirs.next() } else { mine.next() };
+            if let (Ordering::Equal, Some(entry)) = (order, &mut entry) {
+                theirs.next().into_iter().for_each(|again| entry.unite(again));
+            }
+            self.entries.extend(entry);
+        }
+        self.entries.extend(mine.chain(theirs));
+    }
+
+    /// What is in any of many sets, without going through what was found for each of them.
+    pub fn union_of(mut sets: Vec<Set>) -> Set {
+        sets.retain(|set| !set.is_empty());
+        if sets.len() <= 2 {
+            let mut union = Set::new();
+            sets.into_iter().for_each(|set| union.union(set));
+            return union;
+        }
+        let mut entries: Vec<Entry> = sets.into_iter().flat_map(|set| set.entries).collect();
+        entries.sort_by(|a, b| a.element.cmp(&b.element));
+        let mut entries = entries.into_iter().peekable();
+        let mut union = Set::new();
+        while let Some(mut entry) = entries.next() {
+            let mut below = Vec::new();
+            while let Some(again) = entries.next_if(|next| next.element == entry.element) {
+                entry.marks |= again.marks;
+                below.push(again.below);
+            }
+            if !below.is_empty() {
+                below.push(std::mem::take(&mut entry.below));
+                entry.below = Set::union_of(below);
+            }
+            union.entries.push(entry);
+        }
+        union
     }
 
     /// What is in both, with the other's marks among `mask`.
@@ -125,8 +207,8 @@ impl Set {
         let (mut i, mut j) = (0, 0);
         while let (Some(mine), Some(theirs)) = (self.entries.get(i), other.entries.get(j)) {
             match mine.element.cmp(&theirs.element) {
-                Ordering::Less => i += 1,
-                Ordering::Greater => j += 1,
+                Ordering::Less => i += before(&self.entries[i..], &theirs.element),
+                Ordering::Greater => j += before(&other.entries[j..], &mine.element),
                 Ordering::Equal => {
                     f(mine, theirs);
                     (i, j) = (i + 1, j + 1);
@@ -178,24 +260,31 @@ impl Set {
         Set { entries: entries.collect() }
     }
 
-    /// Every path of the set: those of a level, then those below it.
-    pub(super) fn paths(&self) -> Vec<Vec<Element<'static>>> {
-        let mut paths = Vec::new();
-        self.add_paths(&mut Vec::new(), &mut paths);
-        paths
+    /// How many paths there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.iter().map(|entry| usize::from(entry.marks != 0) + entry.below.len()).sum()
     }
 
-    fn add_paths(&self, above: &mut Vec<Element<'static>>, paths: &mut Vec<Vec<Element<'static>>>) {
+    /// Every path of the set, as a text: those of a level, then those below it. `each` says whether to go on.
+    pub(super) fn paths(&self, above: &mut String, each: &mut impl FnMut(&str) -> bool) -> bool {
+        let length = above.len();
         for entry in self.entries.iter().filter(|entry| entry.marks != 0) {
-            let mut path = above.clone();
-            path.push(entry.element.clone());
-            paths.push(path);
+            let _ = write!(above, "{}", entry.element);
+            let more = each(above);
+            above.truncate(length);
+            if !more {
+                return false;
+            }
         }
-        for entry in &self.entries {
-            above.push(entry.element.clone());
-            entry.below.add_paths(above, paths);
-            above.pop();
+        for entry in self.entries.iter().filter(|entry| !entry.below.is_empty()) {
+            let _ = write!(above, "{}", entry.element);
+            let more = entry.below.paths(above, each);
+            above.truncate(length);
+            if !more {
+                return false;
+            }
         }
+        true
     }
 
     // Text.
@@ -255,19 +344,19 @@ impl<'t> Parser<'t> {
 
     /// What is below, and whether the path itself is in the set.
     fn object(&mut self, depth: usize) -> Result<(Set, bool), String> {
-        let mut set = Set::new();
+        let mut entries: Vec<Entry> = Vec::new();
         let mut member = false;
         if depth > DEPTH_MAX {
             return Err("exceeded max depth".into());
         }
         if self.peek() == Some(b'n') && self.text[self.pos..].starts_with(b"null") {
             self.pos += 4;
-            return Ok((set, true));
+            return Ok((Set::new(), true));
         }
         self.expect(b'{')?;
         if self.peek() == Some(b'}') {
             self.pos += 1;
-            return Ok((set, true));
+            return Ok((Set::new(), true));
         }
         loop {
             let key = self.string()?;
@@ -277,11 +366,7 @@ impl<'t> Parser<'t> {
                 self.skip()?;
             } else if let Some(element) = parse_element(&key)? {
                 let (below, marked) = self.object(depth + 1)?;
-                let entry = set.entry(element);
-                entry.marks |= u8::from(marked);
-                if !below.is_empty() {
-                    entry.below = below;
-                }
+                entries.push(Entry { element, marks: u8::from(marked), below });
             } else {
                 self.skip()?;
             }
@@ -289,7 +374,14 @@ impl<'t> Parser<'t> {
                 Some(b',') => self.pos += 1,
                 _ => {
                     self.expect(b'}')?;
-                    let member = member || set.is_empty();
+                    let member = member || entries.is_empty();
+                    // Of a step that is there twice the last counts that has anything below it.
+                    let set = Set::of_entries(entries, |entry, again| {
+                        entry.marks |= again.marks;
+                        if !again.below.is_empty() {
+                            entry.below = again.below;
+                        }
+                    });
                     return Ok((set, member));
                 }
             }

@@ -355,6 +355,36 @@ fn the_oldest_updates_are_merged_beyond_ten() {
     assert_eq!(shown[0], r#"ancient-changes Update v1 {"f:data":{".":{},"f:k0":{},"f:k1":{},"f:k2":{},"f:k3":{}}}"#);
 }
 
+/// Where the entry that others are merged into is not the oldest, the oldest stays as it is.
+#[test]
+fn old_updates_are_merged_into_the_entry_that_is_there() {
+    let ty = corten_schema::type_named("core.v1.ConfigMap").expect("a type");
+    let entry = |name: &str, second: usize, key: &str| {
+        format!(
+            r#"{{"manager":"{name}","operation":"Update","apiVersion":"v1","time":"2020-01-01T00:00:{second:02}Z","fieldsType":"FieldsV1","fieldsV1":{{"f:data":{{"f:{key}":{{}}}}}}}}"#
+        )
+    };
+    let mut entries: Vec<String> = (0..10).map(|i| entry(&format!("m{i}"), i, &format!("k{i}"))).collect();
+    entries.push(entry("ancient-changes", 30, "a"));
+    let text = format!(
+        r#"{{"metadata":{{"name":"c","uid":"u","managedFields":[{}]}},"data":{{"a":"1"}}}}"#,
+        entries.join(",")
+    );
+    let live = json::parse(text.into_bytes(), Form::Typed(ty)).expect("parses").tree;
+    let mut new = live.clone();
+    let root = new.root_id();
+    let field = ty.get().field_named("data").expect("a field");
+    new.edit_at(root).ensure(field).set_key("b", "1");
+    let manager = Manager { name: "now", api_version: "v1", subresource: "", time: "2020-01-01T00:01:00Z" };
+    update(Some(&live), &mut new, TypeRef::built_in(ty), &manager, &[], &OneVersion);
+    let shown = managers(&new);
+    let of = |name: &str| shown.iter().find(|entry| entry.starts_with(&format!("{name} "))).map(String::as_str);
+    assert_eq!(shown.len(), 10, "{shown:?}");
+    assert_eq!(of("m0"), Some(r#"m0 Update v1 {"f:data":{"f:k0":{}}}"#));
+    assert_eq!((of("m1"), of("m2")), (None, None));
+    assert_eq!(of("ancient-changes"), Some(r#"ancient-changes Update v1 {"f:data":{"f:a":{},"f:k1":{},"f:k2":{}}}"#));
+}
+
 #[test]
 fn a_client_may_empty_managed_fields_but_not_spoil_them() {
     let ty = corten_schema::type_named("core.v1.ConfigMap").expect("a type");

@@ -1,5 +1,7 @@
 //! Writes that are no apply.
 
+use std::collections::HashMap;
+
 use super::compare::{Changes, Filter, Sink, compare};
 use super::element::Element;
 use super::entries::{self, Entry};
@@ -184,17 +186,17 @@ fn take_changed(
     filter: &Filter<'_>,
     versions: &dyn Versions,
 ) -> Option<()> {
-    let mut of_versions: Vec<(String, Option<Set>)> = Vec::new();
+    let mut of_versions: HashMap<String, Option<Set>> = HashMap::new();
     for entry in entries.iter().filter(|entry| entry.api_version != api_version) {
-        if of_versions.iter().all(|(version, _)| *version != entry.api_version) {
+        if !of_versions.contains_key(&entry.api_version) {
             let changes = changes_in(&entry.api_version, live, new, filter, versions)?;
-            of_versions.push((entry.api_version.clone(), changes));
+            of_versions.insert(entry.api_version.clone(), changes);
         }
     }
     entries.retain_mut(|entry| {
-        let changes = match of_versions.iter().find(|(version, _)| *version == entry.api_version) {
-            Some((_, Some(changes))) => changes,
-            Some((_, None)) => return false,
+        let changes = match of_versions.get(&entry.api_version) {
+            Some(Some(changes)) => changes,
+            Some(None) => return false,
             None => changes,
         };
         if entry.set().meets(changes, ADDED | MODIFIED | REMOVED) {
@@ -254,43 +256,63 @@ fn cap(entries: &mut Vec<Entry>) {
         return;
     }
     updates.sort_by_cached_key(|&i| (entries[i].sort_time().to_owned(), entries[i].identifier()));
+    let mut buckets: HashMap<String, Bucket> = HashMap::new();
+    for (i, entry) in entries.iter().enumerate() {
+        if is_bucket(entry) {
+            buckets.entry(entry.api_version.clone()).or_default().place = Some(i);
+        }
+    }
     let mut slots: Vec<Option<Entry>> = entries.drain(..).map(Some).collect();
-    let mut buckets: Vec<Bucket> = Vec::new();
     for i in updates {
         if count <= UPDATES_MAX {
             break;
         }
-        let Some(version) = slots[i].as_ref().map(|entry| entry.api_version.clone()) else { continue };
-        let Some(bucket) = buckets.iter().find(|bucket| bucket.version == version) else {
-            buckets.push(Bucket { version, slot: i });
+        let Some(version) = slots[i].as_ref().map(|entry| &entry.api_version) else { continue };
+        let bucket = match buckets.get_mut(version) {
+            Some(bucket) => bucket,
+            None => buckets.entry(version.clone()).or_default(),
+        };
+        let Some(first) = bucket.first else {
+            bucket.first = Some(i);
             continue;
         };
-        let Some(mut entry) = slots[i].take() else { continue };
         count -= 1;
-        let mut into = match slots.iter().position(|slot| slot.as_ref().is_some_and(|slot| is_bucket(slot, &version))) {
-            Some(found) => slots[found].take(),
-            None => slots[bucket.slot].take(),
-        };
-        if let Some(into) = &mut into {
-            let mut set = entry.take_set();
-            set.union(into.take_set());
-            into.put_set(set);
-            into.manager = MERGED_MANAGER.to_owned();
-            into.subresource = String::new();
-            into.time = entry.time;
+        let Some(mut entry) = slots[i].take() else { continue };
+        if bucket.place == Some(i) {
+            // Upstream merges it into itself, and drops it as one that was merged.
+            (bucket.place, bucket.merged) = (None, Vec::new());
+            continue;
         }
-        slots[bucket.slot] = into;
+        let place = *bucket.place.get_or_insert(first);
+        let Some(into) = &mut slots[place] else { continue };
+        bucket.merged.push(entry.take_set());
+        into.manager = MERGED_MANAGER.to_owned();
+        into.subresource = String::new();
+        into.time = entry.time;
+    }
+    for bucket in buckets.into_values() {
+        if let Some(into) = bucket.place.and_then(|place| slots[place].as_mut()).filter(|_| !bucket.merged.is_empty()) {
+            let mut sets = bucket.merged;
+            sets.push(into.take_set());
+            into.put_set(Set::union_of(sets));
+        }
     }
     entries.extend(slots.into_iter().flatten());
 }
 
+/// Where the oldest entries of a version are merged.
+#[derive(Default)]
 struct Bucket {
-    version: String,
-    slot: usize,
+    /// The entry that was seen first; it becomes the one that others are merged into, unless there was one before.
+    first: Option<usize>,
+    /// The entry that others are merged into.
+    place: Option<usize>,
+    /// What they own, put together at the end.
+    merged: Vec<Set>,
 }
 
-fn is_bucket(entry: &Entry, version: &str) -> bool {
-    !entry.applied && entry.manager == MERGED_MANAGER && entry.subresource.is_empty() && entry.api_version == version
+fn is_bucket(entry: &Entry) -> bool {
+    !entry.applied && entry.manager == MERGED_MANAGER && entry.subresource.is_empty()
 }
 
 /// Writes the text of what was added or modified, but for what nobody owns.
@@ -367,5 +389,9 @@ impl Sink for Text {
         } else {
             self.out.push(b'}');
         }
+    }
+
+    fn depth(&self) -> usize {
+        self.strips.len()
     }
 }

@@ -8,16 +8,43 @@ use crate::patch::show::{Go, GoSyntax, go_type};
 use crate::tree::Tree;
 use crate::typing::{Form, List, Map, Relation, Scalar, TypeRef, Val};
 
+/// How many bytes of errors are listed. Upstream lists all, whose paths may be long and many.
+const LISTED_MAX: usize = 1 << 20;
+
 #[derive(Debug, Default)]
-pub struct Errors(Vec<(String, String)>);
+pub struct Errors {
+    list: Vec<(String, String)>,
+    bytes: usize,
+}
+
+/// Where a value stands, as far as it is known: the steps to it from its end.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    above: Option<&'p Place<'p>>,
+    element: &'p Element<'p>,
+}
+
+impl Place<'_> {
+    fn path(self) -> String {
+        let mut steps = vec![self.element];
+        let mut above = self.above;
+        while let Some(place) = above {
+            steps.push(place.element);
+            above = place.above;
+        }
+        steps.into_iter().rev().map(Element::to_string).collect()
+    }
+}
+
+type Above<'p> = Option<&'p Place<'p>>;
 
 impl Errors {
-    fn push(&mut self, message: impl Into<String>) {
-        self.0.push((String::new(), message.into()));
-    }
-
-    fn append(&mut self, element: &Element<'_>, below: Errors) {
-        self.0.extend(below.0.into_iter().map(|(path, message)| (format!("{element}{path}"), message)));
+    fn push(&mut self, at: Above<'_>, message: impl FnOnce() -> String) {
+        if self.bytes < LISTED_MAX {
+            let error = (at.map_or(String::new(), |place| place.path()), message());
+            self.bytes += error.0.len() + error.1.len();
+            self.list.push(error);
+        }
     }
 }
 
@@ -27,7 +54,7 @@ impl fmt::Display for Errors {
             true => message.clone(),
             false => format!("{path}: {message}"),
         };
-        match &self.0[..] {
+        match &self.list[..] {
             [error] => f.write_str(&one(error)),
             errors => {
                 f.write_str("errors:")?;
@@ -40,26 +67,23 @@ impl fmt::Display for Errors {
 /// Checks a value. Duplicates in lists with keys are allowed in what is stored, never in what is applied.
 pub fn validate(ty: TypeRef<'_>, value: Val<'_>, allow_duplicates: bool) -> Result<(), Errors> {
     let mut errors = Errors::default();
-    check(ty, value, allow_duplicates, &mut errors);
-    if errors.0.is_empty() { Ok(()) } else { Err(errors) }
+    check(ty, value, allow_duplicates, None, &mut errors);
+    if errors.list.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-fn check(ty: TypeRef<'_>, value: Val<'_>, allow_duplicates: bool, errors: &mut Errors) {
+fn check(ty: TypeRef<'_>, value: Val<'_>, allow_duplicates: bool, at: Above<'_>, errors: &mut Errors) {
     // What is kept as text fits: it was checked as JSON, and its type knows no more.
     if value.is_null() || matches!(value, Val::Raw(_)) {
         return;
     }
+    let got = |wanted: &str| format!("expected {wanted}, got &{{{}}}", shown(value, |node| Go(node).to_string()));
     match ty.atom().deduce(Some(value)).form() {
-        Some(Form::Scalar(scalar)) => check_scalar(scalar, value, errors),
-        Some(Form::Map(_)) if !value.is_map() => {
-            errors.push(format!("expected map, got &{{{}}}", shown(value, |node| Go(node).to_string())));
-        }
-        Some(Form::Map(map)) => check_members(map, value, allow_duplicates, errors),
-        Some(Form::List(_)) if value.items().is_none() => {
-            errors.push(format!("expected list, got &{{{}}}", shown(value, |node| Go(node).to_string())));
-        }
-        Some(Form::List(list)) => check_items(list, value, allow_duplicates, errors),
-        None => errors.push("schema error: invalid atom: inlined"),
+        Some(Form::Scalar(scalar)) => check_scalar(scalar, value, at, errors),
+        Some(Form::Map(_)) if !value.is_map() => errors.push(at, || got("map")),
+        Some(Form::Map(map)) => check_members(map, value, allow_duplicates, at, errors),
+        Some(Form::List(_)) if value.items().is_none() => errors.push(at, || got("list")),
+        Some(Form::List(list)) => check_items(list, value, allow_duplicates, at, errors),
+        None => errors.push(at, || "schema error: invalid atom: inlined".into()),
     }
 }
 
@@ -69,7 +93,7 @@ fn shown(value: Val<'_>, show: impl Fn(crate::tree::Node<'_>) -> String) -> Stri
     show(tree.node(id))
 }
 
-fn check_scalar(scalar: Scalar, value: Val<'_>, errors: &mut Errors) {
+fn check_scalar(scalar: Scalar, value: Val<'_>, at: Above<'_>, errors: &mut Errors) {
     let fits = match scalar {
         Scalar::Numeric => matches!(value, Val::Int(_) | Val::Float(_)),
         Scalar::String => matches!(value, Val::Str(_)),
@@ -79,7 +103,7 @@ fn check_scalar(scalar: Scalar, value: Val<'_>, errors: &mut Errors) {
     if fits {
         return;
     }
-    errors.push(match scalar {
+    errors.push(at, || match scalar {
         Scalar::Numeric => {
             let found = shown(value, |node| go_type(node).to_owned());
             format!("expected numeric (int or float), got {found}")
@@ -93,23 +117,17 @@ fn check_scalar(scalar: Scalar, value: Val<'_>, errors: &mut Errors) {
     });
 }
 
-fn check_members(map: Map<'_>, value: Val<'_>, allow_duplicates: bool, errors: &mut Errors) {
+fn check_members(map: Map<'_>, value: Val<'_>, allow_duplicates: bool, at: Above<'_>, errors: &mut Errors) {
     for (name, member) in value.members() {
-        let element = Element::Field(name.into());
-        let mut below = Errors::default();
+        let place = Place { above: at, element: &Element::Field(name.into()) };
         let Some(ty) = map.member(name) else {
-            below.push("field not declared in schema");
-            errors.append(&element, below);
-            return;
+            return errors.push(Some(&place), || "field not declared in schema".into());
         };
-        check(ty, member, allow_duplicates, &mut below);
-        if !below.0.is_empty() {
-            errors.append(&element, below);
-        }
+        check(ty, member, allow_duplicates, Some(&place), errors);
     }
 }
 
-fn check_items(list: List<'_>, value: Val<'_>, allow_duplicates: bool, errors: &mut Errors) {
+fn check_items(list: List<'_>, value: Val<'_>, allow_duplicates: bool, at: Above<'_>, errors: &mut Errors) {
     let mut seen: BTreeSet<Element<'_>> = BTreeSet::new();
     for (i, item) in value.items().into_iter().flat_map(|items| items.iter()).enumerate() {
         let item = Val::of(item);
@@ -117,16 +135,12 @@ fn check_items(list: List<'_>, value: Val<'_>, allow_duplicates: bool, errors: &
             Relation::Atomic => Element::Index(i as i64),
             _ => match Element::of_item(list, item) {
                 Ok(element) => element,
-                Err(error) => return errors.push(format!("element {i}: {error}")),
+                Err(error) => return errors.push(at, || format!("element {i}: {error}")),
             },
         };
         if !matches!(list.relation, Relation::Atomic) && !seen.insert(element.clone()) && !allow_duplicates {
-            errors.push(format!("duplicate entries for key {element}"));
+            errors.push(at, || format!("duplicate entries for key {element}"));
         }
-        let mut below = Errors::default();
-        check(list.item, item, allow_duplicates, &mut below);
-        if !below.0.is_empty() {
-            errors.append(&element, below);
-        }
+        check(list.item, item, allow_duplicates, Some(&Place { above: at, element: &element }), errors);
     }
 }

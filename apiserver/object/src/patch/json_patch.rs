@@ -1,24 +1,23 @@
 //! RFC 6902, as upstream's library reads it: negative indexes count from the end, and a replace may add a key.
 
-use std::collections::BTreeMap;
-
 use corten_api::status::Status;
+use imbl::Vector;
 
-use super::lazy::{Lazy, Slot, checked, go_kind, string};
-use super::rejected;
+use super::lazy::{Lazy, Object, Slot, Source, checked, go_kind, string};
+use super::{json_kind, rejected};
 use crate::DEPTH_MAX;
 use crate::json::{self, Form};
+use crate::tree::Value;
 
 const OPERATIONS_MAX: usize = 10_000;
 /// How many bytes all copies of a patch may add.
 const COPIED_MAX: usize = 3 * 1024 * 1024;
 
-pub struct Patch {
-    operations: Vec<Operation>,
-}
+/// How many notes strict decoding makes of a patch.
+const NOTES_MAX: usize = 100;
 
-struct Operation {
-    members: BTreeMap<String, Slot>,
+struct Operation<'t> {
+    members: Object<'t>,
 }
 
 type Outcome<T> = Result<T, String>;
@@ -28,18 +27,17 @@ pub fn check(patch: &[u8]) -> Result<Vec<String>, Status> {
     let bad = |message: String| Status::bad_request(format!("error decoding patch: {message}"));
     let parsed = json::parse(patch.to_vec(), Form::Plain).map_err(|error| bad(error.to_string()))?;
     let root = parsed.tree.root();
-    let text = String::from_utf8_lossy(patch);
-    if root.is_null() {
-        return Ok(Vec::new());
-    }
-    if go_kind(&text) != "array" {
-        let what = go_kind(&text);
-        return Err(bad(format!("json: cannot unmarshal {what} into Go value of type []handlers.jsonPatchOp")));
+    match root.value() {
+        Value::Null => return Ok(Vec::new()),
+        Value::List(_) => {}
+        _ => {
+            let what = json_kind(root);
+            return Err(bad(format!("json: cannot unmarshal {what} into Go value of type []handlers.jsonPatchOp")));
+        }
     }
     let mut notes: Vec<String> = Vec::new();
     for (i, item) in root.as_list().iter().enumerate() {
-        let shown = json::to_string(item);
-        match go_kind(&shown) {
+        match json_kind(item) {
             "null" => continue,
             "object" => {}
             what => {
@@ -47,92 +45,89 @@ pub fn check(patch: &[u8]) -> Result<Vec<String>, Status> {
             }
         }
         for (name, value) in item.as_map().iter() {
-            let what = go_kind(&json::to_string(value)).to_owned();
-            match name {
-                "op" | "path" | "from" if what != "string" && what != "null" => {
+            match (name, json_kind(value)) {
+                ("op" | "path" | "from", "string" | "null") | ("value", _) => {}
+                ("op" | "path" | "from", what) => {
                     return Err(bad(format!(
                         "json: cannot unmarshal {what} into Go struct field jsonPatchOp.{name} of type string"
                     )));
                 }
-                "op" | "path" | "from" | "value" => {}
-                _ => {
+                _ if notes.len() < NOTES_MAX => {
                     let path = corten_api::field::quote(&format!("[{i}].{name}"));
                     notes.push(format!("unknown field {path}"));
                 }
+                _ => {}
             }
         }
     }
     notes.extend(parsed.strict);
+    notes.truncate(NOTES_MAX);
     Ok(notes.into_iter().map(|note| format!("json patch {note}")).collect())
 }
 
-impl Patch {
-    pub fn parse(patch: &[u8]) -> Result<Patch, Status> {
-        let text = checked(patch).map_err(Status::bad_request)?;
-        let mut root = Lazy::of_text(&text);
-        let Some(root) = &mut root else { return Ok(Patch { operations: Vec::new() }) };
-        let Some(items) = root.array() else {
-            let what = go_kind(&text);
-            return Err(Status::bad_request(format!(
-                "json: cannot unmarshal {what} into Go value of type jsonpatch.Patch"
-            )));
-        };
-        let mut operations = Vec::with_capacity(items.len());
-        for item in items {
-            let members = match item {
-                None => BTreeMap::new(),
-                Some(lazy) => match lazy.object() {
-                    Some(members) => std::mem::take(members),
-                    None => {
-                        let mut shown = Vec::new();
-                        lazy.write(&mut shown);
-                        let what = go_kind(&String::from_utf8_lossy(&shown));
-                        return Err(Status::bad_request(format!(
-                            "json: cannot unmarshal {what} into Go value of type jsonpatch.Operation"
-                        )));
-                    }
-                },
-            };
-            operations.push(Operation { members });
-        }
-        if operations.len() > OPERATIONS_MAX {
-            return Err(Status::too_large(format!(
-                "The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {}",
-                operations.len()
-            )));
-        }
-        Ok(Patch { operations })
+/// The document's text after a patch.
+pub fn apply(document: &[u8], patch: &[u8]) -> Result<Vec<u8>, Status> {
+    let patch = checked(patch).map_err(Status::bad_request)?;
+    let operations = operations(&patch)?;
+    let source = Source::new(document);
+    let mut root = source.root().unwrap_or(Lazy::Null);
+    let mut copied = 0;
+    for operation in &operations {
+        operation.apply(&mut root, &mut copied).map_err(|message| rejected(&message))?;
     }
+    // The root is an object that was taken apart, whatever the patch did.
+    if root.object().is_none() {
+        root.array();
+    }
+    let mut out = Vec::with_capacity(document.len() + 64);
+    root.write(&mut out);
+    Ok(out)
+}
 
-    pub fn apply(&self, document: &[u8]) -> Result<Vec<u8>, Status> {
-        let text = String::from_utf8_lossy(document);
-        let mut root = Lazy::of_text(&text).unwrap_or(Lazy::Null);
-        let mut copied = 0;
-        for operation in &self.operations {
-            operation.apply(&mut root, &mut copied).map_err(|message| rejected(&message))?;
-        }
-        // The root is an object that was taken apart, whatever the patch did.
-        if root.object().is_none() {
-            root.array();
-        }
-        let mut out = Vec::with_capacity(document.len() + 64);
-        root.write(&mut out);
-        Ok(out)
+fn operations(patch: &Source) -> Result<Vec<Operation<'_>>, Status> {
+    let wrong = |found: &Lazy<'_>, wanted: &str| {
+        let mut shown = Vec::new();
+        found.write(&mut shown);
+        let what = go_kind(&String::from_utf8_lossy(&shown));
+        Status::bad_request(format!("json: cannot unmarshal {what} into Go value of type jsonpatch.{wanted}"))
+    };
+    let Some(mut root) = patch.root() else { return Ok(Vec::new()) };
+    if root.array().is_none() {
+        return Err(wrong(&root, "Patch"));
     }
+    let items = root.array().map(std::mem::take).unwrap_or_default();
+    let mut operations = Vec::with_capacity(items.len());
+    for item in items {
+        let members = match item {
+            None => Object::new(),
+            Some(mut item) => match item.object() {
+                Some(members) => std::mem::take(members),
+                None => return Err(wrong(&item, "Operation")),
+            },
+        };
+        operations.push(Operation { members });
+    }
+    if operations.len() > OPERATIONS_MAX {
+        return Err(Status::too_large(format!(
+            "The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {}",
+            operations.len()
+        )));
+    }
+    Ok(operations)
 }
 
 const MISSING: &str = "missing value";
 
-impl Operation {
+impl<'t> Operation<'t> {
     fn text(&self, name: &str) -> Option<String> {
         match self.members.get(name)? {
-            Some(Lazy::Raw(text)) if text.starts_with('"') => Some(string(text)),
+            Some(Lazy::Raw(raw)) if raw.text().starts_with('"') => Some(string(raw.text()).into_owned()),
             _ => None,
         }
     }
 
     /// An absent value is a null of the document; a null is one that is there.
-    fn value(&self) -> Slot {
+    fn value(&self) -> Slot<'t> {
         match self.members.get("value") {
             None => None,
             Some(None) => Some(Lazy::Null),
@@ -140,7 +135,7 @@ impl Operation {
         }
     }
 
-    fn apply(&self, root: &mut Lazy, copied: &mut usize) -> Outcome<()> {
+    fn apply(&self, root: &mut Lazy<'t>, copied: &mut usize) -> Outcome<()> {
         let kind = self.text("op").unwrap_or_else(|| "unknown".into());
         let path = self.text("path");
         match kind.as_str() {
@@ -154,7 +149,7 @@ impl Operation {
         }
     }
 
-    fn add(&self, root: &mut Lazy, path: Option<String>) -> Outcome<()> {
+    fn add(&self, root: &mut Lazy<'t>, path: Option<String>) -> Outcome<()> {
         let path = path.ok_or_else(|| format!("add operation failed to decode path: {MISSING}"))?;
         let Some((mut container, key)) = find(root, &path) else {
             return Err(format!("add operation does not apply: doc is missing path: \"{path}\": {MISSING}"));
@@ -162,15 +157,16 @@ impl Operation {
         container.add(&key, self.value()).map_err(|error| format!("error in add for path: '{path}': {error}"))
     }
 
-    fn remove(&self, root: &mut Lazy, path: Option<String>) -> Outcome<()> {
+    fn remove(&self, root: &mut Lazy<'t>, path: Option<String>) -> Outcome<()> {
         let path = path.ok_or_else(|| format!("remove operation failed to decode path: {MISSING}"))?;
         let Some((mut container, key)) = find(root, &path) else {
             return Err(format!("remove operation does not apply: doc is missing path: \"{path}\": {MISSING}"));
         };
-        container.remove(&key).map_err(|error| format!("error in remove for path: '{path}': {error}"))
+        let removed = container.remove(&key);
+        removed.map(drop).map_err(|error| format!("error in remove for path: '{path}': {error}"))
     }
 
-    fn replace(&self, root: &mut Lazy, path: Option<String>) -> Outcome<()> {
+    fn replace(&self, root: &mut Lazy<'t>, path: Option<String>) -> Outcome<()> {
         let path = path.ok_or_else(|| {
             format!("replace operation failed to decode path: operation missing path field: {MISSING}")
         })?;
@@ -196,14 +192,13 @@ impl Operation {
             .ok_or_else(|| format!("{what} operation failed to decode from: operation, missing from field: {MISSING}"))
     }
 
-    fn relocate(&self, root: &mut Lazy, path: Option<String>) -> Outcome<()> {
+    fn relocate(&self, root: &mut Lazy<'t>, path: Option<String>) -> Outcome<()> {
         let from = self.from("move")?;
         let Some((mut container, key)) = find(root, &from) else {
             return Err(format!("move operation does not apply: doc is missing from path: {from}: {MISSING}"));
         };
         let wrong = |error: String| format!("error in move for path: '{key}': {error}");
-        let value = container.get(&key).map_err(wrong)?;
-        container.remove(&key).map_err(wrong)?;
+        let value = container.remove(&key).map_err(wrong)?;
         let path = path
             .ok_or_else(|| format!("move operation failed to decode path: operation missing path field: {MISSING}"))?;
         let Some((mut container, key)) = find(root, &path) else {
@@ -212,31 +207,33 @@ impl Operation {
         container.add(&key, value).map_err(|error| format!("error in move for path: '{path}': {error}"))
     }
 
-    fn test(&self, root: &mut Lazy, path: Option<String>) -> Outcome<()> {
+    fn test(&self, root: &mut Lazy<'t>, path: Option<String>) -> Outcome<()> {
         let path = path
             .ok_or_else(|| format!("test operation failed to decode path: operation missing path field: {MISSING}"))?;
         let failed = Err(format!("testing value {path} failed: test failed"));
         let wanted = self.value();
         if path.is_empty() {
-            return if wanted.is_some_and(|wanted| root.equals(&wanted)) { Ok(()) } else { failed };
+            return if wanted.is_some_and(|mut wanted| root.equals(&mut wanted)) { Ok(()) } else { failed };
         }
-        let Some((container, key)) = find(root, &path) else {
+        let Some((mut container, key)) = find(root, &path) else {
             return Err(format!("test operation does not apply: is missing path: {path}: {MISSING}"));
         };
         let found = container.get(&key).map_err(|error| format!("error in test for path: '{path}': {error}"))?;
-        match (found, wanted) {
-            (None, None | Some(Lazy::Null)) => Ok(()),
-            (Some(found), Some(wanted)) if found.equals(&wanted) => Ok(()),
-            _ => failed,
-        }
+        let passes = match (found, wanted) {
+            (None, wanted) => matches!(wanted, None | Some(Lazy::Null)),
+            (Some(found), Some(mut wanted)) => found.equals(&mut wanted),
+            (Some(_), None) => false,
+        };
+        if passes { Ok(()) } else { failed }
     }
 
-    fn copy(&self, root: &mut Lazy, path: Option<String>, copied: &mut usize) -> Outcome<()> {
+    fn copy(&self, root: &mut Lazy<'t>, path: Option<String>, copied: &mut usize) -> Outcome<()> {
         let from = self.from("copy")?;
-        let Some((container, key)) = find(root, &from) else {
+        let Some((mut container, key)) = find(root, &from) else {
             return Err(format!("copy operation does not apply: doc is missing from path: {from}: {MISSING}"));
         };
         let value = container.get(&key).map_err(|error| format!("error in copy for from: '{from}': {error}"))?;
+        let value = value.cloned();
         let path = path.ok_or_else(|| format!("copy operation failed to decode path: {MISSING}"))?;
         let Some((mut container, key)) = find(root, &path) else {
             return Err(format!("copy operation does not apply: doc is missing destination path: {path}: {MISSING}"));
@@ -251,13 +248,13 @@ impl Operation {
     }
 }
 
-enum Container<'d> {
-    Object(&'d mut BTreeMap<String, Slot>),
-    Array(&'d mut Vec<Slot>),
+enum Container<'d, 't> {
+    Object(&'d mut Object<'t>),
+    Array(&'d mut Vector<Slot<'t>>),
 }
 
 /// The container that a pointer's last step is in.
-fn find<'d>(root: &'d mut Lazy, path: &str) -> Option<(Container<'d>, String)> {
+fn find<'d, 't>(root: &'d mut Lazy<'t>, path: &str) -> Option<(Container<'d, 't>, String)> {
     let (_, steps) = path.split_once('/')?;
     let steps: Vec<&str> = steps.split('/').collect();
     let (last, steps) = steps.split_last()?;
@@ -269,17 +266,17 @@ fn find<'d>(root: &'d mut Lazy, path: &str) -> Option<(Container<'d>, String)> {
     for step in steps {
         let step = decode(step);
         here = match container(here)? {
-            Container::Object(members) => members.get_mut(&step)?.as_mut()?,
+            Container::Object(members) => members.get_mut(&*step)?.as_mut()?,
             Container::Array(items) => {
                 let place = place(&step, items.len()).ok().filter(|&place| place < items.len())?;
-                items[place].as_mut()?
+                items.get_mut(place)?.as_mut()?
             }
         };
     }
     Some((container(here)?, decode(last)))
 }
 
-fn container(lazy: &mut Lazy) -> Option<Container<'_>> {
+fn container<'d, 't>(lazy: &'d mut Lazy<'t>) -> Option<Container<'d, 't>> {
     if lazy.object().is_some() {
         return lazy.object().map(Container::Object);
     }
@@ -327,21 +324,22 @@ fn bad_index(index: i64) -> String {
     format!("Unable to access invalid index: {index}: invalid index referenced")
 }
 
-impl Container<'_> {
-    fn get(&self, key: &str) -> Outcome<Slot> {
+impl<'t> Container<'_, 't> {
+    /// None is a null, or absent from an object.
+    fn get(&mut self, key: &str) -> Outcome<Option<&mut Lazy<'t>>> {
         match self {
-            Container::Object(members) => Ok(members.get(key).cloned().flatten()),
+            Container::Object(members) => Ok(members.get_mut(key).and_then(Option::as_mut)),
             Container::Array(items) => {
                 let place = place(key, items.len())?;
-                items.get(place).cloned().ok_or_else(|| bad_index(place as i64))
+                items.get_mut(place).map(Option::as_mut).ok_or_else(|| bad_index(place as i64))
             }
         }
     }
 
-    fn set(&mut self, key: &str, value: Slot) -> Outcome<()> {
+    fn set(&mut self, key: &str, value: Slot<'t>) -> Outcome<()> {
         match self {
             Container::Object(members) => {
-                members.insert(key.to_owned(), value);
+                members.insert(key.to_owned().into(), value);
             }
             Container::Array(items) => {
                 let place = place(key, items.len())?;
@@ -351,12 +349,12 @@ impl Container<'_> {
         Ok(())
     }
 
-    fn add(&mut self, key: &str, value: Slot) -> Outcome<()> {
+    fn add(&mut self, key: &str, value: Slot<'t>) -> Outcome<()> {
         match self {
             Container::Object(members) => {
-                members.insert(key.to_owned(), value);
+                members.insert(key.to_owned().into(), value);
             }
-            Container::Array(items) if key == "-" => items.push(value),
+            Container::Array(items) if key == "-" => items.push_back(value),
             Container::Array(items) => {
                 let not_an_index = |error| format!("value was not a proper array index: '{key}': {error}");
                 let index = number(key).map_err(not_an_index)?;
@@ -371,19 +369,17 @@ impl Container<'_> {
         Ok(())
     }
 
-    fn remove(&mut self, key: &str) -> Outcome<()> {
+    fn remove(&mut self, key: &str) -> Outcome<Slot<'t>> {
         match self {
-            Container::Object(members) => match members.remove(key) {
-                Some(_) => Ok(()),
-                None => Err(format!("Unable to remove nonexistent key: {key}: {MISSING}")),
-            },
+            Container::Object(members) => {
+                members.remove(key).ok_or_else(|| format!("Unable to remove nonexistent key: {key}: {MISSING}"))
+            }
             Container::Array(items) => {
                 let place = place(key, items.len())?;
                 if place >= items.len() {
                     return Err(bad_index(place as i64));
                 }
-                items.remove(place);
-                Ok(())
+                Ok(items.remove(place))
             }
         }
     }

@@ -1,39 +1,165 @@
 //! JSON that is taken apart only where a patch goes through, and is otherwise written as it was.
+//!
+//! A text is read over once, to note where its containers end ([`Source`]); a container is then taken apart without
+//! reading what is inside of its members, and its members are ranges of the text. So each byte is read twice at most,
+//! however deep a patch goes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use corten_api::json::{Members, write_array};
+use imbl::Vector;
 
-use crate::json::{self, Form, Scanner, check_syntax, write_compact};
-use crate::tree::Value;
-use crate::typing::Val;
+use crate::json::{Scanner, check_syntax, unescape, write_compact};
 
-#[derive(Clone, Debug)]
-pub enum Lazy {
-    /// The value null of an operation, which is not told from one that is absent when it is written.
-    Null,
-    /// Text without white space around it.
-    Raw(String),
-    Object(BTreeMap<String, Option<Lazy>>),
-    Array(Vec<Option<Lazy>>),
+/// A JSON text without white space, and where each of its containers ends, in the order in which they begin.
+pub struct Source {
+    text: String,
+    ends: Vec<End>,
 }
 
-/// None is a null of the document.
-pub type Slot = Option<Lazy>;
+#[derive(Clone, Copy, Default)]
+struct End {
+    /// Behind the closing bracket.
+    at: u32,
+    /// The number of the first container behind it.
+    next: u32,
+}
 
-impl Lazy {
+impl Source {
     /// A text whose syntax was checked.
-    pub fn of_text(text: &str) -> Slot {
-        let text = text.trim_matches([' ', '\t', '\r', '\n']);
-        (text != "null").then(|| Lazy::Raw(text.to_owned()))
+    pub fn new(text: &[u8]) -> Source {
+        let mut compact = Vec::with_capacity(text.len());
+        write_compact(text, &mut compact);
+        let text = String::from_utf8_lossy(&compact).into_owned();
+        let (mut ends, mut open) = (Vec::new(), Vec::new());
+        let mut scanner = Scanner { bytes: text.as_bytes(), pos: 0 };
+        while let Some(byte) = scanner.peek() {
+            match byte {
+                b'"' if scanner.skip_string().is_err() => break,
+                b'"' => continue,
+                b'{' | b'[' => {
+                    open.push(ends.len());
+                    ends.push(End::default());
+                }
+                b'}' | b']' => {
+                    let next = ends.len() as u32;
+                    if let Some(number) = open.pop() {
+                        ends[number] = End { at: scanner.pos as u32 + 1, next };
+                    }
+                }
+                _ => {}
+            }
+            scanner.pos += 1;
+        }
+        Source { text, ends }
+    }
+
+    /// The whole text as a value; None is a null.
+    pub fn root(&self) -> Slot<'_> {
+        Cursor { source: self, at: 0, container: 0 }.value()
+    }
+}
+
+/// A part of a text.
+#[derive(Clone, Copy)]
+pub struct Raw<'t> {
+    source: &'t Source,
+    start: u32,
+    end: u32,
+    /// The number of the container that it is, or of the next one.
+    container: u32,
+}
+
+impl<'t> Raw<'t> {
+    pub fn text(self) -> &'t str {
+        // Of a text that was checked every container has an end.
+        self.source.text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// Behind its opening bracket.
+    fn inside(self) -> Cursor<'t> {
+        Cursor { source: self.source, at: self.start as usize + 1, container: self.container + 1 }
+    }
+}
+
+/// Reads over the members of one container.
+struct Cursor<'t> {
+    source: &'t Source,
+    at: usize,
+    container: u32,
+}
+
+impl<'t> Cursor<'t> {
+    fn peek(&self) -> Option<u8> {
+        self.source.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Whether there is another member; the position is at it then.
+    fn more(&mut self) -> bool {
+        self.at += usize::from(self.peek() == Some(b','));
+        !matches!(self.peek(), None | Some(b'}' | b']'))
+    }
+
+    fn key(&mut self) -> Cow<'t, str> {
+        let literal = self.scalar();
+        self.at += 1;
+        string(literal)
+    }
+
+    fn scalar(&mut self) -> &'t str {
+        let start = self.at;
+        let mut scanner = Scanner { bytes: self.source.text.as_bytes(), pos: start };
+        // Of a text that was checked every scalar is sound; a position that stood still would be read for ever.
+        let sound = scanner.skip_scalar().is_ok();
+        self.at = if sound { scanner.pos } else { self.source.text.len() };
+        &self.source.text[start..self.at]
+    }
+
+    fn value(&mut self) -> Slot<'t> {
+        let (start, container) = (self.at, self.container);
+        if let Some(b'{' | b'[') = self.peek() {
+            let end = self.source.ends.get(container as usize).copied().unwrap_or_default();
+            (self.at, self.container) = (end.at as usize, end.next);
+        } else if self.scalar() == "null" {
+            return None;
+        }
+        Some(Lazy::Raw(Raw { source: self.source, start: start as u32, end: self.at as u32, container }))
+    }
+}
+
+#[derive(Clone)]
+pub enum Lazy<'t> {
+    /// The value null of an operation, which is not told from one that is absent when it is written.
+    Null,
+    Raw(Raw<'t>),
+    Object(Object<'t>),
+    /// Of a form into which an item is put, and out of which one is taken, without moving all others.
+    Array(Box<Vector<Slot<'t>>>),
+}
+
+pub type Object<'t> = BTreeMap<Cow<'t, str>, Slot<'t>>;
+
+/// None is a null of the document.
+pub type Slot<'t> = Option<Lazy<'t>>;
+
+impl<'t> Lazy<'t> {
+    fn begins(&self, with: char) -> bool {
+        matches!(self, Lazy::Raw(raw) if raw.text().starts_with(with))
     }
 
     /// As an object, taken apart; None if it is none.
-    pub fn object(&mut self) -> Option<&mut BTreeMap<String, Slot>> {
-        if let Lazy::Raw(text) = self
-            && text.starts_with('{')
+    pub fn object(&mut self) -> Option<&mut Object<'t>> {
+        if self.begins('{')
+            && let Lazy::Raw(raw) = self
         {
-            *self = Lazy::Object(split_object(text));
+            let mut inside = raw.inside();
+            let mut members = Object::new();
+            while inside.more() {
+                let key = inside.key();
+                members.insert(key, inside.value());
+            }
+            *self = Lazy::Object(members);
         }
         match self {
             Lazy::Object(members) => Some(members),
@@ -41,11 +167,16 @@ impl Lazy {
         }
     }
 
-    pub fn array(&mut self) -> Option<&mut Vec<Slot>> {
-        if let Lazy::Raw(text) = self
-            && text.starts_with('[')
+    pub fn array(&mut self) -> Option<&mut Vector<Slot<'t>>> {
+        if self.begins('[')
+            && let Lazy::Raw(raw) = self
         {
-            *self = Lazy::Array(split_array(text));
+            let mut inside = raw.inside();
+            let mut items = Vector::new();
+            while inside.more() {
+                items.push_back(inside.value());
+            }
+            *self = Lazy::Array(Box::new(items));
         }
         match self {
             Lazy::Array(items) => Some(items),
@@ -56,115 +187,78 @@ impl Lazy {
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Lazy::Null => out.extend_from_slice(b"null"),
-            Lazy::Raw(text) => write_compact(text.as_bytes(), out),
+            Lazy::Raw(raw) => out.extend_from_slice(raw.text().as_bytes()),
             Lazy::Object(members) => {
                 let mut object = Members::new(out);
                 members.iter().for_each(|(key, value)| write_slot(value, object.name(key)));
                 object.end();
             }
-            Lazy::Array(items) => write_array(out, items, write_slot),
+            Lazy::Array(items) => write_array(out, items.iter(), write_slot),
         }
-    }
-
-    fn text(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.write(&mut out);
-        out
     }
 
     pub fn size(&self) -> usize {
-        self.text().len()
-    }
-
-    /// Objects and lists by what is in them, everything else by its text.
-    pub fn equals(&self, other: &Lazy) -> bool {
-        let (a, b) = (self.text(), other.text());
-        let container = |text: &[u8]| text.starts_with(b"{") || text.starts_with(b"[");
-        if !container(&a) || !container(&b) {
-            return a == b;
+        if let Lazy::Raw(raw) = self {
+            return raw.text().len();
         }
-        let (Ok(a), Ok(b)) = (json::parse(a, Form::Plain), json::parse(b, Form::Plain)) else { return false };
-        same(Val::of(a.tree.root()), Val::of(b.tree.root()))
-            && matches!(a.tree.root().value(), Value::Map(_)) == matches!(b.tree.root().value(), Value::Map(_))
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out.len()
+    }
+
+    /// Objects and lists by what is in them, everything else by its text. Both are taken apart as far as they are the
+    /// same, so that comparing again costs no more than the smaller one.
+    pub fn equals(&mut self, other: &mut Lazy<'t>) -> bool {
+        match (&self, &other) {
+            (Lazy::Null, Lazy::Null) => return true,
+            (Lazy::Raw(a), Lazy::Raw(b)) if !a.text().starts_with(['{', '[']) => return a.text() == b.text(),
+            _ => {}
+        }
+        if let Some(members) = self.object() {
+            let Some(others) = other.object() else { return false };
+            return members.len() == others.len()
+                && members.iter_mut().zip(others).all(|((a, x), (b, y))| a == b && same(x, y));
+        }
+        match (self.array(), other.array()) {
+            (Some(items), Some(others)) => {
+                items.len() == others.len() && items.iter_mut().zip(others.iter_mut()).all(|(x, y)| same(x, y))
+            }
+            _ => false,
+        }
     }
 }
 
-fn same(a: Val<'_>, b: Val<'_>) -> bool {
-    a.equals(b)
+fn same<'t>(a: &mut Slot<'t>, b: &mut Slot<'t>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.equals(b),
+        _ => false,
+    }
 }
 
-pub fn write_slot(slot: &Slot, out: &mut Vec<u8>) {
+pub fn write_slot(slot: &Slot<'_>, out: &mut Vec<u8>) {
     match slot {
         Some(lazy) => lazy.write(out),
         None => out.extend_from_slice(b"null"),
     }
 }
 
-fn split_object(text: &str) -> BTreeMap<String, Slot> {
-    let mut members = BTreeMap::new();
-    let mut scanner = Scanner { bytes: text.as_bytes(), pos: 1 };
-    loop {
-        scanner.skip_space();
-        match scanner.peek() {
-            Some(b',') => {
-                scanner.pos += 1;
-                continue;
-            }
-            Some(b'"') => {}
-            _ => return members,
-        }
-        let start = scanner.pos;
-        if scanner.skip_string().is_err() {
-            return members;
-        }
-        let key = string(&text[start..scanner.pos]);
-        scanner.skip_space();
-        scanner.pos += 1;
-        let start = scanner.pos;
-        if scanner.skip_value().is_err() {
-            return members;
-        }
-        members.insert(key, Lazy::of_text(&text[start..scanner.pos]));
-    }
-}
-
-fn split_array(text: &str) -> Vec<Slot> {
-    let mut items = Vec::new();
-    let mut scanner = Scanner { bytes: text.as_bytes(), pos: 1 };
-    loop {
-        scanner.skip_space();
-        match scanner.peek() {
-            Some(b',') => {
-                scanner.pos += 1;
-                continue;
-            }
-            Some(b']') | None => return items,
-            Some(_) => {}
-        }
-        let start = scanner.pos;
-        if scanner.skip_value().is_err() {
-            return items;
-        }
-        items.push(Lazy::of_text(&text[start..scanner.pos]));
-    }
-}
-
 /// A string literal's value.
-pub fn string(literal: &str) -> String {
-    let inner = literal.trim_matches('"');
-    if !literal.contains('\\') {
-        return inner.to_owned();
+pub fn string(literal: &str) -> Cow<'_, str> {
+    let inner = literal.strip_prefix('"').unwrap_or(literal);
+    let inner = inner.strip_suffix('"').unwrap_or(inner);
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
     }
-    match json::parse(literal.as_bytes().to_vec(), Form::Plain) {
-        Ok(parsed) => parsed.tree.root().as_str().to_owned(),
-        Err(_) => inner.to_owned(),
-    }
+    let mut text = Vec::with_capacity(inner.len());
+    unescape(inner.as_bytes(), &mut text);
+    Cow::Owned(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A patch's text, whose syntax is checked here.
-pub fn checked(text: &[u8]) -> Result<String, String> {
+pub fn checked(text: &[u8]) -> Result<Source, String> {
     check_syntax(text).map_err(|error| error.0)?;
-    Ok(String::from_utf8_lossy(text).into_owned())
+    Ok(Source::new(String::from_utf8_lossy(text).as_bytes()))
 }
 
 /// What Go calls a value in an error of its decoder.

@@ -1,17 +1,16 @@
 //! RFC 7386.
 
-use std::collections::BTreeMap;
-
 use corten_api::status::Status;
 
-use super::lazy::{Lazy, Slot, checked, go_kind};
+use super::json_kind;
+use super::lazy::{Lazy, Object, Source, checked};
 use crate::json::{self, Form};
 
 /// Strict decoding: the patch must be an object, repeated fields are notes.
 pub fn check(patch: &[u8]) -> Result<Vec<String>, Status> {
     let bad = |message: String| Status::bad_request(format!("error decoding patch: {message}"));
     let parsed = json::parse(patch.to_vec(), Form::Plain).map_err(|error| bad(error.to_string()))?;
-    match go_kind(&String::from_utf8_lossy(patch)) {
+    match json_kind(parsed.tree.root()) {
         "object" | "null" => Ok(parsed.strict),
         what => Err(bad(format!("json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"))),
     }
@@ -20,8 +19,9 @@ pub fn check(patch: &[u8]) -> Result<Vec<String>, Status> {
 pub fn apply(document: &[u8], patch: &[u8]) -> Result<Vec<u8>, Status> {
     let bad = || Status::bad_request("Invalid JSON Patch");
     let patch = checked(patch).map_err(|_| bad())?;
-    let mut patch = Lazy::of_text(&patch).ok_or_else(bad)?;
-    let mut document = Lazy::of_text(&String::from_utf8_lossy(document)).unwrap_or(Lazy::Null);
+    let mut patch = patch.root().ok_or_else(bad)?;
+    let document = Source::new(document);
+    let mut document = document.root().unwrap_or(Lazy::Null);
     let mut out = Vec::with_capacity(1024);
     match (document.object(), patch.object()) {
         (Some(members), Some(changes)) => {
@@ -40,7 +40,7 @@ pub fn apply(document: &[u8], patch: &[u8]) -> Result<Vec<u8>, Status> {
     Ok(out)
 }
 
-fn merge_members(members: &mut BTreeMap<String, Slot>, changes: BTreeMap<String, Slot>) {
+fn merge_members<'t>(members: &mut Object<'t>, changes: Object<'t>) {
     for (key, change) in changes {
         let Some(mut change) = change else {
             members.remove(&key);
@@ -56,7 +56,7 @@ fn merge_members(members: &mut BTreeMap<String, Slot>, changes: BTreeMap<String,
     }
 }
 
-fn merge(current: &mut Lazy, mut change: Lazy) {
+fn merge<'t>(current: &mut Lazy<'t>, mut change: Lazy<'t>) {
     match (current.object(), change.object()) {
         (None, _) => {
             prune(&mut change);
@@ -68,7 +68,7 @@ fn merge(current: &mut Lazy, mut change: Lazy) {
 }
 
 /// Takes nulls out of objects; lists keep theirs.
-fn prune(value: &mut Lazy) {
+fn prune(value: &mut Lazy<'_>) {
     if let Some(members) = value.object() {
         members.retain(|_, member| member.is_some());
         members.values_mut().flatten().for_each(prune);

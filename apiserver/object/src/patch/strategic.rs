@@ -3,6 +3,8 @@
 //! Object and patch become maps and lists of one tree, which are changed in place, the patch too: what is merged of it is
 //! taken out, so that an error shows what was left, as upstream's does.
 
+use std::collections::{BTreeMap, HashSet};
+
 use corten_api::status::Status;
 use corten_schema::{Shape, TypeId};
 
@@ -30,7 +32,7 @@ pub fn apply(object: &Tree, patch: &[u8]) -> Result<Patched, Status> {
         Value::Map(_) => tree.import(parsed.tree.root()),
         Value::Null => tree.map(),
         _ => {
-            let what = super::lazy::go_kind(&json::to_string(parsed.tree.root()));
+            let what = super::json_kind(parsed.tree.root());
             return Err(Status::bad_request(format!(
                 "json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
             )));
@@ -145,6 +147,9 @@ struct Merge {
     tree: Tree,
 }
 
+/// What becomes of a map's keys: they are changed together, so that each change does not move all members behind it.
+type Changes = BTreeMap<String, Option<Id>>;
+
 impl Merge {
     fn is_map(&self, id: Id) -> bool {
         matches!(self.tree.node(id).value(), Value::Map(_))
@@ -192,9 +197,11 @@ impl Merge {
         }
         self.retain_keys(original, patch)?;
         self.ordered_lists(original, patch, meta)?;
+        let mut changes = Changes::new();
         for key in self.keys(patch) {
-            self.member(original, patch, &key, meta)?;
+            self.member(original, patch, &key, meta, &mut changes)?;
         }
+        self.tree.change_keys(original, changes);
         Ok(original)
     }
 
@@ -206,7 +213,7 @@ impl Merge {
         plain(format!("unknown patch type: {shown} in map: {}", self.show(map)))
     }
 
-    fn member(&mut self, original: Id, patch: Id, key: &str, meta: Meta) -> Result<(), Status> {
+    fn member(&mut self, original: Id, patch: Id, key: &str, meta: Meta, changes: &mut Changes) -> Result<(), Status> {
         let Some(value) = self.tree.get(patch, key) else { return Ok(()) };
         let deletes = key.starts_with(DELETE_PRIMITIVES);
         let key = match deletes {
@@ -215,53 +222,53 @@ impl Merge {
         };
         let key = key.ok_or_else(bad_primitive_list)?;
         if self.is_null(value) {
-            self.tree.remove_key(original, key);
+            changes.insert(key.to_owned(), None);
             return Ok(());
         }
+        let current = changes.get(key).copied().unwrap_or_else(|| self.tree.get(original, key));
         let same_type = |current: Id| go_type(self.tree.node(current)) == go_type(self.tree.node(value));
-        let Some(current) = self.tree.get(original, key).filter(|&current| same_type(current)) else {
+        let Some(current) = current.filter(|&current| same_type(current)) else {
             if !deletes {
                 self.discard_nulls(value);
-                self.put(original, key, value);
+                let value = self.without_directives(value);
+                changes.insert(key.to_owned(), value);
             }
             return Ok(());
         };
-        match self.tree.node(value).value() {
+        let merged = match self.tree.node(value).value() {
             Value::Map(_) => {
                 let (_, field) = meta.field(key)?;
-                let merged = if field.replace { value } else { self.maps(current, value, field.meta)? };
-                self.tree.set_key(original, key, merged);
+                Some(if field.replace { value } else { self.maps(current, value, field.meta)? })
             }
             Value::List(_) => {
                 let field = meta.list_field(key)?;
-                let merged = self.lists(current, value, field, deletes)?;
-                self.tree.set_key(original, key, merged);
+                Some(self.lists(current, value, field, deletes)?)
             }
-            _ => self.put(original, key, value),
-        }
+            _ => self.without_directives(value),
+        };
+        changes.insert(key.to_owned(), merged);
         Ok(())
     }
 
-    /// Puts a value of a patch into a map, its directives taken out; one that is a directive itself takes the key away.
-    fn put(&mut self, map: Id, key: &str, value: Id) {
-        match self.without_directives(value) {
-            Some(value) => self.tree.set_key(map, key, value),
-            None => {
-                self.tree.remove_key(map, key);
-            }
-        }
-    }
-
+    /// A value of a patch, its directives taken out; None where it is a directive itself.
     fn without_directives(&mut self, value: Id) -> Option<Id> {
         match self.tree.node(value).value() {
             Value::Map(_) => {
                 if self.tree.get(value, DIRECTIVE).is_some() {
                     return None;
                 }
-                for key in self.keys(value) {
-                    if let Some(member) = self.tree.get(value, &key) {
-                        self.put(value, &key, member);
+                let members: Vec<Id> = self.tree.items(value).collect();
+                let mut kept = Vec::with_capacity(members.len());
+                for (place, member) in members.into_iter().enumerate() {
+                    let member = self.without_directives(member);
+                    kept.push(member.is_some());
+                    if let Some(member) = member {
+                        self.tree.set_item(value, place, member);
                     }
+                }
+                if kept.contains(&false) {
+                    let mut kept = kept.into_iter();
+                    self.tree.retain_keys(value, |_, _| kept.next().unwrap_or(true));
                 }
                 Some(value)
             }
@@ -275,37 +282,25 @@ impl Merge {
     }
 
     fn discard_nulls(&mut self, value: Id) {
-        for key in self.keys(value) {
-            match self.tree.get(value, &key) {
-                Some(member) if self.is_null(member) => {
-                    self.tree.remove_key(value, &key);
-                }
-                Some(member) => self.discard_nulls(member),
-                None => {}
-            }
+        if self.is_map(value) {
+            self.tree.retain_keys(value, |_, member| !member.is_null());
         }
-        if let Value::List(_) = self.tree.node(value).value() {
-            let items: Vec<Id> = self.tree.items(value).collect();
-            items.into_iter().for_each(|item| self.discard_nulls(item));
-        }
+        let members: Vec<Id> = self.tree.items(value).collect();
+        members.into_iter().for_each(|member| self.discard_nulls(member));
     }
 
     /// `$retainKeys`: all other keys of the map go.
     fn retain_keys(&mut self, original: Id, patch: Id) -> Result<(), Status> {
         let Some(retained) = self.tree.remove_key(patch, RETAIN_KEYS) else { return Ok(()) };
         let Value::List(list) = self.tree.node(retained).value() else { return Err(bad_retain_keys()) };
-        let retained: Vec<String> = list.iter().filter_map(|key| key.as_string()).map(str::to_owned).collect();
+        let retained: HashSet<String> = list.iter().filter_map(|key| key.as_string()).map(str::to_owned).collect();
         for (key, value) in self.tree.node(patch).as_map().iter() {
             let directive = key.starts_with(DELETE_PRIMITIVES) || key.starts_with(ORDER);
-            if !value.is_null() && !directive && !retained.iter().any(|retained| retained == key) {
+            if !value.is_null() && !directive && !retained.contains(key) {
                 return Err(bad_retain_keys());
             }
         }
-        for key in self.keys(original) {
-            if !retained.contains(&key) {
-                self.tree.remove_key(original, &key);
-            }
-        }
+        self.tree.retain_keys(original, |key, _| retained.contains(key));
         Ok(())
     }
 }

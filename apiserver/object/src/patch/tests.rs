@@ -52,6 +52,36 @@ fn json_patches_count_in_lists() {
     }
 }
 
+/// Containers are compared by what is in them, scalars by their text, wherever they stand.
+#[test]
+fn json_patches_test_values() {
+    let text =
+        r#"{"apiVersion":"e.com/v1","kind":"W","metadata":{"name":"a"},"spec":{"a":[1,{"b":"<x>","c":null}],"d":{}}}"#;
+    let metadata = corten_schema::ids::meta_v1::OBJECT_META;
+    let live = json::parse(text.as_bytes().to_vec(), Form::Custom { metadata }).expect("parses").tree;
+    for (path, value, passes) in [
+        ("/spec", r#"{"d":{}, "a":[1, {"c":null,"b":"<x>"}]}"#, true),
+        ("/spec/a/1", r#"{"b":"\u003cx>","c":null}"#, true),
+        ("/spec/a/1", r#"{"b":"<x>"}"#, false),
+        ("/spec/a/1", r#"{"b":"<x>","e":null}"#, false),
+        ("/spec/a/1", r#"{"b":"\u003c\u0078>","c":null}"#, false),
+        ("/spec/a", r#"[1.0,{"b":"<x>","c":null}]"#, false),
+        ("/spec/a", "[1]", false),
+        ("/spec/d", "{}", true),
+        ("/spec/d", "[]", false),
+        ("/spec/d", "null", false),
+        ("/spec/a/1/c", "null", true),
+        ("/spec/e", "null", true),
+    ] {
+        let test = format!(r#"[{{"op":"test","path":"{path}","value":{value}}}]"#);
+        // Again, when it has been taken apart.
+        let twice = format!("[{0},{0}]", &test[1..test.len() - 1]);
+        for patch in [test, twice] {
+            assert_eq!(json_patch(&live, patch.as_bytes()).is_ok(), passes, "{patch}");
+        }
+    }
+}
+
 #[test]
 fn json_patches_that_do_not_apply_are_unprocessable() {
     for patch in [

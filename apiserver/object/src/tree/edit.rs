@@ -1,5 +1,7 @@
 //! Changing a tree in place, within the normal form.
 
+use std::collections::BTreeMap;
+
 use corten_schema::{FieldId, Shape, TypeId};
 
 use super::{Id, Link, Node, Slot, Span, Struct, Text, Tree, View, zero_is_absent};
@@ -231,6 +233,50 @@ impl Tree {
         let value = self.links(span)[found].value;
         self.remove_link(id, found);
         Some(value)
+    }
+
+    /// Sets keys of a map (`Some`) and removes others (`None`), in one pass over the map.
+    pub fn change_keys(&mut self, id: Id, changes: BTreeMap<String, Option<Id>>) {
+        // A change by itself moves what stands behind it, which is cheaper for a few.
+        const FEW: usize = 8;
+        if changes.len() <= FEW {
+            for (key, value) in changes {
+                match value {
+                    Some(value) => self.set_key(id, &key, value),
+                    None => drop(self.remove_key(id, &key)),
+                }
+            }
+            return;
+        }
+        let mut members = self.links(self.span(id)).to_vec().into_iter().peekable();
+        let mut changed = Vec::with_capacity(members.len() + changes.len());
+        for (key, value) in changes {
+            while let Some(before) = members.next_if(|link| self.text(link.key) < key.as_str()) {
+                changed.push(before);
+            }
+            let present = members.next_if(|link| self.text(link.key) == key);
+            if let Some(value) = value {
+                let key = present.map_or_else(|| self.add_text(&key), |link| link.key);
+                changed.push(Link { key, value });
+            }
+        }
+        changed.extend(members);
+        let span = self.add_links(changed.into_iter());
+        self.set_span(id, span);
+    }
+
+    /// Keeps the members of a map that `keep` says yes to, in one pass over the map.
+    pub fn retain_keys(&mut self, id: Id, mut keep: impl FnMut(&str, Node<'_>) -> bool) {
+        let span = self.span(id);
+        let mut end = span.start as usize;
+        for at in span.range() {
+            let link = self.links[at];
+            if keep(self.text(link.key), self.node(link.value)) {
+                self.links[end] = link;
+                end += 1;
+            }
+        }
+        self.set_span(id, Span { len: end as u32 - span.start, ..span });
     }
 
     /// Sets a map's value or a struct's field by its JSON name; a name the struct does not have is left out.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use corten_api::field::quote;
 use corten_api::json::{write_f64, write_string};
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::resolve::{self, Scalar};
 use super::text::Text;
@@ -108,6 +108,8 @@ enum Kind {
 impl Document {
     fn parse(text: &str) -> Result<Document, Error> {
         let mut parser = Parser::new(Text::new(text));
+        let mut places = Places::new(text);
+        let chars = text.chars().count();
         let mut document = Document { nodes: Vec::new(), root: None };
         let mut anchors: HashMap<usize, usize> = HashMap::new();
         let mut open: Vec<usize> = Vec::new();
@@ -129,7 +131,7 @@ impl Document {
                     }
                     // A block at the very end has no line break that the text does not have.
                     let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                    if block && !text.ends_with('\n') && value.ends_with('\n') && is_at_end(text, span) {
+                    if block && !text.ends_with('\n') && value.ends_with('\n') && span.end.index() >= chars {
                         value.pop();
                     }
                     (Kind::Scalar { text: value, plain, tag: tag_name(tag.as_deref()) }, anchor)
@@ -137,7 +139,7 @@ impl Document {
                 Event::SequenceStart(anchor, _) => (Kind::Sequence(Vec::new()), anchor),
                 Event::MappingStart(anchor, _) => (Kind::Mapping(Vec::new()), anchor),
                 Event::Alias(anchor) => {
-                    let name = alias_name(text, span);
+                    let name = anchor_name(places.from(span.start.index()));
                     let Some(&target) = anchors.get(&anchor) else {
                         return Err(Error(format!("yaml: unknown anchor '{name}' referenced")));
                     };
@@ -195,10 +197,6 @@ fn too_deep(line: usize) -> Error {
     Error(format!("yaml: {place}exceeded max depth of {DEPTH_MAX}"))
 }
 
-fn is_at_end(text: &str, span: Span) -> bool {
-    span.end.index() >= text.chars().count()
-}
-
 fn tag_name(tag: Option<&Tag>) -> String {
     match tag {
         None => String::new(),
@@ -207,9 +205,32 @@ fn tag_name(tag: Option<&Tag>) -> String {
     }
 }
 
-fn alias_name(text: &str, span: Span) -> String {
-    let rest: String = text.chars().skip(span.start.index()).skip_while(|&c| c == '*').collect();
-    rest.chars().take_while(|&c| c.is_ascii_alphanumeric() || c == '_' || c == '-').collect()
+/// Finds characters by their number, which go up from one to the next.
+struct Places<'t> {
+    text: &'t str,
+    /// A character's number, and its byte.
+    at: (usize, usize),
+}
+
+impl<'t> Places<'t> {
+    fn new(text: &'t str) -> Places<'t> {
+        Places { text, at: (0, 0) }
+    }
+
+    /// The text from a character on.
+    fn from(&mut self, number: usize) -> &'t str {
+        let (known, byte) = if self.at.0 <= number { self.at } else { (0, 0) };
+        let rest = &self.text[byte..];
+        let further = rest.char_indices().nth(number - known).map_or(rest.len(), |(at, _)| at);
+        self.at = (number, byte + further);
+        &self.text[self.at.1..]
+    }
+}
+
+/// The name behind the star of an alias.
+fn anchor_name(alias: &str) -> String {
+    let name = alias.trim_start_matches('*').chars();
+    name.take_while(|&c| c.is_ascii_alphanumeric() || c == '_' || c == '-').collect()
 }
 
 /// The parser's complaint in libyaml's words and way to count lines: the scanner counts from one, the parser from zero,
@@ -222,8 +243,7 @@ fn describe(error: &ScanError, text: &str) -> Error {
     };
     if problem == "found unknown anchor" {
         let line = text.lines().nth(error.marker().line() - 1).unwrap_or_default();
-        let name: String = line.chars().skip(error.marker().col()).skip_while(|&c| c == '*').collect();
-        let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect();
+        let name = anchor_name(Places::new(line).from(error.marker().col()));
         return Error(format!("yaml: unknown anchor '{name}' referenced"));
     }
     let scanned = ["while parsing a quoted scalar", "while parsing a tag"].iter().any(|start| info.starts_with(start));
@@ -249,6 +269,10 @@ fn describe(error: &ScanError, text: &str) -> Error {
         line if of_parser => Error(format!("yaml: line {line}: {problem}")),
         line => Error(format!("yaml: line {}: {problem}", line + 1)),
     }
+}
+
+fn excessive_aliasing() -> Error {
+    Error("yaml: document contains excessive aliasing".into())
 }
 
 /// A key as it was resolved: keys of different types are different.
@@ -280,19 +304,29 @@ struct Duplicate {
     message: String,
 }
 
+/// How many bytes may be made by following aliases: as many as the largest body has. Upstream counts only values, which
+/// share their texts until they are written.
+const ALIASED_MAX: usize = 3 << 20;
+
 struct Writer<'d> {
     document: &'d Document,
     out: Vec<u8>,
     strict: Vec<Duplicate>,
     /// Aliases that are being followed.
     active: Vec<usize>,
+    /// The same, by node.
+    is_active: Vec<bool>,
     decoded: usize,
     aliased: usize,
+    /// The bytes of all scalars that were reached by an alias.
+    aliased_bytes: usize,
 }
 
 impl<'d> Writer<'d> {
     fn new(document: &'d Document) -> Self {
-        Writer { document, out: Vec::new(), strict: Vec::new(), active: Vec::new(), decoded: 0, aliased: 0 }
+        let is_active = vec![false; document.nodes.len()];
+        let (out, strict, active) = (Vec::new(), Vec::new(), Vec::new());
+        Writer { document, out, strict, active, is_active, decoded: 0, aliased: 0, aliased_bytes: 0 }
     }
 
     /// Counts a step and refuses documents that are mostly repetition.
@@ -303,19 +337,32 @@ impl<'d> Writer<'d> {
         let decoded = self.decoded as f64;
         let allowed = 0.99 - 0.89 * ((decoded - low) / (high - low)).clamp(0.0, 1.0);
         if self.aliased > 100 && self.decoded > 1000 && self.aliased as f64 / decoded > allowed {
-            return Err(Error("yaml: document contains excessive aliasing".into()));
+            return Err(excessive_aliasing());
+        }
+        Ok(())
+    }
+
+    /// Counts the bytes of a scalar before they are copied.
+    fn count_bytes(&mut self, text: &str) -> Result<(), Error> {
+        if !self.active.is_empty() {
+            self.aliased_bytes += text.len();
+            if self.aliased_bytes > ALIASED_MAX {
+                return Err(excessive_aliasing());
+            }
         }
         Ok(())
     }
 
     fn follow<T>(&mut self, alias: usize, f: impl FnOnce(&mut Self, usize) -> Result<T, Error>) -> Result<T, Error> {
         let Kind::Alias { name, target } = &self.document.nodes[alias].kind else { return f(self, alias) };
-        if self.active.contains(&alias) {
+        if self.is_active[alias] {
             return Err(Error(format!("yaml: anchor '{name}' value contains itself")));
         }
+        self.is_active[alias] = true;
         self.active.push(alias);
         let result = f(self, *target);
         self.active.pop();
+        self.is_active[alias] = false;
         result
     }
 
@@ -425,15 +472,18 @@ impl<'d> Writer<'d> {
         let document = self.document;
         match &document.nodes[id].kind {
             Kind::Alias { .. } => self.follow(id, |writer, target| writer.key(target)),
-            Kind::Scalar { text, plain, tag } => Ok(match resolve_tagged(text, *plain, tag)? {
-                Resolved::Text(text) => Key::Str(text),
-                Resolved::Scalar(Scalar::Null) => Key::Null,
-                Resolved::Scalar(Scalar::Bool(value)) => Key::Bool(value),
-                Resolved::Scalar(Scalar::Int(value)) => Key::Int(value),
-                Resolved::Scalar(Scalar::Uint(value)) => Key::Uint(value),
-                Resolved::Scalar(Scalar::Float(value)) => Key::Float(value.to_bits()),
-                Resolved::Scalar(Scalar::Str) => Key::Str(text.clone()),
-            }),
+            Kind::Scalar { text, plain, tag } => {
+                self.count_bytes(text)?;
+                Ok(match resolve_tagged(text, *plain, tag)? {
+                    Resolved::Text(text) => Key::Str(text),
+                    Resolved::Scalar(Scalar::Null) => Key::Null,
+                    Resolved::Scalar(Scalar::Bool(value)) => Key::Bool(value),
+                    Resolved::Scalar(Scalar::Int(value)) => Key::Int(value),
+                    Resolved::Scalar(Scalar::Uint(value)) => Key::Uint(value),
+                    Resolved::Scalar(Scalar::Float(value)) => Key::Float(value.to_bits()),
+                    Resolved::Scalar(Scalar::Str) => Key::Str(text.clone()),
+                })
+            }
             Kind::Sequence(_) => Err(Error("yaml: invalid map key: []interface {}{}".into())),
             Kind::Mapping(_) => Err(Error("yaml: invalid map key: map[interface {}]interface {}{}".into())),
         }
@@ -441,6 +491,7 @@ impl<'d> Writer<'d> {
 
     fn scalar(&mut self, id: usize) -> Result<(), Error> {
         let Kind::Scalar { text, plain, tag } = &self.document.nodes[id].kind else { return Ok(()) };
+        self.count_bytes(text)?;
         match resolve_tagged(text, *plain, tag)? {
             Resolved::Text(text) => write_string(&mut self.out, &text),
             Resolved::Scalar(Scalar::Null) => self.out.extend_from_slice(b"null"),

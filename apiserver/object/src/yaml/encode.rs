@@ -12,7 +12,10 @@ use crate::tree::{Node, Value};
 pub fn from_json(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 4);
     match json::parse(text.to_vec(), Form::Plain) {
-        Ok(parsed) => Writer { out: &mut out }.document(parsed.tree.root()),
+        Ok(parsed) => {
+            let indents = INDENTS_MIN + INDENTS * text.len();
+            Writer { out: &mut out, indents }.document(parsed.tree.root());
+        }
         Err(_) => out.push_str("null\n"),
     }
     out
@@ -21,8 +24,15 @@ pub fn from_json(text: &[u8]) -> String {
 /// Beyond it a line is broken at the next space.
 const WIDTH: usize = 80;
 
+/// How many columns of indentation may be written: as many as the text is long so many times, and some. What is deep and
+/// wide would be nearly nothing else. Beyond it values are written as JSON, which is YAML too.
+const INDENTS: usize = 16;
+const INDENTS_MIN: usize = 64 * 1024;
+
 struct Writer<'o> {
     out: &'o mut String,
+    /// What is left of it.
+    indents: usize,
 }
 
 impl Writer<'_> {
@@ -56,20 +66,20 @@ impl Writer<'_> {
             }
             self.out.push(':');
             match value.value() {
-                Value::Map(map) if !map.is_empty() && explicit => {
+                Value::Map(map) if explicit && self.is_block(map.len(), indent + 2) => {
                     self.out.push(' ');
                     self.mapping(value, indent + 2);
                 }
-                Value::List(list) if !list.is_empty() && explicit => {
+                Value::List(list) if explicit && self.is_block(list.len(), indent + 2) => {
                     self.out.push(' ');
                     self.sequence(value, indent + 2);
                 }
-                Value::Map(map) if !map.is_empty() => {
+                Value::Map(map) if self.is_block(map.len(), indent + 2) => {
                     self.out.push('\n');
                     self.indent(indent + 2);
                     self.mapping(value, indent + 2);
                 }
-                Value::List(list) if !list.is_empty() => {
+                Value::List(list) if self.is_block(list.len(), indent) => {
                     self.out.push('\n');
                     self.indent(indent);
                     self.sequence(value, indent);
@@ -90,8 +100,8 @@ impl Writer<'_> {
             }
             self.out.push_str("- ");
             match item.value() {
-                Value::Map(map) if !map.is_empty() => self.mapping(item, indent + 2),
-                Value::List(list) if !list.is_empty() => self.sequence(item, indent + 2),
+                Value::Map(map) if self.is_block(map.len(), indent + 2) => self.mapping(item, indent + 2),
+                Value::List(list) if self.is_block(list.len(), indent + 2) => self.sequence(item, indent + 2),
                 _ => {
                     self.inline(item, indent + 2);
                     self.end_line();
@@ -100,7 +110,17 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether a container is written as a block, whose lines are indented.
+    fn is_block(&self, lines: usize, indent: usize) -> bool {
+        lines > 0 && self.may_indent(lines, indent)
+    }
+
+    fn may_indent(&self, lines: usize, indent: usize) -> bool {
+        lines.saturating_mul(indent) <= self.indents
+    }
+
     fn indent(&mut self, columns: usize) {
+        self.indents = self.indents.saturating_sub(columns);
         self.out.extend(std::iter::repeat_n(' ', columns));
     }
 
@@ -123,8 +143,7 @@ impl Writer<'_> {
             }
             Value::Float(value) => self.out.push_str(&format_g(value)),
             Value::Str(value) | Value::Raw(value) => self.string(value, false, indent),
-            Value::List(_) => self.out.push_str("[]"),
-            Value::Map(_) | Value::Struct(_) => self.out.push_str("{}"),
+            Value::List(_) | Value::Map(_) | Value::Struct(_) => self.out.push_str(&json::to_string(node)),
         }
     }
 
@@ -132,7 +151,7 @@ impl Writer<'_> {
         let allowed = Allowed::of(text);
         let plain = matches!(resolve::resolve(text), Scalar::Str) && !is_base60(text) && !resolve::is_timestamp(text);
         if text.contains('\n') {
-            if allowed.block && !key {
+            if allowed.block && !key && self.may_indent(text.matches(is_break).count(), indent) {
                 self.literal(text, indent)
             } else {
                 self.double_quoted(text, (!key).then_some(indent))
@@ -154,7 +173,14 @@ impl Writer<'_> {
             let next = chars.peek().map(|&(_, next)| next);
             let inner = quote.is_empty() || (at > 0 && next.is_some());
             match fold {
-                Some(indent) if c == ' ' && !spaces && column > WIDTH && inner && next != Some(' ') => {
+                Some(indent)
+                    if c == ' '
+                        && !spaces
+                        && column > WIDTH
+                        && inner
+                        && next != Some(' ')
+                        && self.may_indent(1, indent) =>
+                {
                     self.out.push('\n');
                     self.indent(indent);
                     column = indent;
@@ -211,7 +237,13 @@ impl Writer<'_> {
             let next = text[at + c.len_utf8()..].chars().next();
             if c == ' ' {
                 match fold {
-                    Some(indent) if !spaces && at > 0 && next.is_some() && self.column() > WIDTH => {
+                    Some(indent)
+                        if !spaces
+                            && at > 0
+                            && next.is_some()
+                            && self.may_indent(1, indent)
+                            && self.column() > WIDTH =>
+                    {
                         self.out.push('\n');
                         self.indent(indent);
                         if next == Some(' ') {
@@ -393,27 +425,32 @@ fn merge_sort<T: Copy>(entries: &mut [(&str, T)]) {
     entries.copy_from_slice(&merged);
 }
 
-/// Letters after everything else, runs of digits by their number.
+/// Letters after everything else, runs of digits by their number. Reads no more of both than is the same, since a long
+/// key may be compared with all others.
 fn natural(a: &str, b: &str) -> Ordering {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let Some(i) = a.iter().zip(&b).position(|(x, y)| x != y) else { return a.len().cmp(&b.len()) };
-    match (a[i].is_alphabetic(), b[i].is_alphabetic()) {
-        (true, true) => return a[i].cmp(&b[i]),
+    let mut same = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    while !a.is_char_boundary(same) {
+        same -= 1;
+    }
+    let (Some(x), Some(y)) = (a[same..].chars().next(), b[same..].chars().next()) else { return a.len().cmp(&b.len()) };
+    match (x.is_alphabetic(), y.is_alphabetic()) {
+        (true, true) => return x.cmp(&y),
         (false, true) => return Ordering::Less,
         (true, false) => return Ordering::Greater,
         (false, false) => {}
     }
     let mut start = 0u64;
-    if a[i] == '0' || b[i] == '0' {
-        let before = a[..i].iter().rev().take_while(|c| c.is_ascii_digit());
-        start = u64::from(before.into_iter().any(|&c| c != '0'));
+    if x == '0' || y == '0' {
+        let mut before = a.as_bytes()[..same].iter().rev().take_while(|c| c.is_ascii_digit());
+        start = u64::from(before.any(|&c| c != b'0'));
     }
-    let run = |chars: &[char]| {
-        let digits = chars[i..].iter().take_while(|c| c.is_ascii_digit());
-        digits.fold((start, 0), |(number, len), &c| {
-            (number.wrapping_mul(10).wrapping_add(u64::from(c as u32 - '0' as u32)), len + 1)
-        })
+    // Longer runs are no numbers that anybody counts with.
+    const DIGITS_MAX: usize = 64;
+    let run = |text: &str| {
+        let digits = text.as_bytes()[same..].iter().take_while(|c| c.is_ascii_digit()).take(DIGITS_MAX);
+        digits
+            .fold((start, 0), |(number, len), &c| (number.wrapping_mul(10).wrapping_add(u64::from(c - b'0')), len + 1))
     };
-    let ((an, ai), (bn, bi)): ((u64, usize), (u64, usize)) = (run(&a), run(&b));
-    (an as i64).cmp(&(bn as i64)).then(ai.cmp(&bi)).then(a[i].cmp(&b[i]))
+    let ((an, ai), (bn, bi)): ((u64, usize), (u64, usize)) = (run(a), run(b));
+    (an as i64).cmp(&(bn as i64)).then(ai.cmp(&bi)).then(x.cmp(&y))
 }

@@ -72,6 +72,11 @@ fn repetition_and_depth_are_bounded() {
         text.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
     }
     check(&text, "yaml: document contains excessive aliasing");
+    let aliases = |text: &str, count: usize| format!("x: &a {text}\nz: [{}]", vec!["*a"; count].join(","));
+    let long = "b".repeat(500_000);
+    check(&aliases(&long, 4000), "yaml: document contains excessive aliasing");
+    check(&aliases(&long, 2), &format!(r#"{{"x":"{long}","z":["{long}","{long}"]}}"#));
+    check(&aliases("b", 90_000), &format!(r#"{{"x":"b","z":[{}]}}"#, vec![r#""b""#; 90_000].join(",")));
     assert!(to_json(&"[".repeat(200_000)).is_err());
     assert!(to_json(&"- ".repeat(200_000)).is_err());
     assert!(to_json("&x {a: {<<: *x}, b: {<<: *x}}").is_err());
@@ -91,6 +96,29 @@ fn duplicates_are_told() {
 fn json_is_written_as_upstream_does() {
     let json = include_str!("testdata/sample.json");
     assert_eq!(from_json(json.as_bytes()), include_str!("testdata/sample.yaml"));
+}
+
+/// What would be nearly nothing but indentation ends as JSON.
+#[test]
+fn indentation_is_bounded() {
+    let values = vec![r#"{"a":["b c"]}"#; 5000].join(",");
+    let text = format!("{}[{values}]{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    let written = from_json(text.as_bytes());
+    assert!(written.len() < 20 * text.len() + 100_000, "{} of {}", written.len(), text.len());
+    check(&written, &text);
+}
+
+#[test]
+fn keys_are_in_natural_order() {
+    for (json, keys) in [
+        (r#"{"a10":0,"a9":0,"a":0,"ab":0,"a-":0,"":0}"#, ["", "a", "a-", "a9", "a10", "ab"]),
+        (r#"{"é2":0,"é10":0,"é":0,"è":0,"ê":0,"éa":0}"#, ["è", "é", "é2", "é10", "éa", "ê"]),
+        (r#"{"1.10":0,"1.9":0,"1.09":0,"100":0,"01":0,"1":0}"#, ["1", "1.9", "1.09", "1.10", "01", "100"]),
+    ] {
+        let written = from_json(json.as_bytes());
+        let found: Vec<&str> = written.lines().map(|line| line.trim_end_matches(": 0").trim_matches('"')).collect();
+        assert_eq!(found, keys, "{json}");
+    }
 }
 
 #[test]

@@ -3,10 +3,54 @@
 //! The order is that of the directive, else of the patch; what only the server has stays before the item that followed
 //! it.
 
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
 use super::{DIRECTIVE, FieldMeta, Merge, Meta, ORDER, bad_order, list_of_lists, plain};
 use crate::patch::show::go_type;
 use crate::tree::{Id, Node, Value};
 use corten_api::status::Status;
+
+/// A scalar that items are told apart by. Scalars of different types are different.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Scalar<'t> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(u64),
+    Str(&'t str),
+}
+
+impl<'t> Scalar<'t> {
+    /// None for what is no scalar, which equals nothing.
+    fn of(node: Node<'t>) -> Option<Scalar<'t>> {
+        Some(match node.value() {
+            Value::Null => Scalar::Null,
+            Value::Bool(value) => Scalar::Bool(value),
+            Value::Int(value) => Scalar::Int(value),
+            // Both zeros are the same.
+            Value::Float(value) => Scalar::Float(if value == 0.0 { 0 } else { value.to_bits() }),
+            Value::Str(value) | Value::Raw(value) => Scalar::Str(value),
+            Value::List(_) | Value::Map(_) | Value::Struct(_) => return None,
+        })
+    }
+}
+
+/// Where in a list each key's first item stands.
+struct Places<'t> {
+    of: HashMap<Scalar<'t>, usize>,
+    /// An item that is no map: a search fails there.
+    no_map: Option<usize>,
+}
+
+impl Places<'_> {
+    fn find(&self, key: Option<Scalar<'_>>) -> Result<Option<usize>, Status> {
+        match (key.and_then(|key| self.of.get(&key)), self.no_map) {
+            (Some(&place), _) => Ok(Some(place)),
+            (None, Some(place)) => Err(plain(format!("value for key {place} is not a map"))),
+            (None, None) => Ok(None),
+        }
+    }
+}
 
 impl Merge {
     /// `$setElementOrder/x`: merges `x` and puts it in the order given.
@@ -92,11 +136,33 @@ impl Merge {
         Ok(self.same(left_key, right_key))
     }
 
+    fn scalar(&self, id: Id) -> Option<Scalar<'_>> {
+        Scalar::of(self.tree.node(id))
+    }
+
     /// Scalars of one type and value.
     fn same(&self, a: Id, b: Id) -> bool {
-        let scalar = |node: Node<'_>| !matches!(node.value(), Value::List(_) | Value::Map(_));
-        let (a, b) = (self.tree.node(a), self.tree.node(b));
-        scalar(a) && go_type(a) == go_type(b) && a.equals(b)
+        let a = self.scalar(a);
+        a.is_some() && a == self.scalar(b)
+    }
+
+    /// What an item is told apart by.
+    fn key_of(&self, item: Id, key: &str) -> Option<Scalar<'_>> {
+        self.scalar(self.tree.get(item, key)?)
+    }
+
+    fn places(&self, items: &[Id], key: &str) -> Places<'_> {
+        let mut places = Places { of: HashMap::with_capacity(items.len()), no_map: None };
+        for (place, &item) in items.iter().enumerate() {
+            if !self.is_map(item) {
+                places.no_map = Some(place);
+                break;
+            }
+            if let Some(key) = self.key_of(item, key) {
+                places.of.entry(key).or_insert(place);
+            }
+        }
+        places
     }
 
     fn split_deleted(&self, items: &[Id]) -> Result<(Vec<Id>, Vec<Id>), Status> {
@@ -125,8 +191,9 @@ impl Merge {
         let maps = self.element_type(&[&live, &changes])? == "map[string]interface {}";
         let (live, changes, merged) = if !maps {
             if deletes {
-                let kept: Vec<Id> =
-                    live.iter().copied().filter(|&item| !changes.iter().any(|&gone| self.same(gone, item))).collect();
+                let gone: HashSet<Scalar<'_>> = changes.iter().filter_map(|&item| self.scalar(item)).collect();
+                let stays = |item: &Id| self.scalar(*item).is_none_or(|item| !gone.contains(&item));
+                let kept: Vec<Id> = live.iter().copied().filter(stays).collect();
                 return Ok(self.tree.list(&kept));
             }
             let merged = self.deduplicated(&live, &changes);
@@ -165,15 +232,24 @@ impl Merge {
     /// Of equal ones the first stays; the last item takes the place of one that goes, as upstream does it.
     fn deduplicated(&self, live: &[Id], patch: &[Id]) -> Vec<Id> {
         let mut all: Vec<Id> = live.iter().chain(patch).copied().collect();
+        let mut places: HashMap<Scalar<'_>, BTreeSet<usize>> = HashMap::with_capacity(all.len());
+        for (place, &item) in all.iter().enumerate() {
+            if let Some(item) = self.scalar(item) {
+                places.entry(item).or_default().insert(place);
+            }
+        }
         let mut i = 0;
         while i + 1 < all.len() {
-            let mut j = i + 1;
-            while j < all.len() {
-                if self.same(all[i], all[j]) {
-                    all.swap_remove(j);
-                } else {
-                    j += 1;
+            let equal = self.scalar(all[i]);
+            while let Some(again) = equal.and_then(|equal| places.get(&equal)?.range(i + 1..).next().copied()) {
+                let last = all.len() - 1;
+                for (item, from, to) in [(equal, again, None), (self.scalar(all[last]), last, Some(again))] {
+                    if let Some(places) = item.and_then(|item| places.get_mut(&item)) {
+                        places.remove(&from);
+                        places.extend(to.filter(|_| last != again));
+                    }
                 }
+                all.swap_remove(again);
             }
             i += 1;
         }
@@ -183,6 +259,7 @@ impl Merge {
     /// Carries out the directives among a patch's items.
     fn special_items(&self, mut live: Vec<Id>, patch: Vec<Id>, key: &str) -> Result<(Vec<Id>, Vec<Id>), Status> {
         let mut changes = Vec::new();
+        let mut gone = HashSet::new();
         let mut replace = false;
         for item in patch {
             let Some(directive) = self.tree.get(item, DIRECTIVE) else {
@@ -192,54 +269,78 @@ impl Merge {
             match self.tree.node(directive).as_str() {
                 "delete" => {
                     let value = self.tree.get(item, key).ok_or_else(|| self.no_merge_key(item, key))?;
-                    while let Some(place) = self.find(&live, key, value)? {
-                        live.remove(place);
-                    }
+                    gone.extend(self.scalar(value));
                 }
                 "replace" => replace = true,
                 "merge" => return Err(plain("merging lists cannot yet be specified in the patch")),
                 _ => return Err(self.unknown_directive(directive, item)),
             }
         }
+        live.retain(|&item| self.key_of(item, key).is_none_or(|key| !gone.contains(&key)));
         Ok(if replace { (changes, Vec::new()) } else { (live, changes) })
     }
 
     fn merged_items(&mut self, live: &[Id], patch: &[Id], field: FieldMeta) -> Result<Vec<Id>, Status> {
         let mut merged = live.to_vec();
+        let mut targets = self.targets(live, patch, field.key).into_iter();
         for &item in patch {
-            let value = self.tree.get(item, field.key).ok_or_else(|| self.no_merge_key(item, field.key))?;
-            match self.find(&merged, field.key, value)? {
-                Some(place) => merged[place] = self.maps(merged[place], item, field.meta)?,
-                None => merged.push(item),
+            match targets.next() {
+                Some(Some(place)) => merged[place] = self.maps(merged[place], item, field.meta)?,
+                Some(None) => merged.push(item),
+                None => return Err(self.no_merge_key(item, field.key)),
             }
         }
         Ok(merged)
     }
 
-    fn find(&self, items: &[Id], key: &str, value: Id) -> Result<Option<usize>, Status> {
-        for (place, &item) in items.iter().enumerate() {
-            if !self.is_map(item) {
-                return Err(plain(format!("value for key {place} is not a map")));
-            }
-            if self.tree.get(item, key).is_some_and(|found| self.same(found, value)) {
-                return Ok(Some(place));
+    /// Where in the merged list each item of a patch belongs: the place of the item that it is merged into, or None
+    /// where it is put at the end. The first item without a key ends the list.
+    fn targets(&self, live: &[Id], patch: &[Id], key: &str) -> Vec<Option<usize>> {
+        let mut places: HashMap<Scalar<'_>, VecDeque<usize>> = HashMap::with_capacity(live.len());
+        for (place, &item) in live.iter().enumerate() {
+            if let Some(key) = self.key_of(item, key) {
+                places.entry(key).or_default().push_back(place);
             }
         }
-        Ok(None)
+        let mut targets = Vec::with_capacity(patch.len());
+        let mut end = live.len();
+        for &item in patch {
+            let Some(value) = self.tree.get(item, key) else { break };
+            let value = self.scalar(value);
+            let found = value.and_then(|value| places.get_mut(&value));
+            targets.push(match (found, value) {
+                // A null takes the key out of the item that it is merged into.
+                (Some(of_null), Some(Scalar::Null)) => of_null.pop_front(),
+                (Some(places), _) => places.front().copied(),
+                (None, _) => None,
+            });
+            if targets.last() == Some(&None) {
+                if let Some(value) = value {
+                    places.entry(value).or_default().push_back(end);
+                }
+                end += 1;
+            }
+        }
+        targets
     }
 
     /// Those that are in `by` too, and the others.
     fn partition(&self, items: &[Id], by: &[Id], key: &str) -> Result<(Vec<Id>, Vec<Id>), Status> {
         let (mut inside, mut outside) = (Vec::new(), Vec::new());
+        let values: HashSet<Scalar<'_>> = match key.is_empty() {
+            true => by.iter().filter_map(|&item| self.scalar(item)).collect(),
+            false => HashSet::new(),
+        };
+        let places = self.places(if key.is_empty() { &[] } else { by }, key);
         for &item in items {
             let found = if key.is_empty() {
-                by.iter().any(|&other| self.same(other, item))
+                self.scalar(item).is_some_and(|item| values.contains(&item))
             } else {
                 if !self.is_map(item) {
                     return Err(self.bad_type("map[string]interface {}", item));
                 }
                 let value = self.tree.get(item, key).ok_or_else(|| self.no_merge_key(item, key))?;
-                self.find(by, key, value)?.is_some()
+                places.find(self.scalar(value))?.is_some()
             };
             if found { inside.push(item) } else { outside.push(item) }
         }
@@ -257,7 +358,8 @@ impl Merge {
     ) -> Result<Vec<Id>, Status> {
         let patch = self.sorted(patch, patch_order, key, maps)?;
         let server_only = self.sorted(server_only, server_order, key, maps)?;
-        let place = |item: Id| self.place(server_order, item, key, maps);
+        let server_places = self.order(server_order, key, maps);
+        let place = |item: Id| self.place(&server_places, item, key, maps);
         let mut result = Vec::with_capacity(patch.len() + server_only.len());
         let (mut left, mut right) = (server_only.into_iter().peekable(), patch.into_iter().peekable());
         loop {
@@ -285,14 +387,26 @@ impl Merge {
         } else {
             (items, Vec::new())
         };
-        items.sort_by_key(|&item| self.place(order, item, key, maps).unwrap_or(usize::MAX));
+        let places = self.order(order, key, maps);
+        items.sort_by_cached_key(|&item| self.place(&places, item, key, maps).unwrap_or(usize::MAX));
         items.extend(deleted);
         Ok(items)
     }
 
-    fn place(&self, order: &[Id], item: Id, key: &str, maps: bool) -> Option<usize> {
-        let value = |id: Id| if maps { self.tree.get(id, key) } else { Some(id) };
-        let wanted = value(item)?;
-        order.iter().position(|&other| value(other).is_some_and(|other| self.same(other, wanted)))
+    /// Where in an order each value, or each key's item, comes first.
+    fn order(&self, order: &[Id], key: &str, maps: bool) -> HashMap<Scalar<'_>, usize> {
+        let mut places = HashMap::with_capacity(order.len());
+        for (place, &item) in order.iter().enumerate() {
+            let value = if maps { self.key_of(item, key) } else { self.scalar(item) };
+            if let Some(value) = value {
+                places.entry(value).or_insert(place);
+            }
+        }
+        places
+    }
+
+    fn place(&self, order: &HashMap<Scalar<'_>, usize>, item: Id, key: &str, maps: bool) -> Option<usize> {
+        let value = if maps { self.key_of(item, key) } else { self.scalar(item) };
+        order.get(&value?).copied()
     }
 }
