@@ -9,11 +9,13 @@
 mod bearer;
 mod cache;
 mod certificate;
+mod chain;
 pub(crate) mod front_proxy;
 mod service_account;
 mod token_file;
 mod trust;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use corten_api::status::Status;
@@ -213,6 +215,7 @@ impl fmt::Display for Rejected {
 
 /// What is in both, in the order of `wanted`.
 pub(crate) fn intersect(offered: &[String], wanted: &[String]) -> Vec<String> {
+    let offered: HashSet<&String> = offered.iter().collect();
     wanted.iter().filter(|audience| offered.contains(audience)).cloned().collect()
 }
 

@@ -15,6 +15,7 @@ mod escalation;
 mod index;
 mod rule;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use crate::review::{NonResourceRule, ResourceRule};
 use crate::user::User;
 use crate::words::aggregate;
 
-pub use cover::{compact_rules, covers};
+pub use cover::{Missing, Rest, compact_rules, covers};
 pub use escalation::{Grantor, RoleWrite};
 pub use index::{Index, Resolved};
 pub use rule::PolicyRule;
@@ -179,11 +180,23 @@ impl Subject {
             _ => None,
         }
     }
+}
 
-    fn matches(&self, user: &User, binding_namespace: &str) -> bool {
-        match self.kind.as_str() {
-            "Group" => user.in_group(&self.name),
-            _ => self.username(binding_namespace).is_some_and(|name| name == user.name),
+/// Tells which of many subjects a user with many groups is.
+struct Matcher<'u> {
+    user: &'u User,
+    groups: HashSet<&'u str>,
+}
+
+impl<'u> Matcher<'u> {
+    fn new(user: &'u User) -> Matcher<'u> {
+        Matcher { user, groups: user.groups.iter().map(String::as_str).collect() }
+    }
+
+    fn matches(&self, subject: &Subject, binding_namespace: &str) -> bool {
+        match subject.kind.as_str() {
+            "Group" => self.groups.contains(subject.name.as_str()),
+            _ => subject.username(binding_namespace).is_some_and(|name| name == self.user.name),
         }
     }
 }
@@ -198,7 +211,8 @@ impl fmt::Display for Grant {
             namespace => ("RoleBinding", quote(&format!("{name}/{namespace}"))),
         };
         write!(f, "RBAC: allowed by {kind} {name} of {} {} to ", role.kind, quote(&role.name))?;
-        let Some(subject) = subjects.iter().find(|subject| subject.matches(&self.user, namespace)) else {
+        let matcher = Matcher::new(&self.user);
+        let Some(subject) = subjects.iter().find(|subject| matcher.matches(subject, namespace)) else {
             return Ok(());
         };
         let subject_name = match subject.kind.as_str() {

@@ -1,5 +1,6 @@
 //! How upstream prints lists, errors and values inside its messages; those texts are part of what clients see.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use corten_api::field::quote;
@@ -19,12 +20,8 @@ pub fn quoted_list<S: AsRef<str>>(values: &[S]) -> String {
 
 /// Several errors as one: each text once, in brackets where there is more than one. `None` without errors.
 pub fn aggregate<S: AsRef<str>>(errors: &[S]) -> Option<String> {
-    let mut distinct: Vec<&str> = Vec::with_capacity(errors.len());
-    for error in errors {
-        if !distinct.contains(&error.as_ref()) {
-            distinct.push(error.as_ref());
-        }
-    }
+    let mut known = HashSet::new();
+    let distinct: Vec<&str> = errors.iter().map(AsRef::as_ref).filter(|error| known.insert(*error)).collect();
     match distinct.as_slice() {
         [] => None,
         [only] => Some((*only).to_owned()),

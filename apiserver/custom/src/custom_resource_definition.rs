@@ -3,6 +3,8 @@
 //! Upstream moves what all versions of a definition share out of them before it looks ([`internal`]), and its errors
 //! speak of that form: `spec.validation.openAPIV3Schema` is the schema of every version.
 
+use std::collections::HashSet;
+
 use corten_api::field::Errors;
 use corten_api::time::Timestamp;
 use corten_kinds::rows::Row;
@@ -30,6 +32,9 @@ mod validate;
 mod walk;
 
 pub(crate) use defaults::prune_defaults;
+
+/// So many errors of a kind may each show a whole list, as upstream's do.
+const WHOLE_LISTS_MAX: usize = 16;
 
 /// The row of definitions in the table of kinds.
 pub static ROWS: &[Row] = &[Row {
@@ -86,9 +91,9 @@ impl Strategy for DefinitionStrategy {
     }
 
     fn warn_update(&self, object: Node<'_>, old: Node<'_>, _context: &Context<'_>) -> Vec<String> {
-        let known = validate::unknown_formats(view(old));
+        let known: HashSet<String> = validate::unknown_formats(view(old)).into_iter().collect();
         let new = validate::unknown_formats(view(object));
-        new.iter().filter(|format| !known.contains(format)).map(|format| format_warning(format)).collect()
+        new.iter().filter(|format| !known.contains(*format)).map(|format| format_warning(format)).collect()
     }
 
     fn generation_changes(&self, object: Node<'_>, old: Node<'_>) -> bool {

@@ -1,6 +1,7 @@
 //! A CustomResourceDefinition, compiled: names, and for each version what serving its objects takes.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use corten_kinds::table::Row;
@@ -101,12 +102,9 @@ impl Definition {
             Ok(Arc::new(compiled))
         };
         let versions = spec.versions().iter().map(compile).collect::<Result<Vec<_>, String>>()?;
-        let mut selectable: Vec<SelectableField> = Vec::new();
-        for field in versions.iter().filter(|version| version.served).flat_map(|version| &version.selectable) {
-            if !selectable.iter().any(|known| known.label == field.label) {
-                selectable.push(field.clone());
-            }
-        }
+        let fields = versions.iter().filter(|version| version.served).flat_map(|version| &version.selectable);
+        let mut seen = HashSet::new();
+        let selectable = fields.filter(|field| seen.insert(&field.label)).cloned().collect();
         Ok(Definition {
             uid: crd.metadata().uid().into(),
             group: spec.group().into(),

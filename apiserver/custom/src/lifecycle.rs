@@ -198,13 +198,10 @@ fn choose_names(
             None => names.set(field, wanted),
         }
     }
-    let added = wanted.short_names().iter().filter(|name| !accepted.short_names().contains(name));
-    let mut conflicts: Vec<String> = Vec::new();
-    for message in added.filter_map(|name| conflict(name, "", &taken.resources)) {
-        if !conflicts.contains(&message) {
-            conflicts.push(message);
-        }
-    }
+    // Those that it had before are no conflict, and one that comes twice is told once.
+    let mut seen: HashSet<&str> = accepted.short_names().iter().collect();
+    let added = wanted.short_names().iter().filter(|name| seen.insert(name));
+    let conflicts: Vec<String> = added.filter_map(|name| conflict(name, "", &taken.resources)).collect();
     match conflicts.as_slice() {
         [] => set_strings(names, Names::SHORT_NAMES, wanted.short_names().iter()),
         [one] => refuse("ShortNamesConflict", one.clone()),

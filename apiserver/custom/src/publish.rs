@@ -332,8 +332,8 @@ fn write_properties(props: JSONSchemaProps<'_>, meta: Meta, object: &mut Object<
             ("kind", Meta::Embedded) => out.text_property(name, EMBEDDED_KIND),
             ("metadata", Meta::Root | Meta::Embedded) => out.reference(name, METADATA, OBJECT_META),
             _ => {
-                if let Some((_, property)) = own.iter().find(|(own, _)| *own == name) {
-                    write_nested(*property, out.name(name));
+                if let Ok(at) = own.binary_search_by_key(&name, |(own, _)| *own) {
+                    write_nested(own[at].1, out.name(name));
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! The parts outside of [`Values`] say what an object looks like (what is pruned, defaulted, listed by key), those in it
 //! what its values must be. Schemas under `allOf`, `anyOf`, `oneOf` and `not` say the latter only.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use corten_object::json::{self, Form};
@@ -132,12 +133,20 @@ pub struct Values {
     pub max_properties: Option<i64>,
     pub min_properties: Option<i64>,
     pub required: Box<[Box<str>]>,
-    /// A list, whose items are the values.
-    pub enumeration: Option<Tree>,
+    pub enumeration: Option<Enumeration>,
     pub all_of: Box<[Schema]>,
     pub any_of: Box<[Schema]>,
     pub one_of: Box<[Schema]>,
     pub not: Option<Box<Schema>>,
+}
+
+/// The values that there may be.
+#[derive(Debug)]
+pub struct Enumeration {
+    /// A list, whose items they are.
+    pub values: Tree,
+    /// Those that are texts.
+    pub texts: HashSet<Box<str>>,
 }
 
 impl Schema {
@@ -302,7 +311,7 @@ pub fn parse_json(text: &str) -> Option<Tree> {
     json::parse(written, Form::Plain).ok().map(|parsed| parsed.tree)
 }
 
-fn enumeration(props: JSONSchemaProps<'_>) -> Option<Tree> {
+fn enumeration(props: JSONSchemaProps<'_>) -> Option<Enumeration> {
     let list = props.enum_();
     if list.is_empty() {
         return None;
@@ -318,7 +327,12 @@ fn enumeration(props: JSONSchemaProps<'_>) -> Option<Tree> {
     }
     let root = tree.list(&items);
     tree.set_root(root);
-    Some(tree)
+    let texts = tree.root().as_list().iter().filter_map(|item| match item.value() {
+        Value::Str(text) => Some(text.into()),
+        _ => None,
+    });
+    let texts = texts.collect();
+    Some(Enumeration { values: tree, texts })
 }
 
 /// What validation of the definition refuses, so that it is not met here.

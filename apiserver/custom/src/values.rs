@@ -57,15 +57,26 @@ enum FaultKind {
 #[derive(Default)]
 struct Check {
     faults: Vec<Fault>,
+    /// Of the messages of what was merged into this.
+    bytes: usize,
     matches: usize,
 }
+
+/// The members of a list or an object are checked until so many bytes of messages have come together. A message can show
+/// a whole enumeration or pattern, and there is one for each wrong member.
+const BYTES_MAX: usize = 4 << 20;
 
 impl Check {
     fn is_valid(&self) -> bool {
         self.faults.is_empty()
     }
 
+    fn is_full(&self) -> bool {
+        self.bytes > BYTES_MAX
+    }
+
     fn merge(&mut self, other: Check) {
+        self.bytes += other.faults.iter().map(|fault| fault.message.len()).sum::<usize>();
         self.faults.extend(other.faults);
         self.matches += other.matches;
     }
@@ -115,6 +126,7 @@ impl Check {
         let mut check = Check::plain(schema, correlated.new, place, Some(correlated));
         if !check.is_valid() && correlated.is_unchanged() {
             check.faults.clear();
+            check.bytes = 0;
         }
         check
     }
@@ -185,7 +197,7 @@ fn type_names(schema: &Schema) -> &str {
 fn type_fault(place: &str, expected: &str, got: &str) -> Check {
     let message = format!("{place} in body must be of type {expected}: {}", corten_api::field::quote(got));
     let fault = Fault { kind: FaultKind::Type, place: place.to_owned(), value: got.into(), message };
-    Check { faults: vec![fault], matches: 0 }
+    Check { faults: vec![fault], ..Check::default() }
 }
 
 fn null_type(schema: &Schema, place: &str) -> Check {
@@ -237,14 +249,12 @@ fn string(values: &Values, text: &str, place: &str) -> Check {
     } else if let Some(min) = values.min_length.filter(|&min| length() < min) {
         check.invalid(place, text, format!("{place} in body should be at least {min} chars long"));
     } else if let Some(pattern) = &values.pattern {
-        match &pattern.regex {
-            Ok(regex) if regex.is_match(text) => {}
-            Ok(_) => check.invalid(place, text, format!("{place} in body should match '{}'", pattern.text)),
-            Err(error) => {
-                let pattern = &pattern.text;
-                let message = format!("{place} in body should match '{pattern}, but pattern is invalid: {error}'");
-                check.invalid(place, text, message);
-            }
+        let expected = &pattern.text;
+        if let Some(error) = &pattern.error {
+            let message = format!("{place} in body should match '{expected}, but pattern is invalid: {error}'");
+            check.invalid(place, text, message);
+        } else if !pattern.is_match(text) {
+            check.invalid(place, text, format!("{place} in body should match '{expected}'"));
         }
     }
     check
@@ -257,10 +267,14 @@ fn string_format(format: Format, text: &str, place: &str) -> Check {
 fn enumeration(schema: &Schema, value: Option<Node<'_>>, place: &str) -> Check {
     let mut check = Check::default();
     let Some(allowed) = schema.values.as_deref().and_then(|values| values.enumeration.as_ref()) else { return check };
-    let allowed = allowed.root().as_list();
-    if value.is_some_and(|value| allowed.iter().any(|allowed| same_enum(value, allowed))) {
+    let is_allowed = value.is_some_and(|value| match value.value() {
+        Value::Str(text) => allowed.texts.contains(text),
+        _ => allowed.values.root().as_list().iter().any(|allowed| same_enum(value, allowed)),
+    });
+    if is_allowed {
         return check;
     }
+    let allowed = allowed.values.root().as_list();
     let texts = allowed.iter().map(|value| match value.value() {
         Value::Str(text) => text.to_owned(),
         _ => json::to_string(value),
@@ -288,6 +302,9 @@ fn list(schema: &Schema, value: Node<'_>, place: &str, correlated: Option<&Corre
     if let Some(below) = &schema.items {
         let old = correlated.and_then(Correlated::items);
         for (index, item) in items.iter().enumerate() {
+            if check.is_full() {
+                break;
+            }
             let place = format!("{place}[{index}]");
             check.merge(match old.as_ref().and_then(|old| old.correlate(item)) {
                 Some(child) => Check::ratcheted(below, &child, &place),
@@ -354,13 +371,16 @@ fn object(schema: &Schema, value: Node<'_>, place: &str, correlated: Option<&Cor
         }
         Additional::Schema(below) => {
             for (key, member_value) in members(value).into_iter().filter(|(key, _)| schema.property(key).is_none()) {
+                if check.is_full() {
+                    break;
+                }
                 check.merge(member(below, key, member_value, place, &format!("{place}.{key}"), correlated));
             }
         }
         _ => {}
     }
     for (name, below) in &schema.properties {
-        if let Some(member_value) = value.get(name) {
+        if let Some(member_value) = value.get(name).filter(|_| !check.is_full()) {
             let below_place = if place.is_empty() { name.to_string() } else { format!("{place}.{name}") };
             check.merge(member(below, name, member_value, place, &below_place, correlated));
         }

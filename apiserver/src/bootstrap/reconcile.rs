@@ -1,7 +1,7 @@
 //! What becomes of a role or binding of a fresh cluster that is there already: what it lacks is added, what it has
 //! beyond that stays. One that says `autoupdate: "false"` is left alone.
 
-use corten_access::rbac::{PolicyRule, covers};
+use corten_access::rbac::{PolicyRule, Rest, covers};
 use serde_json::{Map, Value, json};
 
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
@@ -66,7 +66,9 @@ fn add_rules(result: &mut Value, expected: &Value) {
         return;
     }
     let mut list = result["rules"].as_array().cloned().unwrap_or_default();
-    list.extend(missing.iter().map(|rule| json!(rule)));
+    // What is not known to be there is added as it is wanted.
+    let added = if missing.rest == Rest::Nothing { &missing.rules } else { &wanted };
+    list.extend(added.iter().map(|rule| json!(rule)));
     result["rules"] = Value::Array(list);
 }
 

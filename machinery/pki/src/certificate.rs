@@ -10,6 +10,8 @@ use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
+use crate::signature;
+
 /// The parts of a certificate that somebody here decides by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -170,11 +172,5 @@ fn signature_fits(der: &[u8], public_key_info: &[u8]) -> bool {
     else {
         return false;
     };
-    let (message, signature) = (certificate.tbs_certificate.as_ref(), certificate.signature_value.as_ref());
-    // Those for another kind of key or of signature refuse; there are a dozen, and this is asked at start only.
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-    algorithms
-        .all
-        .iter()
-        .any(|algorithm| algorithm.verify_signature(key.subject_public_key.as_ref(), message, signature).is_ok())
+    signature::certificate_is_signed_by(&certificate, &key).is_ok()
 }

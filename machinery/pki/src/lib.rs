@@ -11,6 +11,7 @@ mod files;
 mod keys;
 pub mod kubeconfig;
 mod serving;
+pub mod signature;
 
 pub use authority::{Authority, Leaf, Names, Signer};
 pub use bundle::union_of_bundles;

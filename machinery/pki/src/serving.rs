@@ -8,14 +8,17 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, ServerConfig, SignatureScheme,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::certificate::{self, Certificate, Pair};
+use crate::signature::{self, Algorithm, Curve, Hash};
 
 /// What a server shows; handshakes that begin after `replace` see the new one.
 #[derive(Debug)]
@@ -67,16 +70,29 @@ pub fn server_config(serving: Arc<ServingCertificate>, hints: Vec<DistinguishedN
 
 /// Asks for a certificate and takes any.
 pub fn any_client(hints: Vec<DistinguishedName>) -> Arc<dyn ClientCertVerifier> {
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-    Arc::new(AnyClient { hints, algorithms })
+    Arc::new(AnyClient { hints })
 }
 
-/// Accepts every certificate whose key the client can prove to have.
+/// Accepts every certificate whose key the client can prove to have: of any version, with any extensions, of whatever
+/// issuer. rustls' own check of the proof would read the certificate as webpki does, which refuses some of these.
 #[derive(Debug)]
 struct AnyClient {
     hints: Vec<DistinguishedName>,
-    algorithms: WebPkiSupportedAlgorithms,
 }
+
+/// What a client may sign the handshake with, the preferred first.
+const SCHEMES: [(SignatureScheme, Algorithm); 10] = [
+    (SignatureScheme::RSA_PSS_SHA256, Algorithm::RsaPss(Hash::Sha256)),
+    (SignatureScheme::ECDSA_NISTP256_SHA256, Algorithm::Ecdsa(Hash::Sha256)),
+    (SignatureScheme::ED25519, Algorithm::Ed25519),
+    (SignatureScheme::RSA_PSS_SHA384, Algorithm::RsaPss(Hash::Sha384)),
+    (SignatureScheme::RSA_PSS_SHA512, Algorithm::RsaPss(Hash::Sha512)),
+    (SignatureScheme::RSA_PKCS1_SHA256, Algorithm::RsaPkcs1(Hash::Sha256)),
+    (SignatureScheme::RSA_PKCS1_SHA384, Algorithm::RsaPkcs1(Hash::Sha384)),
+    (SignatureScheme::RSA_PKCS1_SHA512, Algorithm::RsaPkcs1(Hash::Sha512)),
+    (SignatureScheme::ECDSA_NISTP384_SHA384, Algorithm::Ecdsa(Hash::Sha384)),
+    (SignatureScheme::ECDSA_NISTP521_SHA512, Algorithm::Ecdsa(Hash::Sha512)),
+];
 
 impl ClientCertVerifier for AnyClient {
     fn client_auth_mandatory(&self) -> bool {
@@ -99,27 +115,59 @@ impl ClientCertVerifier for AnyClient {
         }
     }
 
+    /// In TLS 1.2 a scheme says nothing of the curve.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        verify(message, certificate, signed)
     }
 
+    /// In TLS 1.3 each scheme of elliptic curves is for one of them, and RSA is always padded by PSS.
     fn verify_tls13_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        let curve = match signed.scheme {
+            SignatureScheme::ECDSA_NISTP256_SHA256 => Some(Curve::P256),
+            SignatureScheme::ECDSA_NISTP384_SHA384 => Some(Curve::P384),
+            SignatureScheme::ECDSA_NISTP521_SHA512 => Some(Curve::P521),
+            SignatureScheme::RSA_PKCS1_SHA256
+            | SignatureScheme::RSA_PKCS1_SHA384
+            | SignatureScheme::RSA_PKCS1_SHA512 => {
+                return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+            }
+            _ => None,
+        };
+        let fits = |parsed: &X509Certificate<'_>| curve.is_none() || signature::curve(parsed.public_key()) == curve;
+        match X509Certificate::from_der(certificate) {
+            Ok((_, parsed)) if fits(&parsed) => verify(message, certificate, signed),
+            _ => Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        SCHEMES.iter().map(|(scheme, _)| *scheme).collect()
     }
+}
+
+fn verify(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    let (_, parsed) =
+        X509Certificate::from_der(certificate).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    let Some((_, algorithm)) = SCHEMES.iter().find(|(scheme, _)| *scheme == signed.scheme) else {
+        return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+    };
+    signature::verify(parsed.public_key(), *algorithm, message, signed.signature())
+        .map(|()| HandshakeSignatureValid::assertion())
+        .map_err(|_| Error::InvalidCertificate(CertificateError::BadSignature))
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<CertifiedKey> {

@@ -6,18 +6,15 @@
 //! be valid.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use corten_runtime::clock::Wall;
-use rustls::crypto;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{DistinguishedName, RootCertStore};
+use rustls::DistinguishedName;
+use rustls::pki_types::CertificateDer;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::chain;
 use crate::user::User;
 
 /// A set of authorities that can be exchanged while everything runs.
@@ -25,7 +22,7 @@ pub struct TrustBundle(ArcSwap<Authorities>);
 
 struct Authorities {
     certificates: Vec<(CertificateDer<'static>, Validity)>,
-    verifier: Arc<dyn ClientCertVerifier>,
+    roots: chain::Roots,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,7 +61,7 @@ impl TrustBundle {
 
     /// The authorities' names, by which a client chooses among its certificates.
     pub fn subjects(&self) -> Vec<DistinguishedName> {
-        self.0.load().verifier.root_hint_subjects().to_vec()
+        self.0.load().roots.subjects().map(|name| DistinguishedName::from(name.to_vec())).collect()
     }
 
     /// Takes effect with the next request, on living connections too.
@@ -111,8 +108,11 @@ impl Authorities {
             let validity = Validity::of(&der)?;
             certificates.push((der, validity));
         }
-        let verifier = verifier(certificates.iter().map(|(der, _)| der))?;
-        Ok(Authorities { certificates, verifier })
+        if certificates.is_empty() {
+            return Err("no certificates in PEM format".to_owned());
+        }
+        let roots = chain::Roots::new(certificates.iter().map(|(der, _)| der.clone()))?;
+        Ok(Authorities { certificates, roots })
     }
 
     /// The time in which the answer stays what it is now.
@@ -125,22 +125,8 @@ impl Authorities {
         Ok(all)
     }
 
-    /// Authorities have to be valid themselves.
     fn verify(&self, chain: &[CertificateDer<'_>], now: Wall) -> Result<(), String> {
-        let valid = |validity: &Validity| validity.holds(now);
-        let temporary;
-        let verifier = if self.certificates.iter().all(|(_, validity)| valid(validity)) {
-            &self.verifier
-        } else {
-            let rest = self.certificates.iter().filter(|(_, validity)| valid(validity)).map(|(der, _)| der);
-            temporary = verifier(rest).map_err(|_| "x509: certificate signed by unknown authority")?;
-            &temporary
-        };
-        let seconds = u64::try_from(now.seconds).map_err(|_| "the clock is before 1970")?;
-        let unix = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        verifier
-            .verify_client_cert(&chain[0], &chain[1..], unix)
-            .map(|_| ())
+        chain::verify(chain, &self.roots, now)
             .map_err(|error| format!("verifying certificate {} failed: {error}", identify(&chain[0])))
     }
 }
@@ -166,19 +152,6 @@ impl Validity {
             }
         }
     }
-}
-
-fn verifier<'a>(
-    certificates: impl Iterator<Item = &'a CertificateDer<'static>>,
-) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let mut roots = RootCertStore::empty();
-    for der in certificates {
-        roots.add(der.clone()).map_err(|error| format!("not a certificate authority: {error}"))?;
-    }
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(crypto::ring::default_provider()));
-    let built: Result<Arc<dyn ClientCertVerifier>, _> = verifier.build();
-    built.map_err(|_| "no certificates in PEM format".to_owned())
 }
 
 /// A certificate in a log line.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use corten_api::field::quote;
 
-use super::cover::{compact_rules, covers};
+use super::cover::{Rest, compact_rules, covers};
 use super::{GROUP, Index, PolicyRule, RoleRef};
 use crate::authorize::{Attributes, Authorizer};
 use crate::user::{MASTERS_GROUP, User};
@@ -88,12 +88,18 @@ impl Grantor<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let lines: BTreeSet<String> = compact_rules(missing).iter().map(PolicyRule::to_string).collect();
+        let rest = match missing.rest {
+            Rest::Nothing => None,
+            Rest::NotListed => Some("and more, which are not listed"),
+            Rest::NotCompared => Some("and those that were not compared, because the rules overlap in too many ways"),
+        };
+        let lines: BTreeSet<String> = compact_rules(missing.rules).iter().map(PolicyRule::to_string).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).chain(rest).collect();
         let mut why = format!(
             "user {} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
             quote(&self.user.name),
             quoted_list(&self.user.groups),
-            lines.into_iter().collect::<Vec<_>>().join("\n"),
+            lines.join("\n"),
         );
         if let Some(errors) = aggregate(&resolved.errors(true)) {
             why.push_str(&format!("; resolution errors: [{errors}]"));

@@ -30,7 +30,7 @@ struct Scope {
 /// What is bound to a subject: its roles, each with the bindings that say so, by name. A role that many bindings give is
 /// looked at once.
 #[derive(Clone, Default)]
-struct Bound(Vec<(Arc<RoleRef>, Bindings)>);
+struct Bound(OrdMap<Arc<RoleRef>, Bindings>);
 
 type Bindings = OrdMap<Arc<str>, Arc<Binding>>;
 
@@ -220,19 +220,21 @@ impl Scope {
 impl Bound {
     fn add(&mut self, binding: &Arc<Binding>) {
         let (name, entry) = (binding.name.as_str().into(), Arc::clone(binding));
-        match self.0.iter_mut().find(|(role, _)| **role == binding.role) {
-            Some((_, bindings)) => {
+        match self.0.get_mut(&binding.role) {
+            Some(bindings) => {
                 bindings.insert(name, entry);
             }
-            None => self.0.push((Arc::new(binding.role.clone()), OrdMap::unit(name, entry))),
+            None => {
+                self.0.insert(Arc::new(binding.role.clone()), OrdMap::unit(name, entry));
+            }
         }
     }
 
     fn remove(&mut self, binding: &Binding) {
-        if let Some(at) = self.0.iter().position(|(role, _)| **role == binding.role) {
-            self.0[at].1.remove(binding.name.as_str());
-            if self.0[at].1.is_empty() {
-                self.0.remove(at);
+        if let Some(bindings) = self.0.get_mut(&binding.role) {
+            bindings.remove(binding.name.as_str());
+            if bindings.is_empty() {
+                self.0.remove(&binding.role);
             }
         }
     }

@@ -1,4 +1,5 @@
 mod cost;
+mod cover;
 mod equivalence;
 mod escalation;
 mod rules;

@@ -1,5 +1,7 @@
 //! Paths of selectable fields, which the schema must know.
 
+use std::collections::HashSet;
+
 use corten_api::field::{Error, Errors, Path};
 use corten_object::tree::Items;
 use corten_views::apiextensions_v1::SelectableField;
@@ -15,7 +17,7 @@ pub fn validate_selectable(
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
     for (index, field) in fields.iter().enumerate() {
         let path = path.index(index);
         let path = path.child("jsonPath");
@@ -39,10 +41,8 @@ pub fn validate_selectable(
             errors.push(Error::invalid(&path, text, detail));
         }
         let names = names.join(".");
-        if seen.contains(&names) {
+        if !seen.insert(names) {
             errors.push(Error::duplicate(&path, text));
-        } else {
-            seen.push(names);
         }
     }
     if seen.len() > SELECTABLE_MAX && !allow_too_many {

@@ -1,12 +1,14 @@
 //! What a schema in a definition may say.
 
+use std::collections::HashSet;
+
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_object::tree::{Value, View};
 use corten_views::apiextensions_v1::{CustomResourceValidation, JSONSchemaProps};
 
 use super::internal::{bad_items, bad_schema};
 use super::walk::struct_of;
-use super::{defaults, structural, walk};
+use super::{WHOLE_LISTS_MAX, defaults, structural, walk};
 use crate::schema::{Schema, TOO_DEEP, properties};
 
 /// What is asked of a schema; less of one that has been accepted when less was asked.
@@ -371,7 +373,14 @@ fn list_map_keys(schema: JSONSchemaProps<'_>, path: &Path<'_>, errors: &mut Erro
         errors.push(Error::invalid(&items_path.child("type"), items.type_(), detail));
         return;
     }
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut listed = 0;
+    let mut all_keys = |detail: &str, errors: &mut Errors| {
+        listed += 1;
+        if listed <= WHOLE_LISTS_MAX {
+            errors.push(Error::invalid(&keys_path, BadValue::strings(keys.iter()), detail));
+        }
+    };
     for key in keys.iter() {
         match items.properties().get(key).and_then(struct_of) {
             Some(property) if matches!(property.type_(), "array" | "object") => {
@@ -381,16 +390,11 @@ fn list_map_keys(schema: JSONSchemaProps<'_>, path: &Path<'_>, errors: &mut Erro
                 errors.push(Error::invalid(&path.child("type"), items.type_(), detail));
             }
             Some(_) => {}
-            None => {
-                let value = BadValue::strings(keys.iter());
-                errors.push(Error::invalid(&keys_path, value, "entries must all be names of item properties"));
-            }
+            None => all_keys("entries must all be names of item properties", errors),
         }
-        if seen.contains(&key) {
-            let value = BadValue::strings(keys.iter());
-            errors.push(Error::invalid(&keys_path, value, "must not contain duplicate entries"));
+        if !seen.insert(key) {
+            all_keys("must not contain duplicate entries", errors);
         }
-        seen.push(key);
     }
 }
 
@@ -407,10 +411,11 @@ fn keys_of_lists(schema: JSONSchemaProps<'_>, path: &Path<'_>, errors: &mut Erro
         return;
     }
     let properties_path = items_path.child("properties");
+    let required: HashSet<&str> = items.required().iter().collect();
     for key in schema.x_kubernetes_list_map_keys().iter() {
         let Some(property) = items.properties().get(key).and_then(struct_of) else { continue };
         let path = properties_path.key(key);
-        if !items.required().contains(key) && !has_default(property) {
+        if !required.contains(key) && !has_default(property) {
             let detail =
                 "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
             errors.push(Error::required(&path.child("default"), detail));

@@ -171,7 +171,7 @@ fn value_rules(schema: JSONSchemaProps<'_>, skip: Skip, path: &Path<'_>, errors:
     }
     let pattern = schema.pattern();
     if !pattern.is_empty()
-        && let Err(error) = &Pattern::shared(pattern).regex
+        && let Some(error) = &Pattern::shared(pattern).error
     {
         let detail = format!("must be a valid regular expression, but isn't: {error}");
         errors.push(Error::invalid(&path.child("pattern"), pattern, detail));

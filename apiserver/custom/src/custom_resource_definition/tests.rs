@@ -186,3 +186,25 @@ fn values_in_schemas_are_written_as_upstream_writes_them() {
         r#"{"type":"object","default":{"a":[2,3],"b":1},"enum":[2.5,null]}"#
     );
 }
+
+/// An error that shows a whole list comes some times, not for each of its items.
+#[test]
+fn whole_lists_are_shown_some_times() {
+    let names = |count: usize| (0..count).map(|name| format!("\"k{name}\"")).collect::<Vec<_>>().join(",");
+    let with = |keys: usize| {
+        created(&SMALL.replace(
+            r#"{"type":"object"}"#,
+            &format!(
+                r#"{{"type":"object","properties":{{"a":{{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":[{}],"items":{{"type":"object"}}}}}}}}"#,
+                names(keys)
+            ),
+        ))
+    };
+    let shown = |keys: usize| {
+        errors_of(&with(keys))
+            .iter()
+            .filter(|error| error.body().contains("must all be names of item properties"))
+            .count()
+    };
+    assert_eq!((shown(5), shown(5000)), (5, 16));
+}

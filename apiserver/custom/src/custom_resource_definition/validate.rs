@@ -1,5 +1,7 @@
 //! The rules for definitions.
 
+use std::collections::HashSet;
+
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_object::tree::Items;
@@ -10,7 +12,7 @@ use corten_views::apiextensions_v1::{
 
 use super::internal::{self, Spec};
 use super::schema_rules::{self, Options};
-use super::{approval, field_path, walk};
+use super::{WHOLE_LISTS_MAX, approval, field_path, walk};
 use crate::lifecycle::is_true;
 use crate::schema::Schema;
 
@@ -103,17 +105,17 @@ fn stored_versions(crd: CustomResourceDefinition<'_>, errors: &mut Errors) {
         errors.push(Error::invalid(&path, BadValue::Null, "must have at least one stored version"));
         return;
     }
-    let mut missing: Vec<(usize, &str)> = stored.iter().enumerate().collect();
+    let mut missing: HashSet<&str> = stored.iter().collect();
+    let mut listed = 0;
     for version in crd.spec().versions().iter() {
-        let before = missing.len();
-        missing.retain(|(_, name)| *name != version.name());
         // A name that comes twice has been found already.
-        if version.storage() && missing.len() == before {
+        if !missing.remove(version.name()) && version.storage() && listed < WHOLE_LISTS_MAX {
             let detail = format!("must have the storage version {}", version.name());
             errors.push(Error::invalid(&path, BadValue::strings(stored.iter()), detail));
+            listed += 1;
         }
     }
-    for (index, name) in missing {
+    for (index, name) in stored.iter().enumerate().filter(|(_, name)| missing.contains(name)) {
         let detail = format!(
             "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
         );
@@ -221,11 +223,8 @@ fn versions(spec: &Spec<'_>, ratchet: &Ratchet<'_>, errors: &mut Errors) {
         }
         one_version(spec, version, ratchet, &path, errors);
     }
-    let repeated = all
-        .iter()
-        .enumerate()
-        .any(|(index, version)| all.iter().take(index).any(|earlier| earlier.name() == version.name()));
-    if repeated {
+    let mut seen = HashSet::new();
+    if !all.iter().all(|version| seen.insert(version.name())) {
         errors.push(Error::invalid(&path, spec.bad_versions(), "must contain unique version names"));
     }
     if all.iter().filter(|version| version.storage()).count() != 1 {
@@ -277,6 +276,9 @@ impl Ratchet<'_> {
     /// Whether a version already had as many selectable fields, the same ones.
     fn keeps_too_many(&self, version: Option<CustomResourceDefinitionVersion<'_>>) -> bool {
         let (Some(old), Some(version)) = (self.old, version) else { return false };
+        if !field_path::too_many(version.selectable_fields()) {
+            return false;
+        }
         old.spec().versions().iter().any(|old| {
             old.name() == version.name()
                 && field_path::too_many(old.selectable_fields())

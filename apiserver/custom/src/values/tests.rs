@@ -57,3 +57,21 @@ fn lets_be_what_upstream_lets_be() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Errors that each show a whole enumeration end at some megabytes; those of an ordinary object are all there.
+#[test]
+fn long_messages_are_not_listed_without_end() {
+    let errors = |values: usize, items: usize| {
+        let allowed: Vec<String> =
+            (0..values).map(|value| format!("{value:?}", value = format!("value{value}"))).collect();
+        let schema = format!(r#"{{"type":"array","items":{{"type":"string","enum":[{}]}}}}"#, allowed.join(","));
+        let crd =
+            widgets(&format!(r#""schema":{{"openAPIV3Schema":{{"type":"object","properties":{{"spec":{schema}}}}}}}"#));
+        let wrong: Vec<String> = (0..items).map(|item| format!("\"w{item}\"")).collect();
+        let object = widget(&format!(r#","spec":[{},"value1"]"#, wrong.join(",")));
+        let definition = Arc::new(Definition::compile(crd.root()).unwrap());
+        CustomStrategy::new(definition).validate(object.root(), &context("v1", "")).len()
+    };
+    assert_eq!(errors(10, 2000), 2000);
+    assert!((10..200).contains(&errors(10_000, 2000)));
+}

@@ -17,7 +17,9 @@ impl Plain {
         let mut rules = Vec::new();
         for binding in &self.bindings {
             let counts = binding.namespace.is_empty() || binding.namespace == namespace;
-            if !counts || !binding.subjects.iter().any(|subject| subject.matches(user, &binding.namespace)) {
+            if !counts
+                || !binding.subjects.iter().any(|subject| Matcher::new(user).matches(subject, &binding.namespace))
+            {
                 continue;
             }
             let role_namespace = if binding.role.kind == "Role" { binding.namespace.as_str() } else { "" };

@@ -116,7 +116,8 @@ fn covered_rules() {
     let check = |held: &[&str], wanted: &[&str], missing: &[&str]| {
         let parse = |texts: &[&str]| texts.iter().map(|text| parse(text)).collect::<Vec<_>>();
         let held = parse(held);
-        assert_eq!(covers(&held.iter().collect::<Vec<_>>(), &parse(wanted)), parse(missing), "{held:?} {wanted:?}");
+        let found = covers(&held.iter().collect::<Vec<_>>(), &parse(wanted));
+        assert_eq!((found.rules, found.rest), (parse(missing), Rest::Nothing), "{held:?} {wanted:?}");
     };
     check(&["get v1 builds"], &["get v1 builds"], &[]);
     check(&["get v1 */scale"], &["get v1 foo/scale"], &[]);
