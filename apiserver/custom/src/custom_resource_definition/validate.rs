@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::Items;
 use corten_views::apiextensions_v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
@@ -103,17 +104,19 @@ fn stored_versions(crd: CustomResourceDefinition<'_>, errors: &mut Errors) {
         errors.push(Error::invalid(&path, BadValue::Null, "must have at least one stored version"));
         return;
     }
-    let mut missing: Vec<(usize, &str)> = stored.iter().enumerate().collect();
+    let known: Seen<&str> = stored.iter().collect();
+    let mut found = Seen::default();
     for version in crd.spec().versions().iter() {
-        let before = missing.len();
-        missing.retain(|(_, name)| *name != version.name());
         // A name that comes twice has been found already.
-        if version.storage() && missing.len() == before {
-            let detail = format!("must have the storage version {}", version.name());
-            errors.push(Error::invalid(&path, BadValue::strings(stored.iter()), detail));
+        let first = found.insert(version.name());
+        if version.storage() && !(first && known.contains(version.name())) {
+            errors.push_with(|| {
+                let detail = format!("must have the storage version {}", version.name());
+                Error::invalid(&path, BadValue::strings(stored.iter()), detail)
+            });
         }
     }
-    for (index, name) in missing {
+    for (index, name) in stored.iter().enumerate().filter(|(_, name)| !found.contains(*name)) {
         let detail = format!(
             "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
         );
@@ -221,11 +224,8 @@ fn versions(spec: &Spec<'_>, ratchet: &Ratchet<'_>, errors: &mut Errors) {
         }
         one_version(spec, version, ratchet, &path, errors);
     }
-    let repeated = all
-        .iter()
-        .enumerate()
-        .any(|(index, version)| all.iter().take(index).any(|earlier| earlier.name() == version.name()));
-    if repeated {
+    let mut seen = Seen::default();
+    if !all.iter().all(|version| seen.insert(version.name())) {
         errors.push(Error::invalid(&path, spec.bad_versions(), "must contain unique version names"));
     }
     if all.iter().filter(|version| version.storage()).count() != 1 {
