@@ -201,7 +201,7 @@ fn choose_names(
     }
     // A name that was accepted, or that came before, is not looked at.
     let mut known: Seen<&str> = accepted.short_names().iter().collect();
-    let added = wanted.short_names().iter().filter(|name| known.insert(name));
+    let added = wanted.short_names().iter().filter(|name| known.insert(*name));
     let conflicts: Vec<String> = added.filter_map(|name| conflict(name, "", &taken.resources)).collect();
     match conflicts.as_slice() {
         [] => set_strings(names, Names::SHORT_NAMES, wanted.short_names().iter()),

@@ -139,21 +139,22 @@ fn merge_tolerations(pod: &mut Tree, class: &Tree) {
 }
 
 /// Which tolerations stay: those that neither one that stays before them nor another one behind them covers.
-fn not_covered(all: &[Toleration<'_>]) -> Vec<bool> {
-    let (mut before, mut behind) = (Tolerated::default(), Tolerated::default());
+fn not_covered<'t>(all: &[Toleration<'t>]) -> Vec<bool> {
+    let (mut before, mut behind): (Tolerated<'t>, Tolerated<'t>) = Default::default();
     let mut same = Seen::default();
     all.iter().for_each(|one| behind.add(*one));
-    let stays = |one: &Toleration<'_>| {
-        behind.remove(*one);
+    let mut kept = Vec::with_capacity(all.len());
+    for &one in all {
+        behind.remove(one);
         let exactly = ([one.key(), one.operator(), one.value(), one.effect()], one.toleration_seconds());
-        let stays = !same.contains(&exactly) && !before.covers(*one) && !behind.covers(*one);
+        let stays = !same.contains(&exactly) && !before.covers(one) && !behind.covers(one);
         if stays {
             same.insert(exactly);
-            before.add(*one);
+            before.add(one);
         }
-        stays
-    };
-    all.iter().map(stays).collect()
+        kept.push(stays);
+    }
+    kept
 }
 
 /// Key, effect, and the value, or none where every value is tolerated.
