@@ -155,9 +155,8 @@ fn validate_env_files(spec: PodSpec<'_>, path: &Path<'_>, errors: &mut Errors) {
             let item = list.index(i);
             let path = item.child("valueFrom.fileKeyRef.volumeName");
             // The last volume of the name counts, where a name is repeated.
-            let by_name = by_name.get_or_insert_with(|| {
-                Index::of_last(spec.volumes().iter().map(|volume| (volume.name(), volume)))
-            });
+            let by_name = by_name
+                .get_or_insert_with(|| Index::of_last(spec.volumes().iter().map(|volume| (volume.name(), volume))));
             match by_name.get(file.volume_name()) {
                 None => errors.push(Error::not_found(&path, file.volume_name())),
                 Some(volume) if volume.empty_dir().is_none() => {

@@ -61,12 +61,7 @@ pub fn validate<'t>(
 }
 
 /// Whether the claim is one that an ephemeral volume of the pod stands for. `made` are the names of those.
-fn is_made_for_pod<'t>(
-    claim: &str,
-    pod: &str,
-    volumes: Items<'t, Volume<'t>>,
-    made: &mut Option<TextSet<'t>>,
-) -> bool {
+fn is_made_for_pod<'t>(claim: &str, pod: &str, volumes: Items<'t, Volume<'t>>, made: &mut Option<TextSet<'t>>) -> bool {
     let Some(name) = claim.strip_prefix(pod).and_then(|rest| rest.strip_prefix('-')).filter(|_| !pod.is_empty()) else {
         return false;
     };

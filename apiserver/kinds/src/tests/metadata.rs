@@ -79,7 +79,8 @@ fn of_changes() {
 /// Each error shows all owners: thousands of them are not shown thousands of times.
 #[test]
 fn of_thousands_of_controllers() {
-    let owner = |i: usize| format!(r#"{{"apiVersion":"v1","kind":"Pod","name":"p{i}","uid":"u{i}","controller":true}}"#);
+    let owner =
+        |i: usize| format!(r#"{{"apiVersion":"v1","kind":"Pod","name":"p{i}","uid":"u{i}","controller":true}}"#);
     let owners: Vec<String> = (0..5000).map(owner).collect();
     let tree = config_map(&format!(r#""name":"n","namespace":"ns","ownerReferences":[{}]"#, owners.join(",")));
     let errors = on_create(&ConfigMaps, meta(tree.root()), true);

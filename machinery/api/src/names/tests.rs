@@ -206,7 +206,8 @@ fn addresses() {
     let path = Path::new("f");
     let bodies = |errors: field::Errors| errors.iter().map(|error| error.detail.clone()).collect::<Vec<_>>();
     let legacy = |value: &str| bodies(is_valid_ip_for_legacy_field(&path, value, false, &Seen::default()));
-    let strict = |value: &str| bodies(is_valid_ip_for_legacy_field(&path, value, true, &Seen::from_iter(["010.0.0.1"])));
+    let strict =
+        |value: &str| bodies(is_valid_ip_for_legacy_field(&path, value, true, &Seen::from_iter(["010.0.0.1"])));
     let new = |value: &str| bodies(is_valid_ip(&path, value));
     for good in ["1.2.3.4", "1.2.03.4", "::1", "::ffff:1.2.3.4", "2001:DB8::0a", "1:2:3:4:5:6:7::"] {
         check(legacy, good, &[]);
