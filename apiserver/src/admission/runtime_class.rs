@@ -160,8 +160,8 @@ fn not_covered<'t>(all: &[Toleration<'t>]) -> Vec<bool> {
 /// Key, effect, and the value, or none where every value is tolerated.
 type Kind<'t> = (&'t str, &'t str, Option<&'t str>);
 
-/// How long, where for ever is longest, and by which operator.
-type Way<'t> = ((bool, i64), &'t str);
+/// How long, where for ever is longest, by which operator, and the value, which may stand where it does not count.
+type Way<'t> = ((bool, i64), &'t str, &'t str);
 
 /// What tolerations of a kind differ in, and how many there are of each way.
 #[derive(Default)]
@@ -178,7 +178,8 @@ fn kind<'t>(one: Toleration<'t>) -> Option<Kind<'t>> {
 }
 
 fn way<'t>(one: Toleration<'t>) -> Way<'t> {
-    ((one.toleration_seconds().is_none(), one.toleration_seconds().unwrap_or(0)), one.operator())
+    let seconds = one.toleration_seconds();
+    ((seconds.is_none(), seconds.unwrap_or(0)), one.operator(), one.value())
 }
 
 impl<'t> Tolerated<'t> {
@@ -205,7 +206,7 @@ impl<'t> Tolerated<'t> {
             let Some(ways) = self.0.get(&(key, effect, value)) else { return false };
             let mut others = ways.keys().rev().filter(|way| own_kind != Some((key, effect, value)) || **way != own_way);
             // The longest one covers this, or none does.
-            others.next().is_some_and(|(time, _)| effect != "NoExecute" || *time >= own_way.0)
+            others.next().is_some_and(|(time, ..)| effect != "NoExecute" || *time >= own_way.0)
         };
         let value = Some(one.value()).filter(|_| one.operator() == "Equal");
         [one.effect(), ""].into_iter().any(|effect| {
