@@ -127,7 +127,7 @@ fn longest(
 ) -> Match {
     let mut best = Match { a: a_start, b: b_start, size: 0 };
     // Where in `b` runs end with the line before, and how long they are, in the order of their places.
-    let (mut runs, mut next): (Vec<(usize, usize)>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
+    let (mut runs, mut next) = (Vec::<(usize, usize)>::new(), Vec::new());
     for (i, line) in a.iter().enumerate().take(a_end).skip(a_start) {
         let at: &[usize] = places.get(line).map_or(&[], Vec::as_slice);
         let at = &at[at.partition_point(|&j| j < b_start)..at.partition_point(|&j| j < b_end)];
