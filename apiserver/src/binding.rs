@@ -85,12 +85,13 @@ impl Change for Bind<'_> {
         let mut edit = tree.edit();
         edit.ensure(Pod::SPEC).set(PodSpec::NODE_NAME, binding.target().name());
         edit.ensure(Pod::STATUS).remove(PodStatus::NOMINATED_NODE_NAME);
-        for (key, value) in binding.metadata().annotations().iter() {
-            edit.ensure_path([Pod::METADATA, ObjectMeta::ANNOTATIONS]).set_key(key, value);
-        }
+        let (annotations, labels) = (binding.metadata().annotations(), binding.metadata().labels());
         // Labels that the topology of a node gives its pods.
-        for (key, value) in binding.metadata().labels().iter() {
-            edit.ensure_path([Pod::METADATA, ObjectMeta::LABELS]).set_key(key, value);
+        for (field, map) in [(ObjectMeta::ANNOTATIONS, annotations), (ObjectMeta::LABELS, labels)] {
+            if !map.is_empty() {
+                let entries: Vec<(&str, &str)> = map.iter().collect();
+                edit.ensure_path([Pod::METADATA, field]).set_keys(&entries);
+            }
         }
         self.set_scheduled(&mut tree);
         metadata::edit(&mut tree).remove(ObjectMeta::RESOURCE_VERSION);

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use corten_access::user::User;
+use corten_api::seen::Seen;
 use corten_api::status::{Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::strategy::{Context, Requester};
@@ -59,41 +60,53 @@ pub struct Holds {
 /// No request but a watch or a stream takes longer.
 pub const REQUEST_MAX: Duration = Duration::from_secs(60);
 
-/// Warnings for the client, in order and without repetitions.
+/// Warnings for the client, in order and without repetitions. As in upstream, they are cut once they are many: what comes
+/// after that is dropped.
 #[derive(Default)]
-pub struct Warnings(Mutex<Vec<String>>);
+pub struct Warnings(Mutex<Recorded>);
 
-/// What all warnings of an answer may take, and one of them when that is passed.
+#[derive(Default)]
+struct Recorded {
+    texts: Vec<String>,
+    known: Seen<String>,
+    /// The characters of the texts.
+    length: usize,
+    cutting: bool,
+}
+
+/// How many characters all warnings of an answer may have, and one of them when that is passed.
 const TOTAL_MAX: usize = 4 * 1024;
 const ONE_MAX: usize = 256;
 
 impl Warnings {
     pub fn add(&self, text: impl Into<String>) {
-        let text = text.into();
-        let mut warnings = self.0.lock();
-        if !warnings.contains(&text) {
-            warnings.push(text);
+        let mut text = text.into();
+        let mut recorded = self.0.lock();
+        let full = recorded.cutting && recorded.length >= TOTAL_MAX;
+        if text.is_empty() || full || !recorded.known.insert(text.clone()) {
+            return;
+        }
+        if recorded.cutting {
+            cut(&mut text);
+        }
+        recorded.length += text.chars().count();
+        recorded.texts.push(text);
+        if recorded.length > TOTAL_MAX && !recorded.cutting {
+            recorded.cutting = true;
+            recorded.texts.iter_mut().for_each(cut);
+            recorded.length = recorded.texts.iter().map(|text| text.chars().count()).sum();
         }
     }
 
     /// The values of Warning headers.
     pub fn headers(&self) -> Vec<String> {
-        let warnings = self.0.lock();
-        let total: usize = warnings.iter().map(String::len).sum();
-        let mut left = TOTAL_MAX;
-        let mut headers = Vec::with_capacity(warnings.len());
-        for text in warnings.iter() {
-            let mut end = if total > TOTAL_MAX { text.len().min(ONE_MAX) } else { text.len() };
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            match left.checked_sub(end) {
-                Some(rest) => left = rest,
-                None => break,
-            }
-            headers.push(format!("299 - {}", quoted(&text[..end])));
-        }
-        headers
+        self.0.lock().texts.iter().map(|text| format!("299 - {}", quoted(text))).collect()
+    }
+}
+
+fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(ONE_MAX) {
+        text.truncate(end);
     }
 }
 
@@ -208,4 +221,31 @@ impl Call {
 
 pub fn not_found(resource: &Resource, name: &str) -> Status {
     Status::not_found(&resource.group, &resource.plural, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What upstream's recorder makes of them.
+    #[test]
+    fn warnings_are_cut_when_they_are_many() {
+        let check = |texts: &[String], count: usize, length: usize| {
+            let warnings = Warnings::default();
+            texts.iter().for_each(|text| warnings.add(text.as_str()));
+            let headers = warnings.headers();
+            let found: usize = headers.iter().map(|header| header.chars().count() - "299 - \"\"".len()).sum();
+            assert_eq!((headers.len(), found), (count, length), "{:.60}", texts[0]);
+        };
+        let numbered = |count: usize, length: usize| -> Vec<String> {
+            (0..count).map(|i| format!("{i:08}{}", "\u{e9}".repeat(length - 8))).collect()
+        };
+        check(&["a".to_owned(), String::new(), "a".to_owned(), "b".to_owned()], 2, 2);
+        check(&["a".repeat(TOTAL_MAX)], 1, TOTAL_MAX);
+        check(&["a".repeat(TOTAL_MAX + 1)], 1, ONE_MAX);
+        check(&numbered(8, 512), 8, TOTAL_MAX);
+        check(&numbered(9, 512), 9, 9 * ONE_MAX);
+        check(&numbered(100, 512), 16, TOTAL_MAX);
+        check(&numbered(50_000, 10), 410, 4100);
+    }
 }

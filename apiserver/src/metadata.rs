@@ -1,6 +1,7 @@
 //! Metadata of an object tree, whatever its kind: built-in roots are structs, custom ones maps, the metadata of both is
 //! an ObjectMeta.
 
+use corten_api::seen::Seen;
 use corten_object::tree::{Edit, Id, Tree, View};
 use corten_views::meta_v1::ObjectMeta;
 
@@ -61,14 +62,17 @@ pub fn dedup_owner_references(tree: &mut Tree) -> Vec<String> {
         return Vec::new();
     }
     let (mut kept, mut dropped): (Vec<Id>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut seen = Seen::default();
     for owner in owners.iter() {
         let Some(id) = owner.id() else { continue };
-        if kept.iter().any(|&other| tree.equal(other, tree, id)) {
-            dropped.push(owner.uid().to_owned());
-        } else {
+        let texts = [owner.api_version(), owner.kind(), owner.name(), owner.uid()];
+        if seen.insert((texts, owner.controller(), owner.block_owner_deletion())) {
             kept.push(id);
+        } else {
+            dropped.push(owner.uid().to_owned());
         }
     }
+    drop(seen);
     if !dropped.is_empty() {
         let list = tree.list(&kept);
         edit(tree).put(ObjectMeta::OWNER_REFERENCES, list);

@@ -33,9 +33,6 @@ mod walk;
 
 pub(crate) use defaults::prune_defaults;
 
-/// So many errors of a kind may each show a whole list, as upstream's do.
-const WHOLE_LISTS_MAX: usize = 16;
-
 /// The row of definitions in the table of kinds.
 pub static ROWS: &[Row] = &[Row {
     group: "apiextensions.k8s.io",

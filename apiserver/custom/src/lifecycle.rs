@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 
 use corten_api::field::{BadValue, Error, Errors, Path, quote};
+use corten_api::seen::Seen;
 use corten_api::time::Timestamp;
 use corten_object::tree::{Edit, Id, Tree, View};
 use corten_views::apiextensions_v1::{
@@ -198,9 +199,9 @@ fn choose_names(
             None => names.set(field, wanted),
         }
     }
-    // Those that it had before are no conflict, and one that comes twice is told once.
-    let mut seen: HashSet<&str> = accepted.short_names().iter().collect();
-    let added = wanted.short_names().iter().filter(|name| seen.insert(name));
+    // A name that was accepted, or that came before, is not looked at.
+    let mut known: Seen<&str> = accepted.short_names().iter().collect();
+    let added = wanted.short_names().iter().filter(|name| known.insert(*name));
     let conflicts: Vec<String> = added.filter_map(|name| conflict(name, "", &taken.resources)).collect();
     match conflicts.as_slice() {
         [] => set_strings(names, Names::SHORT_NAMES, wanted.short_names().iter()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use corten_api::field::{Error, Errors, Path, quote};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_kinds::strategy::{Context, Strategy};
 use corten_object::tree::{Edit, Id, Node, Value, View};
 use corten_views::meta_v1::ObjectMeta;
@@ -275,13 +276,13 @@ fn validate_replicas(path: &str, object: Node<'_>, errors: &mut Errors) {
 
 /// Upstream asks for finalizers that name their domain, but only asks.
 fn finalizer_warnings(object: Node<'_>, old: Option<Node<'_>>) -> Vec<String> {
-    let finalizers = |node: Node<'_>| -> Vec<String> {
+    fn finalizers<'t>(node: Node<'t>) -> impl Iterator<Item = &'t str> {
         let meta = node.get("metadata").map(|meta| ObjectMeta::from_struct(meta.as_struct()));
-        meta.map_or(Vec::new(), |meta| meta.finalizers().iter().map(str::to_owned).collect())
-    };
-    let known = old.map_or(Vec::new(), finalizers);
-    let mut added: Vec<String> = finalizers(object).into_iter().filter(|name| !known.contains(name)).collect();
-    added.sort();
+        meta.into_iter().flat_map(|meta| meta.finalizers().iter())
+    }
+    let known: Seen<&str> = old.into_iter().flat_map(finalizers).collect();
+    let mut added: Vec<&str> = finalizers(object).filter(|name| !known.contains(name)).collect();
+    added.sort_unstable();
     added.dedup();
     added.iter().flat_map(|name| finalizer_warning(name)).collect()
 }

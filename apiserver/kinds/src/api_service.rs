@@ -175,7 +175,7 @@ mod tests {
             let tree = json::parse(text.into_bytes(), json::Form::Typed(ty)).unwrap().tree;
             let mut errors = Errors::default();
             validate(view(tree.root()), &mut errors);
-            let found: Vec<String> = errors.0.iter().map(|error| error.field.clone()).collect();
+            let found: Vec<String> = errors.iter().map(|error| error.field.clone()).collect();
             assert_eq!(found, expected, "{name} {spec}");
         };
         let good = r#"{"group":"apps","version":"v1","groupPriorityMinimum":1,"versionPriority":1}"#;

@@ -3,13 +3,13 @@
 
 pub mod request;
 
-mod pem;
 mod signer;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use corten_api::field::{BadValue, Error, Errors, Path};
+use corten_api::seen::Index;
 use corten_api::time::Timestamp;
 use corten_object::tree::{Edit, Id, Items, Node, Strings, View};
 use corten_schema::FieldId;
@@ -215,17 +215,16 @@ fn keep_conditions(status: &mut Edit<'_>, old: Conditions<'_>, kind: &str) {
 /// Fills in when conditions were updated, and since when they hold.
 fn date_conditions(status: &mut Edit<'_>, old: Conditions<'_>, context: &Context<'_>) {
     let now = Timestamp::from_seconds(context.now.0).format();
+    let dated = old.iter().filter(|old| !old.last_transition_time().is_empty());
+    let dated = Index::of_first(dated.map(|old| ((old.type_(), old.status()), old.last_transition_time())));
     for id in status.items(CertificateSigningRequestStatus::CONDITIONS) {
         let mut condition = status.at(id);
         condition.default(CertificateSigningRequestCondition::LAST_UPDATE_TIME, &now);
-        let reads: CertificateSigningRequestCondition<'_> = condition.view();
+        let reads = condition.view::<CertificateSigningRequestCondition<'_>>();
         if !reads.last_transition_time().is_empty() {
             continue;
         }
-        let same = old.iter().find(|old| {
-            old.type_() == reads.type_() && old.status() == reads.status() && !old.last_transition_time().is_empty()
-        });
-        let since = same.map_or(now.as_str(), |old| old.last_transition_time()).to_owned();
+        let since = dated.get(&(reads.type_(), reads.status())).copied().unwrap_or(&now).to_owned();
         condition.set(CertificateSigningRequestCondition::LAST_TRANSITION_TIME, &since);
     }
 }

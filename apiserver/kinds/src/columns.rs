@@ -155,12 +155,10 @@ fn join<'s>(items: impl IntoIterator<Item = &'s str>, separator: &str) -> String
     joined
 }
 
-/// The first three, and how many more there are.
-fn first_three(items: impl IntoIterator<Item = String>) -> String {
-    let mut items = items.into_iter();
-    let mut listed = items.by_ref().take(3).collect::<Vec<_>>().join(",");
-    let more = items.count();
-    if more > 0 {
+/// The first three of so many, and how many more there are.
+fn first_three(items: impl IntoIterator<Item = String>, count: usize) -> String {
+    let mut listed = items.into_iter().take(3).collect::<Vec<_>>().join(",");
+    if let Some(more) = count.checked_sub(3).filter(|more| *more > 0) {
         listed.push_str(&format!(" + {more} more..."));
     }
     listed

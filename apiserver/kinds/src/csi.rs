@@ -3,6 +3,7 @@
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_api::quantity::Quantity;
+use corten_api::seen::{Index, Seen};
 use corten_object::tree::{Edit, Node};
 use corten_views::storage_v1::{
     CSIDriver, CSIDriverSpec, CSINode, CSINodeDriver, CSIStorageCapacity, VolumeNodeResources,
@@ -96,10 +97,11 @@ impl Strategy for CsiNodes {
         let drivers = view::<CSINode<'_>>(object).spec().drivers();
         let path = Path::new("spec");
         let path = path.child("drivers");
+        let mut seen = Seen::default();
         for (i, driver) in drivers.iter().enumerate() {
             let path = path.index(i);
             validate_node_driver(driver, &path, &mut errors);
-            if drivers.iter().take(i).any(|earlier| earlier.name() == driver.name()) {
+            if !seen.insert(driver.name()) {
                 errors.push(Error::duplicate(&path.child("name"), driver.name()));
             }
             validate_topology_keys(driver, &path, &mut errors);
@@ -109,10 +111,15 @@ impl Strategy for CsiNodes {
 
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, context: &Context<'_>) -> Errors {
         let mut errors = self.validate(object, context);
-        let new = view::<CSINode<'_>>(object).spec().drivers();
+        let mut by_name: Index<&str, Vec<CSINodeDriver<'_>>> = Index::default();
+        for driver in view::<CSINode<'_>>(object).spec().drivers().iter() {
+            by_name.entry(driver.name(), Vec::new).push(driver);
+        }
         let path = Path::new("spec");
-        for old in view::<CSINode<'_>>(old).spec().drivers().iter() {
-            for new in new.iter().filter(|new| new.name() == old.name()) {
+        // No name comes twice in what is stored.
+        let mut seen = Seen::default();
+        for old in view::<CSINode<'_>>(old).spec().drivers().iter().filter(|old| seen.insert(old.name())) {
+            for &new in by_name.get(old.name()).into_iter().flatten() {
                 let kept = new.node_id() == old.node_id() && same(new, old, CSINodeDriver::TOPOLOGY_KEYS);
                 if !kept {
                     let value = go_struct(&[
@@ -222,9 +229,10 @@ fn validate_driver(spec: CSIDriverSpec<'_>, path: &Path<'_>, errors: &mut Errors
 
 fn validate_token_requests(spec: CSIDriverSpec<'_>, path: &Path<'_>, errors: &mut Errors) {
     let requests = spec.token_requests();
+    let mut seen = Seen::default();
     for (i, request) in requests.iter().enumerate() {
         let path = path.index(i);
-        if requests.iter().take(i).any(|earlier| earlier.audience() == request.audience()) {
+        if !seen.insert(request.audience()) {
             errors.push(Error::duplicate(&path.child("audience"), request.audience()));
             continue;
         }
@@ -254,11 +262,12 @@ fn validate_node_driver(driver: CSINodeDriver<'_>, path: &Path<'_>, errors: &mut
 }
 
 fn validate_topology_keys(driver: CSINodeDriver<'_>, path: &Path<'_>, errors: &mut Errors) {
-    for (i, key) in driver.topology_keys().iter().enumerate() {
+    let mut seen = Seen::default();
+    for key in driver.topology_keys().iter() {
         if key.is_empty() {
             errors.push(Error::required(path, ""));
         }
-        if driver.topology_keys().iter().take(i).any(|earlier| earlier == key) {
+        if !seen.insert(key) {
             errors.push(Error::duplicate(path, key));
         }
         invalid_each(names::is_qualified_name(key), key, path, errors);

@@ -1,8 +1,11 @@
 //! What the kinds of dynamic resource allocation share: drivers, pools, selectors, configuration, tolerations.
 
+use std::hash::Hash;
+
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_api::quantity::Quantity;
+use corten_api::seen::Seen;
 use corten_object::json::{Form, parse};
 use corten_object::tree::{Items, Map, Strings, Value};
 use corten_views::resource_v1::{DeviceSelector, DeviceTaint, DeviceToleration, OpaqueDeviceConfiguration};
@@ -44,18 +47,16 @@ pub fn validate_list<T>(
 }
 
 /// Says which keys come again.
-pub fn validate_unique<K: PartialEq + Clone>(
+pub fn validate_unique<K: Eq + Hash + Clone>(
     keys: impl Iterator<Item = K>,
     show: impl Fn(&K) -> BadValue,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
-    let mut seen: Vec<K> = Vec::new();
+    let mut seen = Seen::default();
     for (i, key) in keys.enumerate() {
-        if seen.contains(&key) {
+        if !seen.insert(key.clone()) {
             errors.push(Error::duplicate(&path.index(i), show(&key)));
-        } else {
-            seen.push(key);
         }
     }
 }
@@ -118,7 +119,7 @@ fn parse_uid(uid: &str) -> Result<(), String> {
 }
 
 /// What is told apart by driver, pool and name, and by a share of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SharedDevice<'t> {
     pub driver: &'t str,
     pub pool: &'t str,
@@ -260,7 +261,8 @@ pub fn validate_binding_conditions(
     for (list, path) in [(conditions, &conditions_path), (failures, &failures_path)] {
         validate_unique(list.iter(), |name| BadValue::Str((*name).to_owned()), path, errors);
     }
-    for (i, failure) in failures.iter().enumerate().filter(|(_, failure)| conditions.contains(failure)) {
+    let known: Seen<&str> = conditions.iter().collect();
+    for (i, failure) in failures.iter().enumerate().filter(|(_, failure)| known.contains(failure)) {
         let detail = "bindingFailureConditions must not overlap with bindingConditions";
         errors.push(Error::invalid(&failures_path.index(i), failure, detail));
     }

@@ -2,8 +2,9 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::{Edit, Node};
-use corten_views::discovery_v1::{Endpoint, EndpointHints, EndpointPort, EndpointSlice};
+use corten_views::discovery_v1::{Endpoint, EndpointHints, EndpointSlice};
 
 use crate::access::{same, view};
 use crate::object_meta::{FIELD_IMMUTABLE, invalid_each, validate_labels};
@@ -81,7 +82,7 @@ impl Strategy for EndpointSlices {
 
 /// Topology is of an older version; a node that only it told is kept by its new field.
 fn drop_topology(object: &mut Edit<'_>, old: Option<EndpointSlice<'_>>) {
-    let known: Vec<&str> = old
+    let known: Seen<&str> = old
         .iter()
         .flat_map(|old| old.endpoints().iter().filter_map(|endpoint| endpoint.deprecated_topology().get(HOSTNAME)))
         .filter(|name| !name.is_empty())
@@ -122,18 +123,15 @@ fn validate_ports(slice: EndpointSlice<'_>, path: &Path<'_>, errors: &mut Errors
     if ports.len() > PORTS_MAX {
         return errors.push(Error::too_many(path, ports.len(), PORTS_MAX));
     }
-    let name_of = |port: EndpointPort<'_>| port.name().unwrap_or_default().to_owned();
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = Seen::default();
     for (i, port) in ports.iter().enumerate() {
         let path = path.index(i);
-        let name = name_of(port);
+        let name = port.name().unwrap_or_default();
         if !name.is_empty() {
-            invalid_each(names::is_dns1123_label(&name), &name, &path.child("name"), errors);
+            invalid_each(names::is_dns1123_label(name), name, &path.child("name"), errors);
         }
-        if seen.contains(&name) {
-            errors.push(Error::duplicate(&path.child("name"), BadValue::typed(&name)));
-        } else {
-            seen.push(name);
+        if !seen.insert(name) {
+            errors.push(Error::duplicate(&path.child("name"), BadValue::typed(name)));
         }
         let protocol = path.child("protocol");
         match port.protocol() {
@@ -188,10 +186,10 @@ fn validate_endpoint(endpoint: Endpoint<'_>, ty: &str, path: &Path<'_>, errors: 
 fn validate_address(address: &str, ty: &str, path: &Path<'_>, at: usize, errors: &mut Errors) {
     let item = path.index(at);
     let found = match ty {
-        "IPv4" => names::is_valid_ip_for_legacy_field(&item, address, true, &[]),
+        "IPv4" => names::is_valid_ip_for_legacy_field(&item, address, true, &Seen::default()),
         "IPv6" => names::is_valid_ip(&item, address),
         "FQDN" => {
-            errors.0.extend(names::is_fully_qualified_domain_name(&item, address));
+            errors.extend(names::is_fully_qualified_domain_name(&item, address));
             return;
         }
         _ => return,

@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::Node;
 use corten_views::core_v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints};
 
@@ -68,7 +69,7 @@ fn validate_subset(subset: EndpointSubset<'_>, path: &Path<'_>, errors: &mut Err
 }
 
 fn validate_address(address: EndpointAddress<'_>, path: &Path<'_>, errors: &mut Errors) {
-    errors.append(names::is_valid_ip_for_legacy_field(&path.child("ip"), address.ip(), true, &[]));
+    errors.append(names::is_valid_ip_for_legacy_field(&path.child("ip"), address.ip(), true, &Seen::default()));
     if !address.hostname().is_empty() {
         let messages = names::is_dns1123_label(address.hostname());
         invalid_each(messages, address.hostname(), &path.child("hostname"), errors);

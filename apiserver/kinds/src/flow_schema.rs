@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::json::{Form, parse};
 use corten_object::tree::{Edit, Node, Strings, Tree, View};
 use corten_views::flowcontrol_v1::{
@@ -114,14 +115,13 @@ impl Strategy for Status {
 pub fn validate_conditions<'t>(types: impl Iterator<Item = &'t str>, errors: &mut Errors) {
     let path = Path::new("status");
     let path = path.child("conditions");
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = Seen::default();
     for (i, ty) in types.enumerate() {
         let path = path.index(i);
         let path = path.child("type");
-        if seen.contains(&ty) {
+        if !seen.insert(ty) {
             errors.push(Error::duplicate(&path, BadValue::typed(ty)));
         }
-        seen.push(ty);
         if ty.is_empty() {
             errors.push(Error::required(&path, ""));
         }

@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names::{self, parse_ip_sloppy};
+use corten_api::seen::Seen;
 use corten_object::tree::{Edit, Node};
 use corten_views::networking_v1::{HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressSpec, IngressTLS};
 
@@ -100,7 +101,7 @@ impl Strategy for Status {
     fn validate_update(&self, object: Node<'_>, old: Node<'_>, _context: &Context<'_>) -> Errors {
         let mut errors = Errors::default();
         let old = view::<Ingress<'_>>(old).status().load_balancer();
-        let kept: Vec<&str> = old.ingress().iter().map(|point| point.ip()).filter(|ip| !ip.is_empty()).collect();
+        let kept: Seen<&str> = old.ingress().iter().map(|point| point.ip()).filter(|ip| !ip.is_empty()).collect();
         let path = Path::new("status");
         let path = path.child("loadBalancer");
         let path = path.child("ingress");

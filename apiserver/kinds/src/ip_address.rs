@@ -34,7 +34,7 @@ impl Strategy for IpAddresses {
     }
 
     fn name_errors(&self, name: &str, _prefix: bool) -> Vec<String> {
-        names::is_valid_ip(&Path::root(), name).0.into_iter().map(|error| error.detail).collect()
+        names::is_valid_ip(&Path::root(), name).into_iter().map(|error| error.detail).collect()
     }
 
     fn metadata_on_update(&self) -> &'static [MetadataRun] {

@@ -31,6 +31,7 @@ pub mod network_policy;
 pub mod node;
 pub mod node_labels;
 pub mod object_meta;
+mod pem;
 pub mod persistent_volume;
 pub mod persistent_volume_claim;
 pub mod pod;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::{Edit, IntOrStr, Node};
 use corten_views::networking_v1::{IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 
@@ -20,7 +21,7 @@ pub struct NetworkPolicies;
 #[derive(Default)]
 struct Excuses<'t> {
     leniency: Leniency,
-    cidrs: Vec<&'t str>,
+    cidrs: Seen<&'t str>,
 }
 
 impl Strategy for NetworkPolicies {

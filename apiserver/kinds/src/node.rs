@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::{Edit, Node as TreeNode};
 use corten_views::core_v1::{Node, NodeSpec, NodeStatus, Taint};
 
@@ -140,6 +141,7 @@ fn validate_taints(node: Node<'_>, errors: &mut Errors) {
     // Upstream says so of the metadata.
     let path = Path::new("metadata");
     let path = path.child("taints");
+    let mut seen = Seen::default();
     for (i, taint) in taints.iter().enumerate() {
         let path = path.index(i);
         validate_label_name(taint.key(), &path.child("key"), errors);
@@ -154,8 +156,7 @@ fn validate_taints(node: Node<'_>, errors: &mut Errors) {
         } else if !effects.contains(&taint.effect()) {
             errors.push(Error::not_supported(&effect, BadValue::typed(taint.effect()), &effects));
         }
-        let same = |other: Taint<'_>| other.key() == taint.key() && other.effect() == taint.effect();
-        if taints.iter().take(i).any(same) {
+        if !seen.insert((taint.key(), taint.effect())) {
             let mut error = Error::duplicate(&path, shown(taint));
             error.detail = "taints must be unique by key and effect pair".to_owned();
             errors.push(error);
@@ -221,7 +222,7 @@ fn validate_pod_cidrs(node: Node<'_>, errors: &mut Errors) {
     let path = Path::new("spec");
     let path = path.child("podCIDRs");
     for (i, cidr) in cidrs.iter().enumerate() {
-        errors.append(names::is_valid_cidr_for_legacy_field(&path.index(i), cidr, true, &[]));
+        errors.append(names::is_valid_cidr_for_legacy_field(&path.index(i), cidr, true, &Seen::default()));
     }
     if cidrs.len() > 1 {
         validate_endpoint_families(cidrs, &path, errors);
@@ -235,11 +236,9 @@ fn validate_change(new: Node<'_>, old: Node<'_>, errors: &mut Errors) {
     let addresses = new.status().addresses();
     let path = Path::new("status");
     let path = path.child("addresses");
+    let mut seen = Seen::default();
     for (i, address) in addresses.iter().enumerate() {
-        let same = |other: corten_views::core_v1::NodeAddress<'_>| {
-            other.type_() == address.type_() && other.address() == address.address()
-        };
-        if addresses.iter().take(i).any(same) {
+        if !seen.insert((address.type_(), address.address())) {
             let value = go_struct(&[("Type", address.type_().into()), ("Address", address.address().into())]);
             errors.push(Error::duplicate(&path.index(i), value));
         }

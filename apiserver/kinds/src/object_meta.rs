@@ -5,7 +5,8 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
-use corten_object::tree::{StringMap, Strings, View};
+use corten_api::seen::Seen;
+use corten_object::tree::{Node, StringMap, Strings, View};
 use corten_views::meta_v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 
 use crate::strategy::{MetadataRun, Strategy};
@@ -203,11 +204,13 @@ fn validate_owner_references(meta: ObjectMeta<'_>, path: &Path<'_>, errors: &mut
             controller = Some(found);
             continue;
         };
-        let all = meta.as_struct().node(ObjectMeta::OWNER_REFERENCES).map_or(BadValue::Null, |node| node.bad_value());
-        let detail = format!(
-            "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {found}"
-        );
-        errors.push(Error::invalid(path, all, detail));
+        errors.push_with(|| {
+            let all = meta.as_struct().node(ObjectMeta::OWNER_REFERENCES).map_or(BadValue::Null, Node::bad_value);
+            let detail = format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {found}"
+            );
+            Error::invalid(path, all, detail)
+        });
     }
 }
 
@@ -265,6 +268,7 @@ pub fn validate_kube_finalizer(finalizer: &str, path: &Path<'_>, errors: &mut Er
 }
 
 fn validate_no_new_finalizers(new: Strings<'_>, old: Strings<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let old: Seen<&str> = old.iter().collect();
     let mut extra: Vec<&str> = new.iter().filter(|finalizer| !old.contains(finalizer)).collect();
     if extra.is_empty() {
         return;
@@ -306,8 +310,8 @@ pub fn validate_field_manager(manager: &str, path: &Path<'_>, errors: &mut Error
     }
     for (at, c) in manager.char_indices() {
         if !is_printable(c) {
-            let detail = format!("invalid character U+{:04X} (at position {at})", c as u32);
-            errors.push(Error::invalid(path, manager, detail));
+            let detail = || format!("invalid character U+{:04X} (at position {at})", c as u32);
+            errors.push_with(|| Error::invalid(path, manager, detail()));
         }
     }
 }
@@ -323,9 +327,10 @@ pub fn validate_conditions(
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
+    let mut seen = Seen::default();
     for (i, condition) in conditions.iter().enumerate() {
         let path = path.index(i);
-        if conditions.iter().take(i).any(|earlier| earlier.type_() == condition.type_()) {
+        if !seen.insert(condition.type_()) {
             errors.push(Error::duplicate(&path.child("type"), condition.type_()));
         }
         validate_condition(condition, &path, errors);

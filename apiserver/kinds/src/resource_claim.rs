@@ -4,6 +4,7 @@ mod spec;
 mod status;
 
 use corten_api::field::{Error, Errors, Path};
+use corten_api::seen::Seen;
 use corten_object::tree::{Edit, Node, View};
 use corten_views::resource_v1::{
     AllocatedDeviceStatus, DeviceClaim, DeviceRequest, DeviceSubRequest, ExactDeviceRequest, ResourceClaim,
@@ -139,7 +140,7 @@ fn forget_deallocated(object: &mut Edit<'_>, old: ResourceClaimStatus<'_>) {
     let Some(mut status) = object.field(ResourceClaim::STATUS) else { return };
     let kept: Vec<bool> = {
         let new: ResourceClaimStatus<'_> = status.view();
-        let (now, before) = (status::allocated(new), status::allocated(old));
+        let (now, before): (Seen<_>, Seen<_>) = (status::allocated(new).collect(), status::allocated(old).collect());
         let gone = |device| {
             let device = status::device_of(device);
             before.contains(&device) && !now.contains(&device)

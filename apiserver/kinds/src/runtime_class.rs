@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::{Node, StringMap};
 use corten_views::core_v1::Toleration;
 use corten_views::node_v1::RuntimeClass;
@@ -34,8 +35,9 @@ impl Strategy for RuntimeClasses {
             let path = path.child("tolerations");
             let tolerations = scheduling.tolerations();
             validate_tolerations(tolerations, &Options::default(), &path, &mut errors);
+            let mut seen = Seen::default();
             for (i, toleration) in tolerations.iter().enumerate() {
-                if tolerations.iter().take(i).any(|earlier| key(earlier) == key(toleration)) {
+                if !seen.insert(key(toleration)) {
                     errors.push(Error::duplicate(&path.index(i), shown(toleration)));
                 }
             }

@@ -11,6 +11,7 @@ use corten_views::core_v1::Secret;
 use crate::access::{decoded_length, same, view};
 use crate::config_map::{IMMUTABLE, SIZE_MAX};
 use crate::object_meta::{FIELD_IMMUTABLE, invalid_each};
+use crate::pem;
 use crate::strategy::{Context, MetadataRun, Strategy};
 
 const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
@@ -30,10 +31,7 @@ impl Strategy for Secrets {
         if texts.is_empty() {
             return;
         }
-        let mut data = object.ensure(Secret::DATA);
-        for (key, bytes) in &texts {
-            data.set_key(key, bytes);
-        }
+        object.ensure(Secret::DATA).set_keys(&texts);
         object.remove(Secret::STRING_DATA);
     }
 
@@ -197,13 +195,9 @@ fn pem_types(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     let mut rest = &*text;
     let mut types = Vec::new();
-    while let Some(start) = rest.find("-----BEGIN ") {
-        rest = &rest[start + "-----BEGIN ".len()..];
-        let Some((ty, after)) = rest.split_once("-----") else { break };
-        let end = format!("-----END {ty}-----");
-        let Some(at) = after.find(&end) else { continue };
-        types.push(ty.to_owned());
-        rest = &after[at + end.len()..];
+    while let Some((block, after)) = pem::next(rest) {
+        types.push(block.kind);
+        rest = after;
     }
     types
 }

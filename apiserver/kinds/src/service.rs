@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use corten_api::field::{Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::{Edit, IntOrStr, Node};
 use corten_views::core_v1::{
     ClientIPConfig, LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceSpec, ServiceStatus,
@@ -248,7 +249,7 @@ fn drop_what_the_type_had(object: &mut Edit<'_>, old: Service<'_>) {
         drop.push(ServiceSpec::EXTERNAL_TRAFFIC_POLICY);
     }
     let typed = |facts: &Facts| [NODE_PORT, LOAD_BALANCER].contains(&facts.ty.as_str());
-    let old_ports = before.node_ports();
+    let old_ports: Seen<i64> = before.node_ports().into_iter().collect();
     let release = typed(&before) && !typed(&after) && after.node_ports().iter().all(|port| old_ports.contains(port));
     let balanced = new.type_() == LOAD_BALANCER;
 

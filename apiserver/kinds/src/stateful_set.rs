@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::{Seen, come_again};
 use corten_object::tree::{Edit, Node, Tree, View};
 use corten_schema::FieldId;
 use corten_views::apps_v1::{
@@ -307,18 +308,15 @@ fn as_pods_get_it(spec: StatefulSetSpec<'_>) -> Option<Tree> {
     if claims.is_empty() {
         return Some(tree);
     }
-    let is_claim = |name: &str| claims.iter().any(|claim| claim.metadata().name() == name);
+    let names = claims.iter().map(|claim| claim.metadata().name());
+    let is_claim: Seen<&str> = names.clone().collect();
     let kept: Vec<_> = pod
         .items(PodSpec::VOLUMES)
         .into_iter()
-        .filter(|&id| !is_claim(pod.at(id).view::<Volume<'_>>().name()))
+        .filter(|&id| !is_claim.contains(pod.at(id).view::<Volume<'_>>().name()))
         .collect();
     pod.remove(PodSpec::VOLUMES);
-    for (i, claim) in claims.iter().enumerate() {
-        let name = claim.metadata().name();
-        if claims.iter().skip(i + 1).any(|other| other.metadata().name() == name) {
-            continue;
-        }
+    for (name, _) in names.clone().zip(come_again(names)).filter(|(_, again)| !again) {
         let mut volume = pod.append(PodSpec::VOLUMES, Volume::TYPE);
         volume.set(Volume::NAME, name);
         volume.ensure(Volume::PERSISTENT_VOLUME_CLAIM).set(PersistentVolumeClaimVolumeSource::CLAIM_NAME, name);

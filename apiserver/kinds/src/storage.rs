@@ -1,7 +1,10 @@
 //! StorageClass, VolumeAttributesClass and VolumeAttachment, and what they share with the CSI kinds.
 
+use std::collections::HashMap;
+
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::{Index, Seen};
 use corten_object::tree::{Edit, Node, StringMap};
 use corten_views::core_v1::TopologySelectorTerm;
 use corten_views::storage_v1::{StorageClass, VolumeAttachment, VolumeAttributesClass, VolumeError};
@@ -206,17 +209,15 @@ fn validate_parameters(parameters: StringMap<'_>, may_be_empty: bool, path: &Pat
 
 fn validate_topologies(class: StorageClass<'_>, path: &Path<'_>, errors: &mut Errors) {
     let topologies = class.allowed_topologies();
-    let mut seen: Vec<Vec<(&str, Vec<&str>)>> = Vec::new();
+    let mut seen: Index<Vec<(&str, Vec<&str>)>, usize> = Index::default();
     for (i, term) in topologies.iter().enumerate() {
         let path = path.index(i);
         let requirements = validate_topology(term, &path, errors);
         // Upstream's list begins with as many empty terms as there are terms, which an empty one equals.
-        let earlier = seen.iter().filter(|other| **other == requirements).count()
-            + if requirements.is_empty() { topologies.len() } else { 0 };
-        for _ in 0..earlier {
-            errors.push(Error::duplicate(&path.child("matchLabelExpressions"), ""));
-        }
-        seen.push(requirements);
+        let first = if requirements.is_empty() { topologies.len() } else { 0 };
+        let earlier = seen.entry(requirements, || first);
+        errors.repeat(*earlier, || Error::duplicate(&path.child("matchLabelExpressions"), ""));
+        *earlier += 1;
     }
 }
 
@@ -226,7 +227,7 @@ fn validate_topology<'t>(
     path: &Path<'_>,
     errors: &mut Errors,
 ) -> Vec<(&'t str, Vec<&'t str>)> {
-    let mut out: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut by_key: HashMap<&str, Vec<&str>> = HashMap::new();
     let path = path.child("matchLabelExpressions");
     for (i, requirement) in term.match_label_expressions().iter().enumerate() {
         let path = path.index(i);
@@ -234,22 +235,18 @@ fn validate_topology<'t>(
         if requirement.values().is_empty() {
             errors.push(Error::required(&values, ""));
         }
-        let mut set: Vec<&str> = Vec::new();
+        let mut seen = Seen::default();
         for (j, value) in requirement.values().iter().enumerate() {
-            if set.contains(&value) {
+            if !seen.insert(value) {
                 errors.push(Error::duplicate(&values.index(j), value));
-            } else {
-                set.push(value);
             }
         }
-        set.sort_unstable();
         validate_label_name(requirement.key(), &path.child("key"), errors);
-        if out.iter().any(|(key, _)| *key == requirement.key()) {
+        if by_key.insert(requirement.key(), seen.sorted().into_iter().copied().collect()).is_some() {
             errors.push(Error::duplicate(&path.child("key"), requirement.key()));
         }
-        out.retain(|(key, _)| *key != requirement.key());
-        out.push((requirement.key(), set));
     }
+    let mut out: Vec<_> = by_key.into_iter().collect();
     out.sort_unstable();
     out
 }

@@ -9,6 +9,7 @@ use corten_views::meta_v1::ObjectMeta;
 use crate::object_meta;
 use crate::strategy::{Context, Requester, Strategy};
 
+mod growth;
 mod metadata;
 mod objects;
 mod replay;

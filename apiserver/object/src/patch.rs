@@ -117,7 +117,7 @@ fn read(result: Vec<u8>, form: Form) -> Result<Patched, Status> {
 
 fn invalid(shown: &str, message: &str) -> Status {
     let error = field::Error::invalid(&Path::new("patch"), shown.to_owned(), message);
-    Status::invalid("", "", "", &field::Errors(vec![error]))
+    Status::invalid("", "", "", &error.into())
 }
 
 /// What upstream answers to a patch that it understood, but could not apply.

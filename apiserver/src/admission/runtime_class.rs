@@ -1,7 +1,10 @@
 //! RuntimeClass: a pod gets the overhead, node labels and tolerations of the class that it names, and no overhead but
 //! that.
 
+use std::collections::{BTreeMap, HashMap};
+
 use corten_api::quantity::Quantity;
+use corten_api::seen::Seen;
 use corten_api::status::{Reason, Result, Status};
 use corten_object::tree::{Id, StringMap, Tree, View};
 use corten_views::core_v1::{Pod, PodSpec, Toleration};
@@ -115,8 +118,9 @@ fn check_node_selector(attributes: &Attributes<'_>, pod: &Tree, class: node_v1::
 
 fn set_scheduling(pod: &mut Tree, class: &Tree) {
     let Some(scheduling) = class.view::<node_v1::RuntimeClass<'_>>().scheduling() else { return };
-    for (key, value) in scheduling.node_selector().iter() {
-        pod.edit().ensure_path([Pod::SPEC, PodSpec::NODE_SELECTOR]).set_key(key, value);
+    let labels: Vec<(&str, &str)> = scheduling.node_selector().iter().collect();
+    if !labels.is_empty() {
+        pod.edit().ensure_path([Pod::SPEC, PodSpec::NODE_SELECTOR]).set_keys(&labels);
     }
     merge_tolerations(pod, class);
 }
@@ -126,42 +130,155 @@ fn merge_tolerations(pod: &mut Tree, class: &Tree) {
     let Some(given) = class.root().at(&["scheduling", "tolerations"]) else { return };
     let mut all: Vec<Id> = pod.view::<Pod<'_>>().spec().tolerations().iter().filter_map(|own| own.id()).collect();
     all.extend(given.as_list().iter().map(|toleration| pod.import(toleration)));
-    let at = |id: Id| Toleration::from_struct(pod.node(id).as_struct());
-    let mut merged: Vec<Id> = Vec::new();
-    for (i, &id) in all.iter().enumerate() {
-        let covered = merged.iter().any(|&other| covers(at(other), at(id)))
-            || all[i + 1..].iter().any(|&other| !pod.equal(id, pod, other) && covers(at(other), at(id)));
-        if !covered {
-            merged.push(id);
-        }
-    }
+    let tolerations: Vec<Toleration<'_>> =
+        all.iter().map(|&id| Toleration::from_struct(pod.node(id).as_struct())).collect();
+    let kept = not_covered(&tolerations);
+    let merged: Vec<Id> = all.iter().zip(kept).filter(|(_, kept)| *kept).map(|(&id, _)| id).collect();
     let list = pod.list(&merged);
     pod.edit().ensure(Pod::SPEC).put(PodSpec::TOLERATIONS, list);
 }
 
-/// Whether one toleration tolerates all that the other does.
-fn covers(one: Toleration<'_>, other: Toleration<'_>) -> bool {
-    let seconds = |of: Toleration<'_>| of.toleration_seconds();
-    let same = one.key() == other.key()
-        && one.operator() == other.operator()
-        && one.value() == other.value()
-        && one.effect() == other.effect()
-        && seconds(one) == seconds(other);
-    if same {
-        return true;
+/// Which tolerations stay: those that neither one that stays before them nor another one behind them covers.
+fn not_covered<'t>(all: &[Toleration<'t>]) -> Vec<bool> {
+    let (mut before, mut behind): (Tolerated<'t>, Tolerated<'t>) = Default::default();
+    let mut same = Seen::default();
+    all.iter().for_each(|one| behind.add(*one));
+    let mut kept = Vec::with_capacity(all.len());
+    for &one in all {
+        behind.remove(one);
+        let exactly = ([one.key(), one.operator(), one.value(), one.effect()], one.toleration_seconds());
+        let stays = !same.contains(&exactly) && !before.covers(one) && !behind.covers(one);
+        if stays {
+            same.insert(exactly);
+            before.add(one);
+        }
+        kept.push(stays);
     }
-    let any_key = one.key().is_empty() && one.operator() == "Exists";
-    if one.key() != other.key() && !any_key || one.effect() != other.effect() && !one.effect().is_empty() {
-        return false;
+    kept
+}
+
+/// Key, effect, and the value, or none where every value is tolerated.
+type Kind<'t> = (&'t str, &'t str, Option<&'t str>);
+
+/// How long, where for ever is longest, by which operator, and the value, which may stand where it does not count.
+type Way<'t> = ((bool, i64), &'t str, &'t str);
+
+/// What tolerations of a kind differ in, and how many there are of each way.
+#[derive(Default)]
+struct Tolerated<'t>(HashMap<Kind<'t>, BTreeMap<Way<'t>, usize>>);
+
+/// None for an operator by which nothing but the same is tolerated.
+fn kind<'t>(one: Toleration<'t>) -> Option<Kind<'t>> {
+    let value = match one.operator() {
+        "" | "Equal" => Some(one.value()),
+        "Exists" => None,
+        _ => return None,
+    };
+    Some((one.key(), one.effect(), value))
+}
+
+fn way<'t>(one: Toleration<'t>) -> Way<'t> {
+    let seconds = one.toleration_seconds();
+    ((seconds.is_none(), seconds.unwrap_or(0)), one.operator(), one.value())
+}
+
+impl<'t> Tolerated<'t> {
+    fn add(&mut self, one: Toleration<'t>) {
+        if let Some(kind) = kind(one) {
+            *self.0.entry(kind).or_default().entry(way(one)).or_default() += 1;
+        }
     }
-    if one.effect() == "NoExecute"
-        && let Some(longest) = seconds(one)
-        && seconds(other).is_none_or(|own| own > longest)
-    {
-        return false;
+
+    fn remove(&mut self, one: Toleration<'t>) {
+        let Some(ways) = kind(one).and_then(|kind| self.0.get_mut(&kind)) else { return };
+        if let Some(count) = ways.get_mut(&way(one)) {
+            *count -= 1;
+            if *count == 0 {
+                ways.remove(&way(one));
+            }
+        }
     }
-    match one.operator() {
-        "" | "Equal" => other.operator() == "Equal" && one.value() == other.value(),
-        operator => operator == "Exists",
+
+    /// Whether another toleration tolerates all that this one does.
+    fn covers(&self, one: Toleration<'t>) -> bool {
+        let (own_kind, own_way) = (kind(one), way(one));
+        let by = |(key, effect, value): Kind<'t>| {
+            let Some(ways) = self.0.get(&(key, effect, value)) else { return false };
+            let mut others = ways.keys().rev().filter(|way| own_kind != Some((key, effect, value)) || **way != own_way);
+            // The longest one covers this, or none does.
+            others.next().is_some_and(|(time, ..)| effect != "NoExecute" || *time >= own_way.0)
+        };
+        let value = Some(one.value()).filter(|_| one.operator() == "Equal");
+        [one.effect(), ""].into_iter().any(|effect| {
+            by((one.key(), effect, None))
+                || by(("", effect, None))
+                || value.is_some_and(|value| by((one.key(), effect, Some(value))))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Upstream's rule, pair by pair.
+    fn covers(one: Toleration<'_>, other: Toleration<'_>) -> bool {
+        let seconds = |of: Toleration<'_>| of.toleration_seconds();
+        let any_key = one.key().is_empty() && one.operator() == "Exists";
+        if one.as_struct().equals(other.as_struct()) {
+            return true;
+        }
+        if one.key() != other.key() && !any_key || one.effect() != other.effect() && !one.effect().is_empty() {
+            return false;
+        }
+        if one.effect() == "NoExecute"
+            && let Some(longest) = seconds(one)
+            && seconds(other).is_none_or(|own| own > longest)
+        {
+            return false;
+        }
+        match one.operator() {
+            "" | "Equal" => other.operator() == "Equal" && one.value() == other.value(),
+            operator => operator == "Exists",
+        }
+    }
+
+    fn pair_by_pair(all: &[Toleration<'_>]) -> Vec<bool> {
+        let mut merged: Vec<Toleration<'_>> = Vec::new();
+        let mut kept = Vec::new();
+        for (i, &one) in all.iter().enumerate() {
+            let same = |other: Toleration<'_>| other.as_struct().equals(one.as_struct());
+            let covered = merged.iter().any(|&other| covers(other, one))
+                || all[i + 1..].iter().any(|&other| !same(other) && covers(other, one));
+            kept.push(!covered);
+            if !covered {
+                merged.push(one);
+            }
+        }
+        kept
+    }
+
+    #[test]
+    fn the_same_as_pair_by_pair() {
+        let random = corten_runtime::random::Random::seeded(1);
+        let one_of = |all: &'static [&'static str]| all[random.below(all.len() as u64) as usize];
+        for round in 0..3000 {
+            let mut tree = Tree::of(PodSpec::TYPE);
+            for _ in 0..=round % 9 {
+                let mut edit = tree.edit();
+                let mut toleration = edit.append(PodSpec::TOLERATIONS, Toleration::TYPE);
+                toleration.set(Toleration::KEY, one_of(&["", "a", "b"]));
+                toleration.set(Toleration::OPERATOR, one_of(&["", "Equal", "Exists", "Exists", "Lt"]));
+                toleration.set(Toleration::VALUE, one_of(&["", "x", "y"]));
+                toleration.set(Toleration::EFFECT, one_of(&["", "NoSchedule", "NoExecute", "NoExecute"]));
+                match random.below(4) {
+                    0 => {}
+                    seconds => toleration.set(Toleration::TOLERATION_SECONDS, seconds as i64),
+                }
+            }
+            let all: Vec<Toleration<'_>> = tree.view::<PodSpec<'_>>().tolerations().iter().collect();
+            let shown = || corten_object::json::to_string(tree.root());
+            assert_eq!(not_covered(&all), pair_by_pair(&all), "{}", shown());
+        }
     }
 }

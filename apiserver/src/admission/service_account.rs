@@ -1,6 +1,7 @@
 //! ServiceAccount: a pod runs as one, which is there, and gets its token mounted unless somebody says not to.
 
 use corten_api::names::generate_name;
+use corten_api::seen::Seen;
 use corten_api::status::Result;
 use corten_object::tree::{Id, Tree, View};
 use corten_views::core_v1::{
@@ -146,7 +147,8 @@ fn refers_to_secrets(spec: PodSpec<'_>) -> bool {
 /// Every secret that the pod refers to must be one of its account's.
 fn check_secrets(account: Account<'_>, pod: Pod<'_>, ephemeral: bool) -> std::result::Result<(), String> {
     let name = account.metadata().name();
-    let mountable = |secret: &str| account.secrets().iter().any(|known| known.name() == secret);
+    let secrets: Seen<&str> = account.secrets().iter().map(|secret| secret.name()).collect();
+    let mountable = |secret: &str| secrets.contains(secret);
     let spec = pod.spec();
     if ephemeral {
         let containers = spec.ephemeral_containers();
@@ -163,8 +165,9 @@ fn check_secrets(account: Account<'_>, pod: Pod<'_>, ephemeral: bool) -> std::re
     }
     spec.init_containers().iter().try_for_each(|c| check_container("init container", c, name, &mountable))?;
     spec.containers().iter().try_for_each(|c| check_container("container", c, name, &mountable))?;
+    let pulls: Seen<&str> = account.image_pull_secrets().iter().map(|secret| secret.name()).collect();
     for (i, secret) in spec.image_pull_secrets().iter().enumerate() {
-        if !account.image_pull_secrets().iter().any(|known| known.name() == secret.name()) {
+        if !pulls.contains(secret.name()) {
             return Err(format!(
                 "imagePullSecrets[{i}].name=\"{}\" is not allowed because service account {name} does not reference that imagePullSecret",
                 secret.name()

@@ -1,5 +1,6 @@
 //! What a write of a Service holds, and how it is given back.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -164,7 +165,8 @@ impl Holding for ServiceHolding {
             if let Some(holds) = in_store {
                 let ips = known_ips(&self.network, &holds.release_ips);
                 all.addresses.retain(|address| !ips.contains(&address.ip));
-                all.ports.retain(|port| !holds.release_node_ports.contains(port));
+                let ports: HashSet<i64> = holds.release_node_ports.into_iter().collect();
+                all.ports.retain(|port| !ports.contains(port));
                 self.endpoints = None;
             }
             self.return_all_of(all);

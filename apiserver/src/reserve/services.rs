@@ -1,5 +1,6 @@
 //! What Services reserve: cluster IPs and node ports, by the plan that their kind makes.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ impl Services {
         }
         let (kept, _) = self.node_ports.read(&*api.store).await.map_err(Status::internal)?;
         let kept = kept.unwrap_or_else(|| Ports::new(self.node_ports.range));
-        let chosen = choose_ports(plan, &mut Pretended { kept: &kept, taken: Vec::new() });
+        let chosen = choose_ports(plan, &mut Pretended { kept: &kept, taken: BTreeSet::new() });
         let chosen = chosen.map_err(|refusal| refusal.status(plan, name))?;
         chosen.assign(plan, object);
         Ok(())
@@ -199,23 +200,22 @@ impl Source for Real<'_> {
 /// A dry run: numbers above every node port stand for those that would be found.
 struct Pretended<'p> {
     kept: &'p Ports,
-    taken: Vec<i64>,
+    taken: BTreeSet<i64>,
 }
 
 const FIRST_PRETENDED: i64 = 32769;
 
 impl Source for Pretended<'_> {
     fn take(&mut self, port: i64) -> std::result::Result<(), PortError> {
-        if self.kept.has(port) || self.taken.contains(&port) {
+        if self.kept.has(port) || !self.taken.insert(port) {
             return Err(PortError::Allocated);
         }
-        self.taken.push(port);
         Ok(())
     }
 
     fn take_any(&mut self) -> std::result::Result<i64, PortError> {
-        let port = self.taken.iter().max().map_or(FIRST_PRETENDED, |highest| highest.max(&0) + 1);
-        self.taken.push(port);
+        let port = self.taken.last().map_or(FIRST_PRETENDED, |highest| highest.max(&0) + 1);
+        self.taken.insert(port);
         Ok(port)
     }
 }
@@ -310,13 +310,13 @@ mod tests {
         let mut kept = Ports::new(PortRange::default());
         kept.take(30001).unwrap();
         let check = |numbers: &[Option<i64>], health: Option<Option<i64>>, expected: &[i64]| {
-            let taken = choose_ports(&plan(numbers, health), &mut Pretended { kept: &kept, taken: Vec::new() });
+            let taken = choose_ports(&plan(numbers, health), &mut Pretended { kept: &kept, taken: BTreeSet::new() });
             assert_eq!(taken.unwrap().all(), expected, "{numbers:?}");
         };
         check(&[None, None], None, &[32769, 32770]);
         check(&[Some(30007), None], Some(None), &[30007, 30008, 30009]);
         check(&[Some(-1)], Some(None), &[-1, 1]);
-        let refused = choose_ports(&plan(&[Some(30001)], None), &mut Pretended { kept: &kept, taken: Vec::new() });
+        let refused = choose_ports(&plan(&[Some(30001)], None), &mut Pretended { kept: &kept, taken: BTreeSet::new() });
         assert_eq!(refused.unwrap_err().error, PortError::Allocated);
     }
 

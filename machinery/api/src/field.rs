@@ -298,6 +298,15 @@ impl Error {
         Self::new(ErrorType::TooFew, path, actual, detail)
     }
 
+    /// About how long the message is.
+    fn text_length(&self) -> usize {
+        let value = match &self.bad_value {
+            BadValue::Str(text) | BadValue::Json(text) => text.len(),
+            _ => 0,
+        };
+        self.field.len() + value + self.detail.len()
+    }
+
     /// The message without its path.
     pub fn body(&self) -> String {
         let mut out = self.kind.words().to_owned();
@@ -339,38 +348,97 @@ impl fmt::Display for Error {
     }
 }
 
-/// Everything that is wrong, in the order in which it was found.
+/// What is wrong, in the order in which it was found.
+///
+/// The list is bounded, because a client can make as many errors as it likes, and errors that each show the whole of a
+/// long list: past [`ERRORS_MAX`] errors, or [`ERROR_TEXT_MAX`] bytes of them, errors are only counted. Upstream lists
+/// them all, for as long as its memory lasts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Errors(pub Vec<Error>);
+pub struct Errors {
+    listed: Vec<Error>,
+    /// The length of the texts in `listed`.
+    text: usize,
+    /// How many errors were found beyond those.
+    more: usize,
+}
+
+/// So many errors are listed.
+pub const ERRORS_MAX: usize = 1000;
+
+/// No error is added to a list whose errors have so many bytes. The first one may be of any length.
+pub const ERROR_TEXT_MAX: usize = 1024 * 1024;
 
 impl Errors {
     pub fn push(&mut self, error: Error) {
-        self.0.push(error);
+        self.push_with(|| error);
     }
-    pub fn append(&mut self, mut other: Errors) {
-        self.0.append(&mut other.0);
+
+    /// Adds an error that is long, or costly to make: it is made only if there is room for it.
+    pub fn push_with(&mut self, make: impl FnOnce() -> Error) {
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
+        let error = make();
+        self.text += error.text_length();
+        self.listed.push(error);
     }
+
+    /// Adds an error so many times.
+    pub fn repeat(&mut self, times: usize, make: impl Fn() -> Error) {
+        for done in 0..times {
+            if self.is_full() {
+                self.more += times - done;
+                return;
+            }
+            self.push(make());
+        }
+    }
+
+    pub fn append(&mut self, other: Errors) {
+        let more = other.more;
+        self.extend(other.listed);
+        self.more += more;
+    }
+
+    /// Whether further errors are only counted.
+    pub fn is_full(&self) -> bool {
+        self.listed.len() >= ERRORS_MAX || self.text >= ERROR_TEXT_MAX
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.listed.is_empty()
     }
+
+    /// How many were found, listed or not.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.listed.len() + self.more
     }
+
+    /// Those that are listed.
     pub fn iter(&self) -> std::slice::Iter<'_, Error> {
-        self.0.iter()
+        self.listed.iter()
+    }
+
+    /// Sorts those that are listed by their messages.
+    pub fn sort_by_message(&mut self) {
+        self.listed.sort_by_cached_key(ToString::to_string);
     }
 }
 
 /// Upstream's aggregate: each message once, in brackets if there are several.
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut messages: Vec<String> = Vec::with_capacity(self.0.len());
+        let mut messages: Vec<String> = Vec::with_capacity(self.listed.len());
         let mut seen = std::collections::HashSet::new();
-        for error in &self.0 {
+        for error in &self.listed {
             let message = error.to_string();
             if seen.insert(message.clone()) {
                 messages.push(message);
             }
+        }
+        if self.more > 0 {
+            messages.push(format!("and {} more errors", self.more));
         }
         match messages.as_slice() {
             [message] => f.write_str(message),
@@ -381,19 +449,23 @@ impl fmt::Display for Errors {
 
 impl From<Error> for Errors {
     fn from(error: Error) -> Self {
-        Errors(vec![error])
+        let mut errors = Errors::default();
+        errors.push(error);
+        errors
     }
 }
 
 impl FromIterator<Error> for Errors {
     fn from_iter<I: IntoIterator<Item = Error>>(errors: I) -> Self {
-        Errors(errors.into_iter().collect())
+        let mut all = Errors::default();
+        all.extend(errors);
+        all
     }
 }
 
 impl Extend<Error> for Errors {
     fn extend<I: IntoIterator<Item = Error>>(&mut self, errors: I) {
-        self.0.extend(errors);
+        errors.into_iter().for_each(|error| self.push(error));
     }
 }
 
@@ -402,7 +474,7 @@ impl IntoIterator for Errors {
     type IntoIter = std::vec::IntoIter<Error>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.listed.into_iter()
     }
 }
 
@@ -411,6 +483,6 @@ impl<'e> IntoIterator for &'e Errors {
     type IntoIter = std::slice::Iter<'e, Error>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.listed.iter()
     }
 }

@@ -6,6 +6,7 @@ pub mod intstr;
 pub mod json;
 pub mod names;
 pub mod quantity;
+pub mod seen;
 pub mod selector;
 pub mod status;
 pub mod time;

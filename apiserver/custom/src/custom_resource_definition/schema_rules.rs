@@ -8,7 +8,7 @@ use corten_views::apiextensions_v1::{CustomResourceValidation, JSONSchemaProps};
 
 use super::internal::{bad_items, bad_schema};
 use super::walk::struct_of;
-use super::{WHOLE_LISTS_MAX, defaults, structural, walk};
+use super::{defaults, structural, walk};
 use crate::schema::{Schema, TOO_DEEP, properties};
 
 /// What is asked of a schema; less of one that has been accepted when less was asked.
@@ -374,12 +374,8 @@ fn list_map_keys(schema: JSONSchemaProps<'_>, path: &Path<'_>, errors: &mut Erro
         return;
     }
     let mut seen = HashSet::new();
-    let mut listed = 0;
-    let mut all_keys = |detail: &str, errors: &mut Errors| {
-        listed += 1;
-        if listed <= WHOLE_LISTS_MAX {
-            errors.push(Error::invalid(&keys_path, BadValue::strings(keys.iter()), detail));
-        }
+    let all_keys = |detail: &str, errors: &mut Errors| {
+        errors.push_with(|| Error::invalid(&keys_path, BadValue::strings(keys.iter()), detail));
     };
     for key in keys.iter() {
         match items.properties().get(key).and_then(struct_of) {

@@ -20,7 +20,7 @@ pub fn validate(schema: JSONSchemaProps<'_>, path: &Path<'_>) -> Errors {
     let mut errors = Errors::default();
     invariants(schema, Level::Root, path, &mut errors);
     complete_values(schema, Some(schema), path, path, &mut errors);
-    errors.0.sort_by_cached_key(ToString::to_string);
+    errors.sort_by_message();
     errors
 }
 

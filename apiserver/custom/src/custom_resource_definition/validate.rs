@@ -1,9 +1,8 @@
 //! The rules for definitions.
 
-use std::collections::HashSet;
-
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::Items;
 use corten_views::apiextensions_v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
@@ -12,7 +11,7 @@ use corten_views::apiextensions_v1::{
 
 use super::internal::{self, Spec};
 use super::schema_rules::{self, Options};
-use super::{WHOLE_LISTS_MAX, approval, field_path, walk};
+use super::{approval, field_path, walk};
 use crate::lifecycle::is_true;
 use crate::schema::Schema;
 
@@ -105,17 +104,19 @@ fn stored_versions(crd: CustomResourceDefinition<'_>, errors: &mut Errors) {
         errors.push(Error::invalid(&path, BadValue::Null, "must have at least one stored version"));
         return;
     }
-    let mut missing: HashSet<&str> = stored.iter().collect();
-    let mut listed = 0;
+    let known: Seen<&str> = stored.iter().collect();
+    let mut found = Seen::default();
     for version in crd.spec().versions().iter() {
         // A name that comes twice has been found already.
-        if !missing.remove(version.name()) && version.storage() && listed < WHOLE_LISTS_MAX {
-            let detail = format!("must have the storage version {}", version.name());
-            errors.push(Error::invalid(&path, BadValue::strings(stored.iter()), detail));
-            listed += 1;
+        let first = found.insert(version.name());
+        if version.storage() && !(first && known.contains(version.name())) {
+            errors.push_with(|| {
+                let detail = format!("must have the storage version {}", version.name());
+                Error::invalid(&path, BadValue::strings(stored.iter()), detail)
+            });
         }
     }
-    for (index, name) in stored.iter().enumerate().filter(|(_, name)| missing.contains(name)) {
+    for (index, name) in stored.iter().enumerate().filter(|(_, name)| !found.contains(*name)) {
         let detail = format!(
             "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
         );
@@ -223,7 +224,7 @@ fn versions(spec: &Spec<'_>, ratchet: &Ratchet<'_>, errors: &mut Errors) {
         }
         one_version(spec, version, ratchet, &path, errors);
     }
-    let mut seen = HashSet::new();
+    let mut seen = Seen::default();
     if !all.iter().all(|version| seen.insert(version.name())) {
         errors.push(Error::invalid(&path, spec.bad_versions(), "must contain unique version names"));
     }

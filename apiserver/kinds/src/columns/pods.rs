@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use corten_api::seen::Index;
 use corten_api::selector::labels::format_labels;
 use corten_object::tree::Node;
 use corten_views::core_v1::{ContainerStatus, Pod, PodStatus, PodTemplate};
@@ -94,11 +95,9 @@ fn readiness_gates(pod: Pod<'_>) -> Cow<'static, str> {
     if gates.is_empty() {
         return NONE.into();
     }
-    let is_open = |kind: &str| {
-        let mut conditions = pod.status().conditions().iter();
-        conditions.find(|condition| condition.type_() == kind).is_some_and(|condition| condition.status() == "True")
-    };
-    let open = gates.iter().filter(|gate| is_open(gate.condition_type())).count();
+    let conditions = pod.status().conditions().iter();
+    let statuses = Index::of_first(conditions.map(|condition| (condition.type_(), condition.status())));
+    let open = gates.iter().filter(|gate| statuses.get(gate.condition_type()) == Some(&"True")).count();
     format!("{open}/{}", gates.len()).into()
 }
 
@@ -162,9 +161,9 @@ impl<'p> Summary<'p> {
     /// Up to the first init container that is not done; whether there is one.
     fn add_init_containers(&mut self, pod: Pod<'p>, sidecars: &mut Restarts) -> bool {
         let specs = pod.spec().init_containers();
+        let policies = Index::of_first(specs.iter().map(|spec| (spec.name(), spec.restart_policy())));
         for (i, container) in pod.status().init_container_statuses().iter().enumerate() {
-            let spec = specs.iter().find(|spec| spec.name() == container.name());
-            let sidecar = spec.is_some_and(|spec| spec.restart_policy() == Some("Always"));
+            let sidecar = policies.get(container.name()) == Some(&Some("Always"));
             self.restarts.add(container);
             if sidecar {
                 sidecars.add(container);

@@ -122,33 +122,38 @@ pub(super) fn load_balancer<'s>(ingress: impl Iterator<Item = (&'s str, &'s str)
 fn endpoints(object: Node<'_>) -> Row {
     let object: Endpoints = view(object);
     let subsets = object.subsets();
-    let shown =
-        if subsets.is_empty() { NONE.to_owned() } else { first_three(subsets.iter().flat_map(subset_addresses)) };
+    let count = |subset: EndpointSubset<'_>| subset.addresses().len().saturating_mul(subset.ports().len().max(1));
+    let shown = match subsets.is_empty() {
+        true => NONE.to_owned(),
+        false => first_three(subsets.iter().flat_map(subset_addresses), subsets.iter().map(count).sum()),
+    };
     row![object.metadata().name(), shown, age(object.metadata())]
 }
 
 /// Each address with each port; without, where a headless service has none.
-fn subset_addresses(subset: EndpointSubset<'_>) -> Vec<String> {
-    let addresses = || subset.addresses().iter().map(|address| address.ip());
-    if subset.ports().is_empty() {
-        return addresses().map(str::to_owned).collect();
-    }
-    let with_port = |port: i64| {
-        addresses().map(move |ip| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })
-    };
-    subset.ports().iter().flat_map(|port| with_port(port.port())).collect()
+fn subset_addresses<'t>(subset: EndpointSubset<'t>) -> impl Iterator<Item = String> {
+    let without = subset.ports().is_empty().then_some(None);
+    let ports = without.into_iter().chain(subset.ports().iter().map(|port| Some(port.port())));
+    ports.flat_map(move |port| {
+        subset.addresses().iter().map(move |address| match (port, address.ip()) {
+            (None, ip) => ip.to_owned(),
+            (Some(port), ip) if ip.contains(':') => format!("[{ip}]:{port}"),
+            (Some(port), ip) => format!("{ip}:{port}"),
+        })
+    })
 }
 
 fn endpoint_slice(object: Node<'_>) -> Row {
     let slice: EndpointSlice = view(object);
-    let ports = first_three(slice.ports().iter().map(slice_port));
+    let ports = first_three(slice.ports().iter().map(slice_port), slice.ports().len());
     let endpoints = slice.endpoints();
+    let count = endpoints.iter().map(|endpoint| endpoint.addresses().len()).sum();
     let addresses = endpoints.iter().flat_map(|endpoint| endpoint.addresses().iter()).map(str::to_owned);
     row![
         slice.metadata().name(),
         slice.address_type(),
         or(&ports, UNSET),
-        or(&first_three(addresses), UNSET),
+        or(&first_three(addresses, count), UNSET),
         age(slice.metadata()),
     ]
 }

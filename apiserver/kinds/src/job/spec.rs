@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_views::batch_v1::{
     JobSpec, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule, SuccessPolicyRule,
 };
@@ -142,12 +143,21 @@ fn validate_failure_policy(spec: JobSpec<'_>, path: &Path<'_>, errors: &mut Erro
     if policy.rules().len() > MOST_RULES {
         errors.push(Error::too_many(path, policy.rules().len(), MOST_RULES));
     }
+    let pod = spec.template().spec();
+    let containers = pod.containers().iter().chain(pod.init_containers().iter());
+    let containers: Seen<&str> = containers.map(|container| container.name()).collect();
     for (i, rule) in policy.rules().iter().enumerate() {
-        validate_failure_rule(spec, rule, &path.index(i), errors);
+        validate_failure_rule(spec, rule, &containers, &path.index(i), errors);
     }
 }
 
-fn validate_failure_rule(spec: JobSpec<'_>, rule: PodFailurePolicyRule<'_>, path: &Path<'_>, errors: &mut Errors) {
+fn validate_failure_rule(
+    spec: JobSpec<'_>,
+    rule: PodFailurePolicyRule<'_>,
+    containers: &Seen<&str>,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
     const ACTIONS: [&str; 4] = ["Count", "FailIndex", "FailJob", "Ignore"];
     let action_path = path.child("action");
     if rule.action() == "FailIndex" && spec.backoff_limit_per_index().is_none() {
@@ -156,7 +166,7 @@ fn validate_failure_rule(spec: JobSpec<'_>, rule: PodFailurePolicyRule<'_>, path
     }
     known_or_required(rule.action(), &ACTIONS, &action_path, errors);
     if let Some(codes) = rule.on_exit_codes() {
-        validate_exit_codes(spec, codes, &path.child("onExitCodes"), errors);
+        validate_exit_codes(codes, containers, &path.child("onExitCodes"), errors);
     }
     let patterns = rule.on_pod_conditions();
     let patterns_path = path.child("onPodConditions");
@@ -186,19 +196,15 @@ fn known_or_required(value: &str, known: &[&str], path: &Path<'_>, errors: &mut 
 }
 
 fn validate_exit_codes(
-    spec: JobSpec<'_>,
     codes: PodFailurePolicyOnExitCodesRequirement<'_>,
+    containers: &Seen<&str>,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
     known_or_required(codes.operator(), &["In", "NotIn"], &path.child("operator"), errors);
-    if let Some(name) = codes.container_name() {
-        let pod = spec.template().spec();
-        let mut names = pod.containers().iter().chain(pod.init_containers().iter()).map(|container| container.name());
-        if !names.any(|other| other == name) {
-            let detail = "must be one of the container or initContainer names in the pod template";
-            errors.push(Error::invalid(&path.child("containerName"), name, detail));
-        }
+    if let Some(name) = codes.container_name().filter(|name| !containers.contains(*name)) {
+        let detail = "must be one of the container or initContainer names in the pod template";
+        errors.push(Error::invalid(&path.child("containerName"), name, detail));
     }
     let values: Vec<i64> = codes.values().iter().map(|value| value.as_int()).collect();
     let list = || bad_field(codes, PodFailurePolicyOnExitCodesRequirement::VALUES);
@@ -208,11 +214,12 @@ fn validate_exit_codes(
         count @ 256.. => errors.push(Error::too_many(&values_path, count, 255)),
         _ => {}
     }
+    let mut seen = Seen::default();
     for (i, value) in values.iter().enumerate() {
         if *value == 0 && codes.operator() == "In" {
             errors.push(Error::invalid(&values_path.index(i), *value, "must not be 0 for the In operator"));
         }
-        if values[..i].contains(value) {
+        if !seen.insert(value) {
             errors.push(Error::duplicate(&values_path.index(i), *value));
         }
     }

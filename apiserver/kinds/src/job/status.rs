@@ -2,6 +2,7 @@
 //! for what changes.
 
 use corten_api::field::{BadValue, Error, Errors, Path};
+use corten_api::seen::Seen;
 use corten_api::time::Timestamp;
 use corten_object::tree::Node;
 use corten_views::batch_v1::{Job, JobStatus, UncountedTerminatedPods};
@@ -45,17 +46,15 @@ fn validate_alone(status: JobStatus<'_>, errors: &mut Errors) {
         validate_nonnegative(count, &STATUS.child(name), errors);
     }
     let Some(pods) = status.uncounted_terminated_pods() else { return };
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = Seen::default();
     for (uids, name) in [(pods.succeeded(), "succeeded"), (pods.failed(), "failed")] {
         let path = STATUS.child("uncountedTerminatedPods");
         let path = path.child(name);
         for (i, uid) in uids.iter().enumerate() {
             if uid.is_empty() {
                 errors.push(Error::invalid(&path.index(i), BadValue::typed(uid), "must not be empty"));
-            } else if seen.contains(&uid) {
+            } else if !seen.insert(uid) {
                 errors.push(Error::duplicate(&path.index(i), BadValue::typed(uid)));
-            } else {
-                seen.push(uid);
             }
         }
     }

@@ -5,7 +5,7 @@ use corten_object::json::{self, Form};
 use corten_object::tree::{Id, StringMap, Tree, View};
 use corten_views::core_v1::{AppArmorProfile, PodSpec, SeccompProfile};
 
-use super::checks::local_descending_path;
+use super::checks::{TextSet, local_descending_path};
 use super::containers;
 use super::options::Options;
 use super::tolerations;
@@ -54,9 +54,11 @@ pub fn validate(
     for (key, profile) in annotations.iter().filter(|(key, _)| key.starts_with(SECCOMP_PREFIX)) {
         validate_seccomp(profile, &path.child(key), errors);
     }
+    let mut names: Option<TextSet<'_>> = None;
     for (key, profile) in annotations.iter() {
         let Some(container) = key.strip_prefix(APP_ARMOR_PREFIX) else { continue };
-        if !containers::all(spec).any(|other| other.name() == container) {
+        let names = names.get_or_insert_with(|| containers::all(spec).map(|container| container.name()).collect());
+        if !names.contains(container) {
             errors.push(Error::invalid(&path.key(key), container, "container not found"));
         }
         if !matches!(profile, "" | "runtime/default" | "unconfined") && !profile.starts_with(LOCALHOST) {

@@ -1,10 +1,9 @@
 //! Small checks that many fields share.
 
-use std::collections::HashSet;
-
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_api::quantity::Quantity;
+use corten_api::seen::Seen;
 
 use crate::object_meta::invalid_each;
 
@@ -106,64 +105,11 @@ pub fn local_nonreserved_path(value: &str, path: &Path<'_>, errors: &mut Errors)
     }
 }
 
-/// A set of texts that is nearly always tiny: the first few cost no allocation.
-#[derive(Default)]
-pub struct TextSet<'a> {
-    few: [&'a str; 8],
-    len: usize,
-    many: HashSet<&'a str>,
-}
-
-impl<'a> TextSet<'a> {
-    pub fn contains(&self, text: &str) -> bool {
-        self.few[..self.len].contains(&text) || self.many.contains(text)
-    }
-
-    /// Whether it was not there yet.
-    pub fn insert(&mut self, text: &'a str) -> bool {
-        if self.contains(text) {
-            return false;
-        }
-        match self.few.get_mut(self.len) {
-            Some(place) => {
-                *place = text;
-                self.len += 1;
-            }
-            None => {
-                self.many.insert(text);
-            }
-        }
-        true
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    pub fn sorted(&self) -> Vec<&'a str> {
-        let mut all: Vec<&str> = self.few[..self.len].iter().chain(&self.many).copied().collect();
-        all.sort_unstable();
-        all
-    }
-}
+pub type TextSet<'a> = Seen<&'a str>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_set_holds_many() {
-        let texts: Vec<String> = (0..20).map(|i| i.to_string()).collect();
-        let mut set = TextSet::default();
-        for text in &texts {
-            assert!(set.insert(text));
-        }
-        for text in &texts {
-            assert!(set.contains(text) && !set.insert(text));
-        }
-        assert!(!set.contains("20"));
-        assert_eq!(set.sorted().len(), 20);
-    }
 
     #[test]
     fn paths() {

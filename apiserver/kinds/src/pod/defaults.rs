@@ -1,6 +1,8 @@
 //! What is set where nothing is said, in pods and in the specs of their templates. The tables' plain defaults know one
 //! kind's paths at a time; a pod's spec stands in many kinds, and half its defaults depend on other fields.
 
+use std::collections::BTreeMap;
+
 use corten_object::tree::{Edit, Id, View};
 use corten_schema::FieldId;
 use corten_views::core_v1::{
@@ -98,10 +100,7 @@ fn requests_from_limits(container: &mut Edit<'_>) {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     if !missing.is_empty() {
-        let mut requests = resources.ensure(ResourceRequirements::REQUESTS);
-        for (name, value) in &missing {
-            requests.set_key(name, value);
-        }
+        resources.ensure(ResourceRequirements::REQUESTS).set_keys(&missing);
     }
 }
 
@@ -114,22 +113,22 @@ fn pod_level_resources(spec: &mut Edit<'_>) {
         return;
     }
     let text = |(name, value): (&str, String)| (name.to_owned(), value);
-    let pages: Vec<(String, String)> = totals::limits(view)
+    let pages: BTreeMap<String, String> = totals::limits(view)
         .into_iter()
         .filter(|(name, _)| is_huge_pages(name) && !requests.contains_key(name) && !limits.contains_key(name))
         .map(|(name, value)| text((name, value.to_string())))
         .collect();
-    let mut missing: Vec<(String, String)> = Vec::new();
+    let mut missing: BTreeMap<String, String> = BTreeMap::new();
     if !limits.is_empty() || !pages.is_empty() {
         for (name, value) in totals::requests(view) {
             if !requests.contains_key(name) && is_pod_level(name) && is_overcommit_allowed(name) {
-                missing.push(text((name, value.to_string())));
+                missing.insert(name.to_owned(), value.to_string());
             }
         }
-        let limits = limits.iter().map(|(name, value)| text((name, value.to_owned()))).chain(pages.iter().cloned());
+        let limits = limits.iter().map(|(name, value)| text((name, value.to_owned()))).chain(pages.clone());
         for (name, value) in limits {
-            if !requests.contains_key(&name) && is_pod_level(&name) && missing.iter().all(|(other, _)| *other != name) {
-                missing.push((name, value));
+            if !requests.contains_key(&name) && is_pod_level(&name) {
+                missing.entry(name).or_insert(value);
             }
         }
     }
@@ -137,10 +136,8 @@ fn pod_level_resources(spec: &mut Edit<'_>) {
         if amounts.is_empty() {
             continue;
         }
-        let mut list = spec.ensure_path([PodSpec::RESOURCES, field]);
-        for (name, value) in &amounts {
-            list.set_key(name, value);
-        }
+        let amounts: Vec<(String, String)> = amounts.into_iter().collect();
+        spec.ensure_path([PodSpec::RESOURCES, field]).set_keys(&amounts);
     }
 }
 
@@ -315,9 +312,7 @@ pub fn round_amounts(edit: &mut Edit<'_>, field: FieldId) {
             (value != before).then(|| (name.to_owned(), value.to_string()))
         })
         .collect();
-    for (name, value) in &rounded {
-        list.set_key(name, value);
-    }
+    list.set_keys(&rounded);
 }
 
 /// The address of before there were two is the first of them, and rules where they differ.

@@ -50,6 +50,8 @@ pub fn validate(container: Container<'_>, volumes: &Volumes<'_>, path: &Path<'_>
 
 fn validate_mounts(container: Container<'_>, volumes: &Volumes<'_>, path: &Path<'_>, errors: &mut Errors) {
     let devices = container.volume_devices();
+    let device_names: TextSet<'_> = devices.iter().map(|device| device.name()).collect();
+    let device_paths: TextSet<'_> = devices.iter().map(|device| device.device_path()).collect();
     let mut seen = TextSet::default();
     for (i, mount) in container.volume_mounts().iter().enumerate() {
         let item = path.index(i);
@@ -66,10 +68,10 @@ fn validate_mounts(container: Container<'_>, volumes: &Volumes<'_>, path: &Path<
         if !seen.insert(mount.mount_path()) {
             errors.push(Error::invalid(&mount_path, mount.mount_path(), "must be unique"));
         }
-        if devices.iter().any(|device| device.name() == mount.name()) {
+        if device_names.contains(mount.name()) {
             errors.push(Error::invalid(&name, mount.name(), "must not already exist in volumeDevices"));
         }
-        if devices.iter().any(|device| device.device_path() == mount.mount_path()) {
+        if device_paths.contains(mount.mount_path()) {
             let detail = "must not already exist as a path in volumeDevices";
             errors.push(Error::invalid(&mount_path, mount.mount_path(), detail));
         }
@@ -124,7 +126,12 @@ fn validate_recursive_read_only(mount: VolumeMount<'_>, path: &Path<'_>, errors:
 }
 
 fn validate_devices(container: Container<'_>, volumes: &Volumes<'_>, path: &Path<'_>, errors: &mut Errors) {
+    if container.volume_devices().is_empty() {
+        return;
+    }
     let mounts = container.volume_mounts();
+    let mount_names: TextSet<'_> = mounts.iter().map(|mount| mount.name()).collect();
+    let mount_paths: TextSet<'_> = mounts.iter().map(|mount| mount.mount_path()).collect();
     let (mut names, mut paths) = (TextSet::default(), TextSet::default());
     for (i, device) in container.volume_devices().iter().enumerate() {
         let item = path.index(i);
@@ -156,10 +163,10 @@ fn validate_devices(container: Container<'_>, volumes: &Volumes<'_>, path: &Path
         } else {
             paths.insert(place);
         }
-        if mounts.iter().any(|mount| mount.name() == name) {
+        if mount_names.contains(name) {
             errors.push(Error::invalid(&name_path, name, "must not already exist in volumeMounts"));
         }
-        if mounts.iter().any(|mount| mount.mount_path() == place) {
+        if mount_paths.contains(place) {
             let detail = "must not already exist as a path in volumeMounts";
             errors.push(Error::invalid(&device_path, place, detail));
         }

@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::Items;
 use corten_views::core_v1::{HostAlias, PodDNSConfig, PodSpec};
 
@@ -41,7 +42,7 @@ pub fn validate_dns_config(config: Option<PodDNSConfig<'_>>, policy: &str, path:
         errors.push(Error::invalid(&list, BadValue::strings(servers.iter()), detail));
     }
     for (i, server) in servers.iter().enumerate() {
-        errors.append(names::is_valid_ip_for_legacy_field(&list.index(i), server, true, &[]));
+        errors.append(names::is_valid_ip_for_legacy_field(&list.index(i), server, true, &Seen::default()));
     }
     let list = path.child("searches");
     let mut too_many = |limit: usize, what: &str| {
@@ -104,7 +105,7 @@ pub fn validate_hostname_override(spec: PodSpec<'_>, path: &Path<'_>, errors: &m
 pub fn validate_host_aliases(aliases: Items<'_, HostAlias<'_>>, list: &Path<'_>, errors: &mut Errors) {
     for (i, alias) in aliases.iter().enumerate() {
         let path = list.index(i);
-        errors.append(names::is_valid_ip_for_legacy_field(&path.child("ip"), alias.ip(), true, &[]));
+        errors.append(names::is_valid_ip_for_legacy_field(&path.child("ip"), alias.ip(), true, &Seen::default()));
         let list = path.child("hostnames");
         for (j, hostname) in alias.hostnames().iter().enumerate() {
             dns_subdomain(hostname, &list.index(j), errors);

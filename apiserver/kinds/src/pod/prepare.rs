@@ -165,9 +165,11 @@ fn owned<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
+/// The labels are sorted.
 fn require_labels(selector: &mut Edit<'_>, keys: &[String], operator: &str, labels: &[(String, String)]) {
     for key in keys {
-        let Some((_, value)) = labels.iter().find(|(label, _)| label == key) else { continue };
+        let Ok(place) = labels.binary_search_by(|(label, _)| label.cmp(key)) else { continue };
+        let (_, value) = &labels[place];
         let mut requirement = selector.append(LabelSelector::MATCH_EXPRESSIONS, LabelSelectorRequirement::TYPE);
         requirement.set(LabelSelectorRequirement::KEY, key);
         requirement.set(LabelSelectorRequirement::OPERATOR, operator);

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
 use corten_api::quantity::Quantity;
+use corten_api::seen::{Index, Seen};
 use corten_object::tree::{Items, StringMap, View};
 use corten_views::core_v1::{PodResourceClaim, PodSpec, ResourceClaim, ResourceRequirements};
 
-use super::checks::{TextSet, dns_label, object_name, qualified_name};
+use super::checks::{TextSet, dns_label, object_name};
 use super::internal;
 use super::options::Options;
 use super::totals::{self, Amounts};
@@ -193,8 +194,8 @@ pub fn validate_value(name: &str, value: &Quantity, path: &Path<'_>, errors: &mu
 }
 
 fn validate_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
-    let before = errors.len();
-    if names::is_qualified_name(name).is_empty() {
+    let wrong = names::is_qualified_name(name);
+    if wrong.is_empty() {
         let quota_pages = is_huge_pages(name) || name.starts_with("requests.hugepages-");
         if !name.contains('/') && !STANDARD.contains(&name) && !quota_pages {
             let detail = "must be a standard resource type or fully qualified";
@@ -202,8 +203,9 @@ fn validate_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
         }
         return;
     }
-    qualified_name(name, path, errors);
-    errors.0[before..].iter_mut().for_each(|error| error.bad_value = BadValue::typed(name));
+    for message in wrong {
+        errors.push(Error::invalid(path, BadValue::typed(name), message));
+    }
 }
 
 fn validate_container_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
@@ -264,7 +266,9 @@ fn validate_claim_names(
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
-    let mut seen: Vec<Cow<'_, str>> = Vec::new();
+    let mut seen: Seen<Cow<'_, str>> = Seen::default();
+    // How many of the keys name a request of each claim.
+    let mut requests: Index<&str, usize> = Index::default();
     for (i, claim) in claims.iter().enumerate() {
         let path = path.index(i);
         let (name, request) = (claim.name(), claim.request());
@@ -272,7 +276,7 @@ fn validate_claim_names(
             errors.push(Error::required(&path, ""));
             continue;
         }
-        if seen.iter().any(|key| key == name) {
+        if seen.contains(name) {
             errors.push(Error::duplicate(&path, name));
         } else {
             let mut key = Cow::Borrowed(name);
@@ -283,19 +287,25 @@ fn validate_claim_names(
             if seen.contains(&key) {
                 errors.push(Error::duplicate(&path, key.clone().into_owned()));
             } else if request.is_empty() {
-                for _ in seen.iter().filter(|key| key.split_once('/').is_some_and(|(claim, _)| claim == name)) {
-                    errors.push(Error::duplicate(&path, name));
-                }
+                errors.repeat(requests.get(name).copied().unwrap_or(0), || Error::duplicate(&path, name));
             }
-            seen.push(key);
+            if !request.is_empty() {
+                *requests.entry(name, || 0) += 1;
+            }
+            seen.insert(key);
         }
         if !of_pod.contains(name) {
-            let mut error = Error::not_found(&path, name);
-            error.detail = match of_pod.is_empty() {
-                true => "must be one of the names in pod.spec.resourceClaims which is empty".to_owned(),
-                false => format!("must be one of the names in pod.spec.resourceClaims: {}", of_pod.sorted().join(", ")),
-            };
-            errors.push(error);
+            errors.push_with(|| {
+                let mut error = Error::not_found(&path, name);
+                error.detail = match of_pod.is_empty() {
+                    true => "must be one of the names in pod.spec.resourceClaims which is empty".to_owned(),
+                    false => {
+                        let known = of_pod.sorted().into_iter().copied().collect::<Vec<_>>().join(", ");
+                        format!("must be one of the names in pod.spec.resourceClaims: {known}")
+                    }
+                };
+                error
+            });
         }
     }
 }

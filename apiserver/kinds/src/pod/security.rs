@@ -37,7 +37,7 @@ pub fn validate_container(context: SecurityContext<'_>, host_users: bool, path: 
         let added = context.capabilities().into_iter().flat_map(|capabilities| capabilities.add().iter());
         for _ in added.filter(|&capability| capability == "CAP_SYS_ADMIN") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
-            errors.push(Error::invalid(path, internal::bad_value(context), detail));
+            errors.push_with(|| Error::invalid(path, internal::bad_value(context), detail));
         }
     }
     if let Some(options) = context.windows_options() {

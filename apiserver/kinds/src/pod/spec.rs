@@ -2,8 +2,9 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Index;
 use corten_object::tree::Items;
-use corten_views::core_v1::{PodReadinessGate, PodSchedulingGate, PodSchedulingGroup, PodSpec};
+use corten_views::core_v1::{PodReadinessGate, PodSchedulingGate, PodSchedulingGroup, PodSpec, Volume};
 use corten_views::meta_v1::ObjectMeta;
 
 use super::checks::{TextSet, dns_label, int_messages, not_supported, object_name, qualified_name};
@@ -146,6 +147,7 @@ fn validate_scheduling_group(group: PodSchedulingGroup<'_>, path: &Path<'_>, err
 
 /// Variables are read from files of emptyDir volumes only.
 fn validate_env_files(spec: PodSpec<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let mut by_name: Option<Index<&str, Volume<'_>>> = None;
     containers::visit(spec, path, |container, path| {
         let list = path.child("env");
         for (i, var) in container.env().iter().enumerate() {
@@ -153,7 +155,9 @@ fn validate_env_files(spec: PodSpec<'_>, path: &Path<'_>, errors: &mut Errors) {
             let item = list.index(i);
             let path = item.child("valueFrom.fileKeyRef.volumeName");
             // The last volume of the name counts, where a name is repeated.
-            match spec.volumes().iter().rev().find(|volume| volume.name() == file.volume_name()) {
+            let by_name = by_name
+                .get_or_insert_with(|| Index::of_last(spec.volumes().iter().map(|volume| (volume.name(), volume))));
+            match by_name.get(file.volume_name()) {
                 None => errors.push(Error::not_found(&path, file.volume_name())),
                 Some(volume) if volume.empty_dir().is_none() => {
                     let detail = "referenced volume must be of type emptyDir";

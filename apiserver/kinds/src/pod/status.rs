@@ -1,7 +1,10 @@
 //! The status of a pod: what a kubelet or a controller may write.
 
+use std::collections::VecDeque;
+
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::{Index, Seen};
 use corten_object::tree::{Edit, Items, Node, View};
 use corten_views::core_v1::{
     Container, ContainerStatus, NodeAllocatableResourceClaimStatus, Pod, PodCondition, PodExtendedResourceClaimStatus,
@@ -35,18 +38,17 @@ pub fn prepare(pod: &mut Edit<'_>, old: Node<'_>) {
 
 /// The n-th condition of a type keeps the generation of the n-th before.
 fn keep_condition_generations(status: &mut Edit<'_>, old: PodStatus<'_>) {
-    let ids = status.items(PodStatus::CONDITIONS);
-    for (i, &id) in ids.iter().enumerate() {
-        let view = status.view::<PodStatus<'_>>();
-        let Some(condition) = view.conditions().get(i) else { continue };
-        if condition.observed_generation() != 0 {
-            continue;
+    let mut before: Index<&str, VecDeque<i64>> = Index::default();
+    for condition in old.conditions().iter() {
+        before.entry(condition.type_(), VecDeque::new).push_back(condition.observed_generation());
+    }
+    for id in status.items(PodStatus::CONDITIONS) {
+        let mut condition = status.at(id);
+        let view = condition.view::<PodCondition<'_>>();
+        let same = before.get_mut(view.type_()).and_then(VecDeque::pop_front);
+        if view.observed_generation() == 0 {
+            condition.set(PodCondition::OBSERVED_GENERATION, same.unwrap_or(0));
         }
-        let kind = condition.type_();
-        let before = view.conditions().iter().take(i).filter(|other| other.type_() == kind).count();
-        let same = old.conditions().iter().filter(|other| other.type_() == kind).nth(before);
-        let generation = same.map_or(0, |condition| condition.observed_generation());
-        status.at(id).set(PodCondition::OBSERVED_GENERATION, generation);
     }
 }
 
@@ -105,21 +107,29 @@ fn validate_transitions(
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
-    let restarts = |containers: Items<'_, Container<'_>>, status: ContainerStatus<'_>, code: i64| {
-        let found = containers.iter().find(|container| container.name() == status.name());
-        found.is_some_and(|container| should_restart(container, spec, code))
+    let restarts = |containers: &ByName<'_>, status: ContainerStatus<'_>, code: i64| {
+        containers.get(status.name()).is_some_and(|container| should_restart(*container, spec, code))
     };
     if !could_restart_all(spec) {
         let list = path.child("containerStatuses");
         let lists = (new.container_statuses(), old.container_statuses());
-        forbid_revival(lists, true, |s, code| restarts(spec.containers(), s, code), &list, errors);
+        let containers = by_name(spec.containers());
+        forbid_revival(lists, true, |s, code| restarts(&containers, s, code), &list, errors);
         let list = path.child("initContainerStatuses");
         let lists = (new.init_container_statuses(), old.init_container_statuses());
-        forbid_revival(lists, true, |s, code| restarts(spec.init_containers(), s, code), &list, errors);
+        let containers = by_name(spec.init_containers());
+        forbid_revival(lists, true, |s, code| restarts(&containers, s, code), &list, errors);
     }
     let list = path.child("ephemeralContainerStatuses");
     let lists = (new.ephemeral_container_statuses(), old.ephemeral_container_statuses());
     forbid_revival(lists, false, |_, _| false, &list, errors);
+}
+
+type ByName<'t> = Index<&'t str, Container<'t>>;
+
+/// The first of each name.
+fn by_name<'t>(containers: Items<'t, Container<'t>>) -> ByName<'t> {
+    Index::of_first(containers.iter().map(|container| (container.name(), container)))
 }
 
 type Statuses<'t> = Items<'t, ContainerStatus<'t>>;
@@ -132,15 +142,16 @@ fn forbid_revival(
     list: &Path<'_>,
     errors: &mut Errors,
 ) {
+    let mut alive: Index<&str, usize> = Index::default();
+    for new in new.iter().filter(|new| new.state().terminated().is_none()) {
+        *alive.entry(new.name(), || 0) += 1;
+    }
     for (i, old) in old.iter().enumerate() {
         let Some(ended) = old.state().terminated() else { continue };
-        let alive = new.iter().filter(|new| new.name() == old.name() && new.state().terminated().is_none());
-        let count = if first_only { alive.take(1).count() } else { alive.count() };
+        let count = alive.get(old.name()).copied().unwrap_or(0).min(if first_only { 1 } else { usize::MAX });
         if count > 0 && !restarts(old, ended.exit_code()) {
-            for _ in 0..count {
-                let detail = "may not be transitioned to non-terminated state";
-                errors.push(Error::forbidden(&list.index(i).child("state"), detail));
-            }
+            let detail = "may not be transitioned to non-terminated state";
+            errors.repeat(count, || Error::forbidden(&list.index(i).child("state"), detail));
         }
     }
 }
@@ -180,8 +191,11 @@ fn validate_claims(status: PodStatus<'_>, spec: PodSpec<'_>, path: &Path<'_>, er
         validate_extended_claim(extended, spec, &path.child("extendedResourceClaimStatus"), errors);
     }
     let list = path.child("nodeAllocatableResourceClaimStatuses");
+    let direct = spec.resource_claims().iter().filter_map(|claim| claim.resource_claim_name());
+    let made = status.resource_claim_statuses().iter().filter_map(|claim| claim.resource_claim_name());
+    let known: TextSet<'_> = direct.chain(made).collect();
     for (i, claim) in status.node_allocatable_resource_claim_statuses().iter().enumerate() {
-        validate_node_claim(claim, status, spec, &list.index(i), errors);
+        validate_node_claim(claim, &known, &list.index(i), errors);
     }
 }
 
@@ -192,9 +206,10 @@ fn validate_claim_statuses(
     errors: &mut Errors,
 ) {
     let mut seen = TextSet::default();
+    let known: TextSet<'_> = spec.resource_claims().iter().map(|claim| claim.name()).collect();
     for (i, claim) in claims.iter().enumerate() {
         let path = list.index(i);
-        if !spec.resource_claims().iter().any(|other| other.name() == claim.name()) {
+        if !known.contains(claim.name()) {
             let detail = "must match the name of an entry in `spec.resourceClaims`";
             errors.push(Error::invalid(&path.child("name"), claim.name(), detail));
         }
@@ -220,11 +235,13 @@ fn validate_extended_claim(
     if mappings.is_empty() {
         errors.push(Error::required(&list, "at least one request mapping is required"));
     }
+    // A regular container comes before an init container of its name.
+    let containers = spec.containers().iter().chain(spec.init_containers().iter());
+    let containers: ByName<'_> = Index::of_first(containers.map(|container| (container.name(), container)));
+    let mut seen = Seen::default();
     for (i, mapping) in mappings.iter().enumerate() {
         let item = list.index(i);
-        // A regular container comes before an init container of its name.
-        let mut containers = spec.containers().iter().chain(spec.init_containers().iter());
-        match containers.find(|container| container.name() == mapping.container_name()) {
+        match containers.get(mapping.container_name()) {
             Some(container) if container.resources().requests().contains_key(mapping.resource_name()) => {}
             Some(_) => {
                 let detail = "must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests";
@@ -236,7 +253,7 @@ fn validate_extended_claim(
             }
         }
         dns_label(mapping.request_name(), &path.child("requestName"), errors);
-        if mappings.iter().take(i).any(|other| other.as_struct().equals(mapping.as_struct())) {
+        if !seen.insert([mapping.container_name(), mapping.resource_name(), mapping.request_name()]) {
             errors.push(Error::duplicate(&item.child("containerName"), mapping.container_name()));
             errors.push(Error::duplicate(&item.child("resourceName"), mapping.resource_name()));
             errors.push(Error::duplicate(&item.child("requestName"), mapping.request_name()));
@@ -252,8 +269,7 @@ fn validate_extended_claim(
 
 fn validate_node_claim(
     claim: NodeAllocatableResourceClaimStatus<'_>,
-    status: PodStatus<'_>,
-    spec: PodSpec<'_>,
+    known: &TextSet<'_>,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
@@ -262,9 +278,7 @@ fn validate_node_claim(
     if name.is_empty() {
         errors.push(Error::required(&name_path, "must not be empty"));
     }
-    let direct = spec.resource_claims().iter().any(|other| other.resource_claim_name() == Some(name));
-    let made = || status.resource_claim_statuses().iter().any(|other| other.resource_claim_name() == Some(name));
-    if !direct && !made() {
+    if !known.contains(name) {
         errors.push(Error::invalid(&name_path, name, "no mapping found in pod reference"));
     }
     if claim.containers().is_empty() {
@@ -293,7 +307,7 @@ fn validate_ips<'n, 'o>(
     errors: &mut Errors,
 ) {
     let new: Vec<&str> = new.collect();
-    let old: Vec<&str> = old.collect();
+    let old: Seen<&str> = old.collect();
     for (i, ip) in new.iter().enumerate() {
         errors.append(names::is_valid_ip_for_legacy_field(&list.index(i), ip, true, &old));
     }
@@ -385,14 +399,17 @@ fn validate_allocated(
     list: &Path<'_>,
     errors: &mut Errors,
 ) {
+    let containers = by_name(containers);
     for (i, status) in statuses.iter().enumerate() {
-        let container = containers.iter().find(|container| container.name() == status.name());
+        let container = containers.get(status.name()).filter(|_| !status.allocated_resources_status().is_empty());
+        let claims = container.into_iter().flat_map(|container| container.resources().claims().iter());
+        let claims: Seen<(&str, &str)> = claims.map(|claim| (claim.name(), claim.request())).collect();
         let item = list.index(i);
         let list = item.child("allocatedResourcesStatus");
         for (j, allocated) in status.allocated_resources_status().iter().enumerate() {
             let path = list.index(j);
-            if let Some(container) = container {
-                validate_allocated_name(allocated, container, &path.child("name"), errors);
+            if let Some(&container) = container {
+                validate_allocated_name(allocated, container, &claims, &path.child("name"), errors);
             }
             validate_health(allocated, &path.child("resources"), errors);
         }
@@ -402,16 +419,16 @@ fn validate_allocated(
 fn validate_allocated_name(
     allocated: ResourceStatus<'_>,
     container: Container<'_>,
+    claims: &Seen<(&str, &str)>,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
     let name = allocated.name();
     let (found, detail) = match name.strip_prefix("claim:") {
         Some(claim) => {
-            let (claim, request) = claim.split_once('/').unwrap_or((claim, ""));
-            let mut claims = container.resources().claims().iter();
+            let claim = claim.split_once('/').unwrap_or((claim, ""));
             let detail = "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty";
-            (claims.any(|other| other.name() == claim && other.request() == request), detail)
+            (claims.contains(&claim), detail)
         }
         None => {
             let found = container.resources().requests().contains_key(name);

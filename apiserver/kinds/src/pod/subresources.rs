@@ -28,7 +28,7 @@ pub fn prepare_ephemeral(pod: &mut Edit<'_>, old: Node<'_>) {
 pub fn validate_ephemeral(new: Pod<'_>, old: Pod<'_>, options: &Options, errors: &mut Errors) {
     update::validate_annotations(new, old, options, errors);
     if is_mirror(old) {
-        *errors = Errors(vec![Error::forbidden(&Path::new(""), "static pods do not support ephemeral containers")]);
+        *errors = Error::forbidden(&Path::new(""), "static pods do not support ephemeral containers").into();
         return;
     }
     let mut by_name: HashMap<&str, EphemeralContainer<'_>> = HashMap::new();
@@ -44,9 +44,11 @@ pub fn validate_ephemeral(new: Pod<'_>, old: Pod<'_>, options: &Options, errors:
                 errors.push(Error::forbidden(&path, detail));
             }
             Some(new) if !new.as_struct().means(container.as_struct()) => {
-                let diff = internal::diff(container, *new);
-                let detail = format!("existing ephemeral containers {name} may not be changed\n{diff}");
-                errors.push(Error::forbidden(&path, detail));
+                errors.push_with(|| {
+                    let diff = internal::diff(container, *new);
+                    let detail = format!("existing ephemeral containers {name} may not be changed\n{diff}");
+                    Error::forbidden(&path, detail)
+                });
             }
             Some(_) => {}
         }
@@ -111,7 +113,7 @@ fn merge_resources(pod: &mut Edit<'_>, old: PodSpec<'_>, list: FieldId) -> Vec<I
 }
 
 pub fn validate_resize(new: Pod<'_>, old: Pod<'_>, errors: &mut Errors) {
-    let fatal = |detail: &str| Errors(vec![Error::forbidden(&Path::new(""), detail)]);
+    let fatal = |detail: &str| Errors::from(Error::forbidden(&Path::new(""), detail));
     if is_mirror(old) {
         *errors = fatal("static pods cannot be resized");
         return;

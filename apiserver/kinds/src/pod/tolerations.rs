@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::{Items, View};
 use corten_views::core_v1::Toleration;
 
@@ -76,14 +77,16 @@ pub fn validate_only_added(
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
-    let same = |a: Toleration<'_>, b: Toleration<'_>| {
-        (a.key(), a.operator(), a.value(), a.effect()) == (b.key(), b.operator(), b.value(), b.effect())
-    };
+    fn key<'t>(one: Toleration<'t>) -> [&'t str; 4] {
+        [one.key(), one.operator(), one.value(), one.effect()]
+    }
+    let mut all: Option<Seen<[&str; 4]>> = None;
     // Most updates leave them as they are, in their order.
-    let kept = |(i, old): (usize, Toleration<'_>)| {
-        new.get(i).is_some_and(|new| same(new, old)) || new.iter().any(|new| same(new, old))
+    let mut kept = |(i, old): (usize, Toleration<'_>)| {
+        new.get(i).is_some_and(|new| key(new) == key(old))
+            || all.get_or_insert_with(|| new.iter().map(key).collect()).contains(&key(old))
     };
-    if !old.iter().enumerate().all(kept) {
+    if !old.iter().enumerate().all(&mut kept) {
         let detail = "existing toleration can not be modified except its tolerationSeconds";
         errors.push(Error::forbidden(path, detail));
         return;

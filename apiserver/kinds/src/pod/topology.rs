@@ -1,6 +1,7 @@
 //! How evenly pods must be spread, and the label keys by which a pod joins its own kind.
 
 use corten_api::field::{BadValue, Error, Errors, Path};
+use corten_api::seen::{Index, Seen, come_again};
 use corten_object::tree::{Items, Strings};
 use corten_views::core_v1::{PodSpec, TopologySpreadConstraint};
 use corten_views::meta_v1::LabelSelector;
@@ -20,6 +21,7 @@ pub fn validate(
     list: &Path<'_>,
     errors: &mut Errors,
 ) {
+    let again = come_again(constraints.iter().map(|one| (one.topology_key(), one.when_unsatisfiable())));
     for (i, constraint) in constraints.iter().enumerate() {
         let path = list.index(i);
         positive(constraint.max_skew(), &path.child("maxSkew"), errors);
@@ -28,9 +30,7 @@ pub fn validate(
         }
         let (key, action) = (constraint.topology_key(), constraint.when_unsatisfiable());
         one_of(action, ACTIONS, &path.child("whenUnsatisfiable"), errors);
-        let same =
-            |other: TopologySpreadConstraint<'_>| other.topology_key() == key && other.when_unsatisfiable() == action;
-        if constraints.iter().skip(i + 1).any(same) {
+        if again[i] {
             let path = path.child("{topologyKey, whenUnsatisfiable}");
             errors.push(Error::duplicate(&path, format!("{{{key}, {action}}}")));
         }
@@ -86,18 +86,21 @@ pub fn validate_match_label_keys(
         return;
     }
     if let Some(selector) = selector {
-        for (at, expression) in selector.match_expressions().iter().enumerate() {
+        // The last one counts where a key is repeated.
+        let places = Index::of_last(keys.iter().enumerate().map(|(i, key)| (key, i)));
+        let mut seen = Seen::default();
+        for expression in selector.match_expressions().iter() {
             let key = expression.key();
-            // The last one counts where a key is repeated.
-            let Some(i) = keys.iter().rposition(|other| other == key) else { continue };
-            let mut before = selector.match_expressions().iter().take(at);
-            if selector.match_labels().contains_key(key) || before.any(|other| other.key() == key) {
+            let came_before = !seen.insert(key);
+            let Some(&i) = places.get(key) else { continue };
+            if selector.match_labels().contains_key(key) || came_before {
                 errors.push(Error::invalid(&path.index(i), key, IN_BOTH));
             }
         }
     }
     if let Some(mismatch) = mismatch_keys {
         let list = path.child("matchLabelKeys");
+        let mismatch: Seen<&str> = mismatch.iter().collect();
         for (i, key) in keys.iter().enumerate().filter(|(_, key)| mismatch.contains(key)) {
             errors.push(Error::invalid(&list.index(i), key, "exists in both matchLabelKeys and mismatchLabelKeys"));
         }
@@ -125,14 +128,12 @@ fn validate_legacy_keys(keys: Strings<'_>, selector: Option<LabelSelector<'_>>, 
     if selector.is_none() {
         errors.push(Error::forbidden(list, "must not be specified when labelSelector is not set"));
     }
+    let expressions = selector.into_iter().flat_map(|selector| selector.match_expressions().iter());
+    let expressions: Seen<&str> = expressions.map(|expression| expression.key()).collect();
     for (i, key) in keys.iter().enumerate() {
         let path = list.index(i);
         validate_label_name(key, &path, errors);
-        let selected = selector.is_some_and(|selector| {
-            selector.match_labels().contains_key(key)
-                || selector.match_expressions().iter().any(|expression| expression.key() == key)
-        });
-        if selected {
+        if selector.is_some_and(|selector| selector.match_labels().contains_key(key)) || expressions.contains(key) {
             errors.push(Error::invalid(&path, BadValue::from(key), IN_BOTH));
         }
     }

@@ -30,17 +30,28 @@ fn aggregate<'t>(spec: PodSpec<'t>, list: impl Fn(Container<'t>) -> StringMap<'t
     let mut starting = Amounts::new();
     for container in spec.init_containers().iter() {
         let of_container = list(container);
-        if is_restartable(container) {
+        let restartable = is_restartable(container);
+        if restartable {
             add(&mut running, of_container);
             add(&mut sidecars, of_container);
-            raise(&mut starting, &sidecars);
-        } else {
-            let mut together = sidecars.clone();
-            add(&mut together, of_container);
-            raise(&mut starting, &together);
+        }
+        // What sidecars take that this container does not name was counted when they started.
+        for (name, value) in of_container.iter() {
+            let together = match (sidecars.get(name), restartable) {
+                (Some(sidecars), true) => sidecars.clone(),
+                (Some(sidecars), false) => {
+                    let mut together = sidecars.clone();
+                    together.add(&quantity(value));
+                    together
+                }
+                (None, _) => quantity(value),
+            };
+            raise(&mut starting, name, together);
         }
     }
-    raise(&mut running, &starting);
+    for (name, value) in starting {
+        raise(&mut running, name, value);
+    }
     running
 }
 
@@ -51,13 +62,11 @@ fn add<'t>(amounts: &mut Amounts<'t>, list: StringMap<'t>) {
     }
 }
 
-fn raise<'t>(amounts: &mut Amounts<'t>, other: &Amounts<'t>) {
-    for (&name, value) in other {
-        match amounts.get_mut(name) {
-            Some(found) if *found >= *value => {}
-            Some(found) => *found = value.clone(),
-            None => _ = amounts.insert(name, value.clone()),
-        }
+fn raise<'t>(amounts: &mut Amounts<'t>, name: &'t str, value: Quantity) {
+    match amounts.get_mut(name) {
+        Some(found) if *found >= value => {}
+        Some(found) => *found = value,
+        None => _ = amounts.insert(name, value),
     }
 }
 

@@ -4,12 +4,14 @@ use std::cell::Cell;
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::come_again;
 use corten_object::tree::{Items, Node, Struct, Tree, View};
 use corten_schema::FieldId;
 use corten_views::core_v1::{
     Affinity, Container, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSchedulingGate, PodSpec,
 };
 
+use super::checks::TextSet;
 use super::{Options, SPEC, annotations, containers, internal, tolerations};
 use crate::access::same;
 
@@ -99,9 +101,13 @@ fn validate_only_deleted_gates(
     list: &Path<'_>,
     errors: &mut Errors,
 ) {
+    if new.is_empty() {
+        return;
+    }
+    let known: TextSet<'_> = old.iter().map(|gate| gate.name()).collect();
+    let again = come_again(new.iter().map(|gate| gate.name()));
     for (i, gate) in new.iter().enumerate() {
-        let repeated = new.iter().skip(i + 1).any(|other| other.name() == gate.name());
-        if !repeated && !old.iter().any(|other| other.name() == gate.name()) {
+        if !again[i] && !known.contains(gate.name()) {
             let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.name());
             errors.push(Error::forbidden(&list.index(i).child("name"), detail));
         }

@@ -210,7 +210,7 @@ pub fn validate_quobyte(quobyte: QuobyteVolumeSource<'_>, path: &Path<'_>, error
         errors.push(Error::required(&path.child("tenant"), detail));
     } else {
         for _ in registries.split(',').filter(|pair| !is_host_port(pair)) {
-            errors.push(Error::invalid(&path.child("registry"), registries, detail));
+            errors.push_with(|| Error::invalid(&path.child("registry"), registries, detail));
         }
     }
     require(quobyte.volume(), path, "volume", errors);

@@ -30,6 +30,7 @@ pub fn validate<'t>(
     let pod_name = pod.map_or("", |metadata| metadata.name());
     let mut seen = TextSet::default();
     let mut bad = Vec::new();
+    let mut made = None;
     for (i, volume) in volumes.iter().enumerate() {
         let path = list.index(i);
         let name_path = path.child("name");
@@ -49,7 +50,7 @@ pub fn validate<'t>(
             bad.push(i);
         }
         if let Some(claim) = volume.persistent_volume_claim()
-            && is_made_for_pod(claim.claim_name(), pod_name, volumes)
+            && is_made_for_pod(claim.claim_name(), pod_name, volumes, &mut made)
         {
             let detail = "must not reference a PVC that gets created for an ephemeral volume";
             let path = path.child("persistentVolumeClaim.claimName");
@@ -59,11 +60,13 @@ pub fn validate<'t>(
     Volumes::new(volumes, bad)
 }
 
-/// Whether the claim is one that an ephemeral volume of the pod stands for.
-fn is_made_for_pod(claim: &str, pod: &str, volumes: Items<'_, Volume<'_>>) -> bool {
-    let suffix = claim.strip_prefix(pod).and_then(|rest| rest.strip_prefix('-'));
-    !pod.is_empty()
-        && suffix.is_some_and(|name| volumes.iter().any(|volume| volume.ephemeral().is_some() && volume.name() == name))
+/// Whether the claim is one that an ephemeral volume of the pod stands for. `made` are the names of those.
+fn is_made_for_pod<'t>(claim: &str, pod: &str, volumes: Items<'t, Volume<'t>>, made: &mut Option<TextSet<'t>>) -> bool {
+    let Some(name) = claim.strip_prefix(pod).and_then(|rest| rest.strip_prefix('-')).filter(|_| !pod.is_empty()) else {
+        return false;
+    };
+    let ephemeral = volumes.iter().filter(|volume| volume.ephemeral().is_some());
+    made.get_or_insert_with(|| ephemeral.map(|volume| volume.name()).collect()).contains(name)
 }
 
 /// Counts the types of one volume: the first is looked into, any other is one too many.

@@ -251,8 +251,80 @@ fn for_container(container: Container<'_>, path: &Path<'_>, out: &mut Vec<String
     }
 }
 
+/// How many more warnings of a kind are worth making. Of all warnings of an answer clients see some 4 KiB, or the first
+/// 256 characters of each where they are longer.
+#[derive(Default)]
+pub struct Room {
+    count: usize,
+    text: usize,
+}
+
+impl Room {
+    pub fn is_left(&self) -> bool {
+        self.count < 16 || self.count < 1000 && self.text < 64 * 1024
+    }
+
+    pub fn push(&mut self, warning: String, out: &mut Vec<String>) {
+        self.count += 1;
+        self.text += warning.len();
+        out.push(warning);
+    }
+}
+
+/// The ports of one number and protocol.
+#[derive(Default)]
+struct SamePorts<'t> {
+    all: Vec<(String, ContainerPort<'t>)>,
+    /// Those without a host port, and the others by it, and by it and their address; not before they are many.
+    without: Vec<usize>,
+    by_host_port: HashMap<i64, Vec<usize>>,
+    by_address: HashMap<(i64, &'t str), Vec<usize>>,
+}
+
+impl<'t> SamePorts<'t> {
+    const FEW: usize = 16;
+
+    /// The ports that clash with another one.
+    fn clashing(&self, port: ContainerPort<'t>) -> Vec<usize> {
+        let (address, outside) = (port.host_ip(), port.host_port());
+        if self.all.len() <= Self::FEW || outside == 0 {
+            return (0..self.all.len()).filter(|&i| clash(port, self.all[i].1).is_some()).collect();
+        }
+        let at_address = |address| self.by_address.get(&(outside, address)).into_iter().flatten();
+        let mut found = self.without.clone();
+        if address.is_empty() {
+            found.extend(self.by_host_port.get(&outside).into_iter().flatten());
+        } else {
+            found.extend(at_address(address).chain(at_address("")));
+        }
+        found.sort_unstable();
+        found
+    }
+
+    fn add(&mut self, path: String, port: ContainerPort<'t>) {
+        self.all.push((path, port));
+        let count = self.all.len();
+        if count > Self::FEW {
+            let first = if count == Self::FEW + 1 { 0 } else { count - 1 };
+            (first..count).for_each(|i| self.index(i));
+        }
+    }
+
+    fn index(&mut self, i: usize) {
+        let port = self.all[i].1;
+        match port.host_port() {
+            0 => self.without.push(i),
+            outside => {
+                self.by_host_port.entry(outside).or_default().push(i);
+                self.by_address.entry((outside, port.host_ip())).or_default().push(i);
+            }
+        }
+    }
+}
+
 fn for_ports(spec: PodSpec<'_>, path: &Path<'_>, out: &mut Vec<String>) {
-    let mut seen: HashMap<(i64, &str), Vec<(String, ContainerPort<'_>)>> = HashMap::new();
+    let mut seen: HashMap<(i64, &str), SamePorts<'_>> = HashMap::new();
+    let mut room = Room::default();
     containers::visit(spec, path, |container, path| {
         let list = path.child("ports");
         for (i, port) in container.ports().iter().enumerate() {
@@ -260,13 +332,17 @@ fn for_ports(spec: PodSpec<'_>, path: &Path<'_>, out: &mut Vec<String>) {
             if !port.host_ip().is_empty() && port.host_port() == 0 {
                 out.push(format!("{path}: hostIP set without hostPort: {}", go_port(port)));
             }
+            if !room.is_left() {
+                continue;
+            }
             let others = seen.entry((port.container_port(), port.protocol())).or_default();
-            for (other_path, other) in others.iter() {
-                if let Some(what) = clash(port, *other) {
-                    out.push(format!("{path}: {what} port definition with {other_path}"));
+            for other in others.clashing(port) {
+                let (other_path, other) = &others.all[other];
+                if let Some(what) = clash(port, *other).filter(|_| room.is_left()) {
+                    room.push(format!("{path}: {what} port definition with {other_path}"), out);
                 }
             }
-            others.push((path.to_string(), port));
+            others.add(path.to_string(), port);
         }
     });
     let mut named: HashMap<&str, String> = HashMap::new();

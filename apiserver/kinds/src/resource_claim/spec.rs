@@ -1,6 +1,7 @@
 //! What a claim asks for.
 
 use corten_api::field::{BadValue, Error, Errors, Path};
+use corten_api::seen::Seen;
 use corten_object::tree::Items;
 use corten_views::resource_v1::{
     DeviceClaim, DeviceConstraint, DeviceRequest, DeviceSelector, DeviceToleration, ResourceClaimSpec,
@@ -24,6 +25,7 @@ pub fn validate(spec: ResourceClaimSpec<'_>, path: &Path<'_>, errors: &mut Error
     if validate_list(claim.requests().iter(), Some(REQUESTS_MAX), &requests, errors, validate_request) {
         validate_unique(claim.requests().iter().map(|request| request.name()), named, &requests, errors);
     }
+    let names = &Requests::of(claim);
     let constraints = path.child("constraints");
     validate_list(
         claim.constraints().iter(),
@@ -31,13 +33,13 @@ pub fn validate(spec: ResourceClaimSpec<'_>, path: &Path<'_>, errors: &mut Error
         &constraints,
         errors,
         |constraint, path, errors| {
-            validate_constraint(constraint, claim, path, errors);
+            validate_constraint(constraint, names, path, errors);
         },
     );
     let config = path.child("config");
     validate_list(claim.config().iter(), Some(CONFIGURATIONS_MAX), &config, errors, |config, path, errors| {
         validate_names(config.requests(), REQUESTS_MAX, &path.child("requests"), errors, |name, path, errors| {
-            validate_reference(name, claim, path, errors);
+            validate_reference(name, names, path, errors);
         });
         validate_configuration(config.opaque(), false, path, errors);
     });
@@ -47,8 +49,28 @@ fn named(name: &&str) -> BadValue {
     BadValue::Str((*name).to_owned())
 }
 
+/// The requests of a claim and the alternatives in them, by their names. Of requests with one name the last counts.
+pub struct Requests<'t> {
+    requests: Seen<&'t str>,
+    alternatives: Seen<(&'t str, &'t str)>,
+}
+
+impl<'t> Requests<'t> {
+    pub fn of(claim: DeviceClaim<'t>) -> Self {
+        let (mut requests, mut alternatives) = (Seen::default(), Seen::default());
+        for request in claim.requests().iter().rev() {
+            if requests.insert(request.name()) {
+                for alternative in request.first_available().iter() {
+                    alternatives.insert((request.name(), alternative.name()));
+                }
+            }
+        }
+        Requests { requests, alternatives }
+    }
+}
+
 /// A request of the claim, or an alternative in one: `request/alternative`.
-pub fn validate_reference(name: &str, claim: DeviceClaim<'_>, path: &Path<'_>, errors: &mut Errors) {
+pub fn validate_reference(name: &str, claim: &Requests<'_>, path: &Path<'_>, errors: &mut Errors) {
     let parts: Vec<&str> = name.split('/').collect();
     if parts.len() > 2 {
         return errors.push(Error::invalid(path, name, NOT_A_REQUEST));
@@ -56,11 +78,10 @@ pub fn validate_reference(name: &str, claim: DeviceClaim<'_>, path: &Path<'_>, e
     for part in &parts {
         dns_label(part, path, errors);
     }
-    let request = claim.requests().iter().rfind(|request| request.name() == parts[0]);
-    let found = request.is_some_and(|request| {
-        let alternatives = request.first_available();
-        parts.get(1).is_none_or(|part| alternatives.iter().any(|alternative| alternative.name() == *part))
-    });
+    let found = match parts[..] {
+        [request, alternative] => claim.alternatives.contains(&(request, alternative)),
+        _ => claim.requests.contains(parts[0]),
+    };
     if !found {
         errors.push(Error::invalid(path, name, NOT_A_REQUEST));
     }
@@ -144,7 +165,7 @@ impl Asked<'_> {
     }
 }
 
-fn validate_constraint(constraint: DeviceConstraint<'_>, claim: DeviceClaim<'_>, path: &Path<'_>, errors: &mut Errors) {
+fn validate_constraint(constraint: DeviceConstraint<'_>, claim: &Requests<'_>, path: &Path<'_>, errors: &mut Errors) {
     validate_names(constraint.requests(), REQUESTS_MAX, &path.child("requests"), errors, |name, path, errors| {
         validate_reference(name, claim, path, errors);
     });

@@ -2,13 +2,14 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names;
+use corten_api::seen::Seen;
 use corten_object::tree::View;
 use corten_views::resource_v1::{
     AllocatedDeviceStatus, AllocationResult, DeviceAllocationConfiguration, DeviceClaim, DeviceRequestAllocationResult,
     NetworkDeviceData, ResourceClaim, ResourceClaimConsumerReference, ResourceClaimStatus,
 };
 
-use super::spec::{REQUESTS_MAX, validate_reference};
+use super::spec::{REQUESTS_MAX, Requests, validate_reference};
 use crate::devices::{
     CONFIGURATIONS_MAX, SharedDevice, validate_binding_conditions, validate_configuration, validate_list,
     validate_names, validate_pool_name, validate_raw, validate_uid, validate_unique,
@@ -29,15 +30,14 @@ const HARDWARE_ADDRESS_LENGTH: usize = 128;
 const STATUS: Path<'static> = Path::new("status");
 
 /// The devices that are given.
-pub fn allocated<'t>(status: ResourceClaimStatus<'t>) -> Vec<SharedDevice<'t>> {
-    let Some(allocation) = status.allocation() else { return Vec::new() };
+pub fn allocated<'t>(status: ResourceClaimStatus<'t>) -> impl Iterator<Item = SharedDevice<'t>> {
     let device = |result: DeviceRequestAllocationResult<'t>| SharedDevice {
         driver: result.driver(),
         pool: result.pool(),
         device: result.device(),
         share: result.share_id().unwrap_or_default(),
     };
-    allocation.devices().results().iter().map(device).collect()
+    status.allocation().into_iter().flat_map(|allocation| allocation.devices().results().iter()).map(device)
 }
 
 /// The device of which a driver speaks.
@@ -74,10 +74,11 @@ pub fn validate_change(new: ResourceClaim<'_>, old: ResourceClaim<'_>, errors: &
 }
 
 fn adds_consumer(status: ResourceClaimStatus<'_>, was: ResourceClaimStatus<'_>) -> bool {
-    let known = |consumer: ResourceClaimConsumerReference<'_>| {
-        was.reserved_for().iter().any(|old| old.as_struct().equals(consumer.as_struct()))
-    };
-    status.reserved_for().iter().any(|consumer| !known(consumer))
+    fn key<'t>(one: ResourceClaimConsumerReference<'t>) -> [&'t str; 4] {
+        [one.api_group(), one.resource(), one.name(), one.uid()]
+    }
+    let known: Seen<[&str; 4]> = was.reserved_for().iter().map(key).collect();
+    status.reserved_for().iter().any(|consumer| !known.contains(&key(consumer)))
 }
 
 fn validate_consumers(status: ResourceClaimStatus<'_>, path: &Path<'_>, errors: &mut Errors) {
@@ -93,7 +94,7 @@ fn validate_consumers(status: ResourceClaimStatus<'_>, path: &Path<'_>, errors: 
 }
 
 fn validate_devices(status: ResourceClaimStatus<'_>, path: &Path<'_>, errors: &mut Errors) {
-    let given = allocated(status);
+    let given: Seen<SharedDevice<'_>> = allocated(status).collect();
     validate_list(status.devices().iter(), None, path, errors, |device, path, errors| {
         validate_device(device, &given, path, errors);
     });
@@ -102,7 +103,7 @@ fn validate_devices(status: ResourceClaimStatus<'_>, path: &Path<'_>, errors: &m
 
 fn validate_device(
     device: AllocatedDeviceStatus<'_>,
-    given: &[SharedDevice<'_>],
+    given: &Seen<SharedDevice<'_>>,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
@@ -144,6 +145,7 @@ fn validate_network(network: NetworkDeviceData<'_>, path: &Path<'_>, errors: &mu
 }
 
 fn validate_allocation(allocation: AllocationResult<'_>, claim: DeviceClaim<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let claim = &Requests::of(claim);
     let devices = path.child("devices");
     let results = devices.child("results");
     let given = allocation.devices();
@@ -162,7 +164,7 @@ fn validate_allocation(allocation: AllocationResult<'_>, claim: DeviceClaim<'_>,
 
 fn validate_result(
     result: DeviceRequestAllocationResult<'_>,
-    claim: DeviceClaim<'_>,
+    claim: &Requests<'_>,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
@@ -178,7 +180,7 @@ fn validate_result(
 
 fn validate_allocated_configuration(
     config: DeviceAllocationConfiguration<'_>,
-    claim: DeviceClaim<'_>,
+    claim: &Requests<'_>,
     path: &Path<'_>,
     errors: &mut Errors,
 ) {

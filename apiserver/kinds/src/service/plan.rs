@@ -5,7 +5,8 @@
 //! and after the write gives back what is no longer used. Nothing here keeps state.
 
 use corten_api::field::{BadValue, Error, Errors, Path};
-use corten_object::tree::{Edit, Node};
+use corten_api::seen::{Index, Seen};
+use corten_object::tree::{Edit, Node, View};
 use corten_views::core_v1::{Service, ServicePort, ServiceSpec};
 
 use super::facts::{Facts, family_of, is_ipv6, set_strings};
@@ -158,9 +159,9 @@ impl Plan {
 
     pub fn assign_node_port(object: &mut Edit<'_>, request: &NodePortRequest, number: i64) {
         let mut spec = object.ensure(Service::SPEC);
-        let ports = spec.items(ServiceSpec::PORTS);
         for &at in &request.ports {
-            if let Some(&port) = ports.get(at) {
+            let port = spec.view::<ServiceSpec<'_>>().ports().get(at).and_then(ServicePort::id);
+            if let Some(port) = port {
                 spec.at(port).set(ServicePort::NODE_PORT, number);
             }
         }
@@ -180,7 +181,7 @@ impl Plan {
         // Upstream has a place for each address that is to be found, one for each family.
         let mut shown: Vec<&str> = spec.cluster_ips().iter().collect();
         shown.resize(shown.len().max(spec.ip_families().len()).max(request.index + 1), "");
-        one(Error::invalid(&Path::new("spec").child("clusterIPs"), BadValue::strings(shown), detail))
+        Error::invalid(&Path::new("spec").child("clusterIPs"), BadValue::strings(shown), detail).into()
     }
 
     /// The error for a node port that could not be had.
@@ -188,12 +189,8 @@ impl Plan {
         let at = request.ports.first().copied().unwrap_or_default();
         let path = Path::new("spec");
         let path = path.child("ports");
-        one(Error::invalid(&path.index(at).child("nodePort"), request.number.unwrap_or_default(), reason))
+        Error::invalid(&path.index(at).child("nodePort"), request.number.unwrap_or_default(), reason).into()
     }
-}
-
-fn one(error: Error) -> Errors {
-    Errors(vec![error])
 }
 
 fn wanted(port: i64) -> Option<i64> {
@@ -215,10 +212,12 @@ fn carry_over(new: &mut Facts, old: &Facts) {
         }
     }
     if old.needs_node_ports() && new.needs_node_ports() {
-        let (were, are) = (old.node_ports(), new.node_ports());
+        let (were, are): (Seen<i64>, Seen<i64>) =
+            (old.node_ports().into_iter().collect(), new.node_ports().into_iter().collect());
+        // Of ports with one name the last counts.
+        let by_name = Index::of_last(old.ports.iter().map(|had| (had.name.as_str(), had.node_port)));
         for port in new.ports.iter_mut().filter(|port| port.node_port == 0) {
-            // Of ports with one name the last counts.
-            let had = old.ports.iter().rev().find(|had| had.name == port.name).map_or(0, |had| had.node_port);
+            let had = by_name.get(port.name.as_str()).copied().unwrap_or(0);
             if !(were.contains(&had) && are.contains(&had)) {
                 port.node_port = had;
             }
@@ -258,7 +257,7 @@ fn settle_families(new: &mut Facts, old: Option<&Facts>, network: &Network) -> R
         new.policy = Some(inherited.unwrap_or_else(|| fallback.to_owned()));
     }
     let mut errors = Errors::default();
-    let kept: Vec<&str> = old.iter().flat_map(|old| old.cluster_ips.iter().map(String::as_str)).collect();
+    let kept: Seen<&str> = old.iter().flat_map(|old| old.cluster_ips.iter().map(String::as_str)).collect();
     validate_cluster_ips(new, &kept, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
@@ -413,26 +412,27 @@ fn allocates_node_ports(facts: &Facts) -> bool {
 fn all_node_ports(new: &mut Facts) -> Vec<NodePortRequest> {
     let mut requests: Vec<NodePortRequest> = Vec::new();
     // The first request for each port number.
-    let mut shared: Vec<(i64, usize)> = Vec::new();
+    let mut shared: Index<i64, usize> = Index::default();
+    let named = new.ports.iter().filter(|port| port.node_port != 0).map(|port| (port.port, port.node_port));
+    let named = Index::of_first(named);
     let allocates = allocates_node_ports(new);
     for at in 0..new.ports.len() {
         let (port, node_port) = (new.ports[at].port, new.ports[at].node_port);
         if node_port == 0 && !allocates {
             continue;
         }
-        match shared.iter().find(|(shared, _)| *shared == port) {
+        match shared.get(&port) {
             None => {
-                let same = new.ports.iter().find(|same| same.port == port && same.node_port != 0);
-                let number = same.map(|same| same.node_port);
+                let number = named.get(&port).copied();
                 new.ports[at].node_port = number.unwrap_or_default();
-                shared.push((port, requests.len()));
+                shared.entry(port, || requests.len());
                 requests.push(NodePortRequest { ports: vec![at], number });
             }
-            Some(&(_, first)) if node_port == 0 => {
+            Some(&first) if node_port == 0 => {
                 new.ports[at].node_port = requests[first].number.unwrap_or_default();
                 requests[first].ports.push(at);
             }
-            Some(&(_, first)) if requests[first].number == Some(node_port) => {}
+            Some(&first) if requests[first].number == Some(node_port) => {}
             Some(_) => requests.push(NodePortRequest { ports: vec![at], number: Some(node_port) }),
         }
     }
@@ -449,7 +449,8 @@ fn plan_node_ports(new: &Facts, old: &Facts, plan: &mut Plan) {
         return;
     }
     let allocates = allocates_node_ports(new);
-    let mut seen: Vec<(&str, i64)> = Vec::new();
+    let known: Seen<i64> = were.iter().copied().collect();
+    let (mut asked, mut seen) = (Seen::default(), Seen::default());
     for (at, port) in new.ports.iter().enumerate() {
         if port.node_port == 0 {
             if allocates {
@@ -457,17 +458,14 @@ fn plan_node_ports(new: &Facts, old: &Facts, plan: &mut Plan) {
             }
             continue;
         }
-        let asked = plan.node_ports.iter().any(|request| request.number == Some(port.node_port));
-        if !were.contains(&port.node_port) && !asked {
+        if !known.contains(&port.node_port) && asked.insert(port.node_port) {
             plan.node_ports.push(NodePortRequest { ports: vec![at], number: Some(port.node_port) });
         }
-        let key = (port.protocol.as_str(), port.node_port);
-        if seen.contains(&key) {
+        if !seen.insert((port.protocol.as_str(), port.node_port)) {
             plan.duplicate_node_port = Some(format!("{{{} {}}}", port.protocol, port.node_port));
             return;
         }
-        seen.push(key);
     }
-    let are = new.node_ports();
+    let are: Seen<i64> = new.node_ports().into_iter().collect();
     plan.release_node_ports.extend(were.into_iter().filter(|port| !are.contains(port)));
 }

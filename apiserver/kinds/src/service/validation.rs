@@ -2,6 +2,7 @@
 
 use corten_api::field::{BadValue, Error, Errors, Path};
 use corten_api::names::{self, parse_ip_sloppy};
+use corten_api::seen::Seen;
 use corten_object::tree::{IntOrStr, Strings};
 use corten_views::core_v1::{LoadBalancerStatus, Service, ServicePort, ServiceSpec, SessionAffinityConfig};
 
@@ -46,7 +47,7 @@ fn validate_change_of_ips(new: &Facts, old: &Facts, errors: &mut Errors) {
     let path = Path::new("spec");
     let ips = path.child("clusterIPs");
     let mut invalid = |at: usize, detail: &str| {
-        errors.push(Error::invalid(&ips.index(at), list(&new.cluster_ips), detail));
+        errors.push_with(|| Error::invalid(&ips.index(at), list(&new.cluster_ips), detail));
     };
     let moved = !new.cluster_ips.is_empty() && !old.cluster_ips.is_empty() && new.cluster_ips[0] != old.cluster_ips[0];
     let changed = "may not change once set";
@@ -85,7 +86,7 @@ fn validate_change_of_families(new: &Facts, old: &Facts, errors: &mut Errors) {
     let path = Path::new("spec");
     let families = path.child("ipFamilies");
     let mut invalid =
-        |shown: &[String], detail: &str| errors.push(Error::invalid(&families.index(0), list(shown), detail));
+        |shown: &[String], detail: &str| errors.push_with(|| Error::invalid(&families.index(0), list(shown), detail));
     let moved = !new.families.is_empty() && !old.families.is_empty() && new.families[0] != old.families[0];
     let changed = "may not change once set";
     match old.families.len().cmp(&new.families.len()) {
@@ -142,9 +143,8 @@ pub fn validate(service: Service<'_>, old: Option<Service<'_>>, errors: &mut Err
     validate_ports(spec, &facts, &path.child("ports"), errors);
     validate_labels(spec.selector(), &path.child("selector"), errors);
     validate_affinity(spec, &path, errors);
-    let kept = old.map(|old| Facts::of(old.spec()).cluster_ips).unwrap_or_default();
     if facts.ty != EXTERNAL_NAME {
-        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let kept: Seen<&str> = old.iter().flat_map(|old| old.spec().cluster_ips().iter()).collect();
         validate_cluster_ips(&facts, &kept, errors);
     }
     validate_external_ips(spec, old, &path.child("externalIPs"), errors);
@@ -216,7 +216,7 @@ fn validate_type(spec: ServiceSpec<'_>, facts: &Facts, path: &Path<'_>, errors: 
 }
 
 fn validate_ports(spec: ServiceSpec<'_>, facts: &Facts, path: &Path<'_>, errors: &mut Errors) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = Seen::default();
     for (i, port) in spec.ports().iter().enumerate() {
         let path = path.index(i);
         let name = path.child("name");
@@ -226,10 +226,8 @@ fn validate_ports(spec: ServiceSpec<'_>, facts: &Facts, path: &Path<'_>, errors:
             }
         } else {
             invalid_each(names::is_dns1123_label(port.name()), port.name(), &name, errors);
-            if seen.contains(&port.name()) {
+            if !seen.insert(port.name()) {
                 errors.push(Error::duplicate(&name, port.name()));
-            } else {
-                seen.push(port.name());
             }
         }
         validate_port(port, &path, errors);
@@ -286,7 +284,7 @@ fn validate_client_ip(config: Option<SessionAffinityConfig<'_>>, path: &Path<'_>
 }
 
 /// Addresses, families and policy, and how they fit each other. `kept` are the addresses of the old object.
-pub fn validate_cluster_ips(facts: &Facts, kept: &[&str], errors: &mut Errors) {
+pub fn validate_cluster_ips(facts: &Facts, kept: &Seen<&str>, errors: &mut Errors) {
     let path = Path::new("spec");
     let ips = path.child("clusterIPs");
     let shown = || list(&facts.cluster_ips);
@@ -300,11 +298,12 @@ pub fn validate_cluster_ips(facts: &Facts, kept: &[&str], errors: &mut Errors) {
         errors.push(Error::invalid(&ips, shown(), "first value must match `clusterIP`"));
     }
     let families = path.child("ipFamilies");
+    let mut seen = Seen::default();
     for (i, family) in facts.families.iter().enumerate() {
         if !["IPv4", "IPv6"].contains(&family.as_str()) {
             errors.push(Error::not_supported(&families.index(i), BadValue::typed(family), &["IPv4", "IPv6"]));
         }
-        if facts.families[..i].contains(family) {
+        if !seen.insert(family) {
             errors.push(Error::duplicate(&families.index(i), BadValue::typed(family)));
         }
     }
@@ -356,7 +355,7 @@ fn validate_stacks(facts: &Facts, path: &Path<'_>, errors: &mut Errors) {
 }
 
 fn validate_external_ips(spec: ServiceSpec<'_>, old: Option<Service<'_>>, path: &Path<'_>, errors: &mut Errors) {
-    let kept: Vec<&str> = old.iter().flat_map(|old| old.spec().external_ips().iter()).collect();
+    let kept: Seen<&str> = old.iter().flat_map(|old| old.spec().external_ips().iter()).collect();
     for (i, ip) in spec.external_ips().iter().enumerate() {
         let path = path.index(i);
         let found = names::is_valid_ip_for_legacy_field(&path, ip, true, &kept);
@@ -395,15 +394,15 @@ fn validate_node_ports(facts: &Facts, path: &Path<'_>, errors: &mut Errors) {
             errors.push(Error::forbidden(&path.index(i).child("nodePort"), detail));
         }
     }
+    let mut seen = Seen::default();
     for (i, port) in facts.ports.iter().enumerate().filter(|(_, port)| port.node_port != 0) {
-        let same = |other: &super::Port| other.protocol == port.protocol && other.node_port == port.node_port;
-        if facts.ports[..i].iter().any(same) {
+        if !seen.insert((&port.protocol, port.node_port)) {
             errors.push(Error::duplicate(&path.index(i).child("nodePort"), port.node_port));
         }
     }
+    let mut seen = Seen::default();
     for (i, port) in facts.ports.iter().enumerate() {
-        let same = |other: &super::Port| other.protocol == port.protocol && other.port == port.port;
-        if facts.ports[..i].iter().any(same) {
+        if !seen.insert((&port.protocol, port.port)) {
             let value = go_struct(&[
                 ("Name", "".into()),
                 ("Protocol", port.protocol.as_str().into()),
@@ -429,7 +428,7 @@ fn validate_source_ranges(service: Service<'_>, old: Option<Service<'_>>, errors
             errors.push(Error::forbidden(&path, detail));
         }
         let kept = old.iter().flat_map(|old| old.spec().load_balancer_source_ranges().iter());
-        let kept: Vec<&str> = kept.map(str::trim).collect();
+        let kept: Seen<&str> = kept.map(str::trim).collect();
         for (i, range) in ranges.iter().enumerate() {
             errors.append(names::is_valid_cidr_for_legacy_field(&path.index(i), range.trim(), true, &kept));
         }
@@ -447,7 +446,7 @@ fn validate_source_ranges(service: Service<'_>, old: Option<Service<'_>>, errors
         return;
     }
     for range in annotation.trim().split(',') {
-        errors.append(names::is_valid_cidr_for_legacy_field(&path, range.trim(), true, &[]));
+        errors.append(names::is_valid_cidr_for_legacy_field(&path, range.trim(), true, &Seen::default()));
     }
 }
 
@@ -503,7 +502,7 @@ pub fn validate_load_balancer(
     if spec.type_() != LOAD_BALANCER && !status.ingress().is_empty() {
         return errors.push(Error::forbidden(&path, "may only be used when `spec.type` is 'LoadBalancer'"));
     }
-    let kept: Vec<&str> = old.ingress().iter().map(|ingress| ingress.ip()).filter(|ip| !ip.is_empty()).collect();
+    let kept: Seen<&str> = old.ingress().iter().map(|ingress| ingress.ip()).filter(|ip| !ip.is_empty()).collect();
     for (i, ingress) in status.ingress().iter().enumerate() {
         let path = path.index(i);
         let (ip, mode) = (ingress.ip(), path.child("ipMode"));

@@ -75,3 +75,18 @@ fn of_changes() {
     let finalizers = "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\"a/b\", \"a/c\"}";
     check_update(dying, &format!(r#"{dying},"finalizers":["a/c","a/b"]"#), &format!("{finalizers}\n{finalizers}"));
 }
+
+/// Each error shows all owners: thousands of them are not shown thousands of times.
+#[test]
+fn of_thousands_of_controllers() {
+    let owner =
+        |i: usize| format!(r#"{{"apiVersion":"v1","kind":"Pod","name":"p{i}","uid":"u{i}","controller":true}}"#);
+    let owners: Vec<String> = (0..5000).map(owner).collect();
+    let tree = config_map(&format!(r#""name":"n","namespace":"ns","ownerReferences":[{}]"#, owners.join(",")));
+    let errors = on_create(&ConfigMaps, meta(tree.root()), true);
+    let (message, listed) = (errors.to_string(), errors.iter().count());
+    assert!(errors.len() == 4999 && (1..10).contains(&listed), "{listed}");
+    assert!(message.starts_with("[metadata.ownerReferences: Invalid value: [{\"apiVersion\":\"v1\""));
+    assert!(message.contains("Found \"true\" in references for Pod/p0 and Pod/p1, "));
+    assert!(message.ends_with(&format!(", and {} more errors]", 4999 - listed)));
+}

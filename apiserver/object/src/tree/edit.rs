@@ -165,6 +165,13 @@ impl<'t> Edit<'t> {
         self.tree.set_key(self.id, key, value);
     }
 
+    /// Sets many of a map's string values, which come in the order of their keys.
+    pub fn set_keys<K: AsRef<str>, V: AsRef<str>>(&mut self, entries: &[(K, V)]) {
+        let entries: Vec<(&str, Id)> =
+            entries.iter().map(|(key, value)| (key.as_ref(), self.tree.string(value.as_ref()))).collect();
+        self.tree.set_keys(self.id, &entries);
+    }
+
     /// Appends an empty struct to a list field.
     pub fn append(&mut self, field: FieldId, ty: TypeId) -> Edit<'_> {
         let list = self.tree.ensure_field(self.id, field);
@@ -225,6 +232,26 @@ impl Tree {
                 self.insert_link(id, at, Link { key, value });
             }
         }
+    }
+
+    /// Sets many of a map's values, which come in the order of their keys: in one pass over the map, where setting them
+    /// one by one would move what follows each of them.
+    pub fn set_keys(&mut self, id: Id, entries: &[(&str, Id)]) {
+        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "the keys are in order, each once");
+        if entries.len() <= 4 {
+            return entries.iter().for_each(|(key, value)| self.set_key(id, key, *value));
+        }
+        let mut old = self.links(self.span(id)).to_vec().into_iter().peekable();
+        let mut merged = Vec::with_capacity(old.len() + entries.len());
+        for &(key, value) in entries {
+            merged.extend(std::iter::from_fn(|| old.next_if(|link| self.text(link.key) < key)));
+            let known = old.next_if(|link| self.text(link.key) == key);
+            let key = known.map_or_else(|| self.add_text(key), |link| link.key);
+            merged.push(Link { key, value });
+        }
+        merged.extend(old);
+        let span = self.add_links(merged.into_iter());
+        self.set_span(id, span);
     }
 
     pub fn remove_key(&mut self, id: Id, key: &str) -> Option<Id> {

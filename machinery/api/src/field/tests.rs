@@ -58,11 +58,49 @@ fn bodies() {
 #[test]
 fn aggregates() {
     let (a, b) = (Path::new("a"), Path::new("b"));
-    let check = |errors: &[Error], expected: &str| assert_eq!(Errors(errors.to_vec()).to_string(), expected);
+    let check = |errors: &[Error], expected: &str| assert_eq!(Errors::from_iter(errors.to_vec()).to_string(), expected);
     let (missing_a, missing_b) = (Error::required(&a, ""), Error::required(&b, ""));
     check(std::slice::from_ref(&missing_a), "a: Required value");
     check(&[missing_a.clone(), missing_a.clone()], "a: Required value");
     check(&[missing_a.clone(), missing_b, missing_a], "[a: Required value, b: Required value]");
+}
+
+/// A list ends where it is full, and says how many errors it does not show.
+#[test]
+fn bounds() {
+    let path = Path::new("f");
+    let fill = |times: usize, value: usize| {
+        let mut errors = Errors::default();
+        let mut made = 0;
+        for i in 0..times {
+            errors.push_with(|| {
+                made += 1;
+                Error::invalid(&path.index(i), "x".repeat(value), "")
+            });
+        }
+        (errors, made)
+    };
+    let check = |times: usize, value: usize, listed: usize| {
+        let (errors, made) = fill(times, value);
+        assert_eq!((errors.len(), errors.iter().count(), made), (times, listed, listed), "{times} of {value}");
+        let message = errors.to_string();
+        match times - listed {
+            0 => assert!(!message.contains("more errors")),
+            more => assert!(message.ends_with(&format!(", and {more} more errors]")), "{message:.100}"),
+        }
+    };
+    check(ERRORS_MAX, 1, ERRORS_MAX);
+    check(ERRORS_MAX + 1, 1, ERRORS_MAX);
+    check(5000, ERROR_TEXT_MAX, 1);
+    check(3, ERROR_TEXT_MAX / 2, 2);
+
+    let (mut errors, _) = fill(10, 1);
+    errors.repeat(usize::MAX - 10, || Error::required(&path, ""));
+    assert_eq!((errors.len(), errors.iter().count()), (usize::MAX, ERRORS_MAX));
+
+    let (mut errors, _) = fill(600, 1);
+    errors.append(fill(1700, 1).0);
+    assert_eq!((errors.len(), errors.iter().count()), (2300, ERRORS_MAX));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::field::{Error, Errors, Path, quote};
+use crate::seen::Seen;
 
 /// `sloppy` as Go's net.ParseIP once was: leading zeros are ignored, and IPv4-mapped IPv6 is IPv4.
 pub fn parse_ip_sloppy(text: &str) -> Option<IpAddr> {
@@ -19,8 +20,8 @@ pub fn parse_cidr_sloppy(text: &str) -> Option<(IpAddr, IpAddr, u8)> {
 }
 
 /// For fields that were validated before upstream was strict; what the old object held may stay.
-pub fn is_valid_ip_for_legacy_field(path: &Path<'_>, value: &str, strict: bool, old: &[&str]) -> Errors {
-    if old.contains(&value) { Errors::default() } else { check_ip(path, value, strict).0 }
+pub fn is_valid_ip_for_legacy_field(path: &Path<'_>, value: &str, strict: bool, old: &Seen<&str>) -> Errors {
+    if old.contains(value) { Errors::default() } else { check_ip(path, value, strict).0 }
 }
 
 /// For new fields: only the canonical form.
@@ -55,8 +56,8 @@ pub fn warnings_for_ip(path: &Path<'_>, value: &str) -> Vec<String> {
 }
 
 /// For fields that were validated before upstream was strict; what the old object held may stay.
-pub fn is_valid_cidr_for_legacy_field(path: &Path<'_>, value: &str, strict: bool, old: &[&str]) -> Errors {
-    if old.contains(&value) { Errors::default() } else { check_cidr(path, value, strict).0 }
+pub fn is_valid_cidr_for_legacy_field(path: &Path<'_>, value: &str, strict: bool, old: &Seen<&str>) -> Errors {
+    if old.contains(value) { Errors::default() } else { check_cidr(path, value, strict).0 }
 }
 
 /// For new fields: only the canonical form of a network, without bits beyond the prefix.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::seen::Seen;
 use std::net::IpAddr;
 
 /// How a text is judged: well, or with these beginnings of messages.
@@ -204,8 +205,9 @@ fn qualified_names() {
 fn addresses() {
     let path = Path::new("f");
     let bodies = |errors: field::Errors| errors.iter().map(|error| error.detail.clone()).collect::<Vec<_>>();
-    let legacy = |value: &str| bodies(is_valid_ip_for_legacy_field(&path, value, false, &[]));
-    let strict = |value: &str| bodies(is_valid_ip_for_legacy_field(&path, value, true, &["010.0.0.1"]));
+    let legacy = |value: &str| bodies(is_valid_ip_for_legacy_field(&path, value, false, &Seen::default()));
+    let strict =
+        |value: &str| bodies(is_valid_ip_for_legacy_field(&path, value, true, &Seen::from_iter(["010.0.0.1"])));
     let new = |value: &str| bodies(is_valid_ip(&path, value));
     for good in ["1.2.3.4", "1.2.03.4", "::1", "::ffff:1.2.3.4", "2001:DB8::0a", "1:2:3:4:5:6:7::"] {
         check(legacy, good, &[]);
@@ -235,8 +237,8 @@ fn addresses() {
 fn cidrs() {
     let path = Path::new("f");
     let bodies = |errors: field::Errors| errors.iter().map(|error| error.detail.clone()).collect::<Vec<_>>();
-    let legacy = |value: &str| bodies(is_valid_cidr_for_legacy_field(&path, value, false, &[]));
-    let strict = |value: &str| bodies(is_valid_cidr_for_legacy_field(&path, value, true, &[]));
+    let legacy = |value: &str| bodies(is_valid_cidr_for_legacy_field(&path, value, false, &Seen::default()));
+    let strict = |value: &str| bodies(is_valid_cidr_for_legacy_field(&path, value, true, &Seen::default()));
     let new = |value: &str| bodies(is_valid_cidr(&path, value));
     let interface = |value: &str| bodies(is_valid_interface_address(&path, value));
     for good in ["1.2.3.0/24", "01.2.3.4/8", "1.2.3.4/08", "::/0", "::ffff:1.2.3.4/100", "1:2::/128"] {

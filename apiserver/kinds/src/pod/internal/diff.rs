@@ -7,6 +7,10 @@ use std::fmt::Write;
 const CONTEXT: usize = 3;
 /// From so many lines on, those that make up more than one in a hundred start no run.
 const LONG: usize = 200;
+/// How many places are compared for each line of both texts, and for a text of a few lines. Runs are looked for as long
+/// as that lasts, which is many times what real objects take; difflib itself takes the cube of the length at worst.
+const STEPS_FOR_LINE: usize = 100;
+const STEPS_MIN: usize = 50_000;
 
 pub fn unified(old: &str, new: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) = (old.split('\n').collect(), new.split('\n').collect());
@@ -84,9 +88,10 @@ fn matches(a: &[&str], b: &[&str]) -> Vec<Match> {
         places.retain(|_, at| at.len() <= b.len() / 100 + 1);
     }
     let mut found = Vec::new();
+    let mut steps = STEPS_MIN + STEPS_FOR_LINE * (a.len() + b.len());
     let mut waiting = vec![(0, a.len(), 0, b.len())];
     while let Some((a_start, a_end, b_start, b_end)) = waiting.pop() {
-        let run = longest(a, b, &places, (a_start, a_end), (b_start, b_end));
+        let run = longest(a, b, &places, (a_start, a_end), (b_start, b_end), &mut steps);
         if run.size == 0 {
             continue;
         }
@@ -118,19 +123,27 @@ fn longest(
     places: &HashMap<&str, Vec<usize>>,
     (a_start, a_end): (usize, usize),
     (b_start, b_end): (usize, usize),
+    steps: &mut usize,
 ) -> Match {
     let mut best = Match { a: a_start, b: b_start, size: 0 };
-    let mut lengths: HashMap<usize, usize> = HashMap::new();
+    // Where in `b` runs end with the line before, and how long they are, in the order of their places.
+    let (mut runs, mut next) = (Vec::<(usize, usize)>::new(), Vec::new());
     for (i, line) in a.iter().enumerate().take(a_end).skip(a_start) {
-        let mut next = HashMap::new();
-        for &j in places.get(line).into_iter().flatten().filter(|&&j| j >= b_start && j < b_end) {
-            let length = 1 + j.checked_sub(1).and_then(|before| lengths.get(&before)).copied().unwrap_or(0);
-            next.insert(j, length);
+        let at: &[usize] = places.get(line).map_or(&[], Vec::as_slice);
+        let at = &at[at.partition_point(|&j| j < b_start)..at.partition_point(|&j| j < b_end)];
+        let Some(left) = steps.checked_sub(1 + at.len()) else { break };
+        *steps = left;
+        let mut before = runs.iter().peekable();
+        for &j in at {
+            while before.next_if(|(end, _)| end + 1 < j).is_some() {}
+            let length = 1 + before.peek().filter(|(end, _)| end + 1 == j).map_or(0, |(_, length)| *length);
+            next.push((j, length));
             if length > best.size {
                 best = Match { a: i + 1 - length, b: j + 1 - length, size: length };
             }
         }
-        lengths = next;
+        std::mem::swap(&mut runs, &mut next);
+        next.clear();
     }
     while best.a > a_start && best.b > b_start && a[best.a - 1] == b[best.b - 1] {
         best = Match { a: best.a - 1, b: best.b - 1, size: best.size + 1 };
@@ -171,6 +184,20 @@ fn groups(mut changes: Vec<Change>) -> Vec<Vec<Change>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Texts without a long common run end when their steps are used up, and still tell how one becomes the other.
+    #[test]
+    fn bounded() {
+        let text = |of: &[&str]| of.join("\n");
+        let old: Vec<String> = (0..20_000).map(|i| (i % 200).to_string()).collect();
+        let new: Vec<String> = (0..20_000).map(|i| (i * 7 % 200).to_string()).collect();
+        let (old, new): (Vec<&str>, Vec<&str>) =
+            (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
+        let out = unified(&text(&old), &text(&new));
+        let lines = |mark: char| out.lines().filter(|line| line.starts_with(mark)).count();
+        assert_eq!(lines('-') - lines('+'), 0);
+        assert!(lines('-') > 0 && lines('-') <= old.len());
+    }
 
     #[test]
     fn diffs() {

@@ -11,35 +11,39 @@ pub struct Block {
 }
 
 const BEGIN: &str = "-----BEGIN ";
+const END: &str = "\n-----END ";
 const DASHES: &str = "-----";
 
-/// The next block and what follows it.
+/// The next block and what follows it. As in Go, a block is what stands between an end and the last beginning before it,
+/// so that a text is walked once, whatever is in it.
 pub fn next(text: &str) -> Option<(Block, &str)> {
     let mut rest = text;
     loop {
-        let at = rest.match_indices(BEGIN).map(|(at, _)| at).find(|&at| at == 0 || rest.as_bytes()[at - 1] == b'\n')?;
-        rest = &rest[at + BEGIN.len()..];
-        if let Some(found) = block(rest) {
+        let (before, after) = rest.split_once(END)?;
+        let begin = before.rfind(BEGIN).filter(|&at| at == 0 || before.as_bytes()[at - 1] == b'\n');
+        if let Some(found) = begin.and_then(|at| block(&before[at + BEGIN.len()..], after)) {
             return Some(found);
         }
+        rest = after;
     }
 }
 
-/// A block whose beginning has been read.
-fn block(text: &str) -> Option<(Block, &str)> {
-    let (first, mut body) = text.split_once('\n')?;
+/// A block by what stands between the words for its beginning and its end, and by what follows the latter.
+fn block<'t>(text: &str, end: &'t str) -> Option<(Block, &'t str)> {
+    let (first, mut body) = text.split_once('\n').unwrap_or((text, ""));
     let kind = first.trim_end().strip_suffix(DASHES)?;
     let mut has_headers = false;
-    while let Some((_, after)) = body.split_once('\n').filter(|(line, _)| line.contains(':')) {
+    while body.split('\n').next().is_some_and(|line| line.contains(':')) {
         has_headers = true;
-        body = after;
+        // A line stands between the headers and the end.
+        (_, body) = body.split_once('\n')?;
     }
-    let end = format!("-----END {kind}{DASHES}");
-    let at =
-        body.match_indices(end.as_str()).map(|(at, _)| at).find(|&at| at == 0 || body.as_bytes()[at - 1] == b'\n')?;
-    let digits: String = body[..at].chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let (rest_of_line, after) = end.split_once('\n').unwrap_or((end, ""));
+    if rest_of_line.trim_end().strip_prefix(kind)? != DASHES {
+        return None;
+    }
+    let digits: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let bytes = STANDARD.decode(digits).ok()?;
-    let after = &body[at + end.len()..];
     Some((Block { kind: kind.to_owned(), has_headers, bytes }, after))
 }
 
@@ -66,6 +70,11 @@ mod tests {
         check("before\n-----BEGIN A-----\nAQ\nI=\n-----END A-----", &[("A", false, &[1, 2])]);
         check("-----BEGIN A-----\nKey: value\n\nAQI=\n-----END A-----\n", &[("A", true, &[1, 2])]);
         check("-----BEGIN A-----\nAQI=\n-----END B-----\n", &[]);
+        check("-----BEGIN A-----\n-----END A-----", &[("A", false, &[])]);
+        check("-----BEGIN A-----\nKey: value\n-----END A-----", &[]);
+        check("-----BEGIN B-----\n-----BEGIN A-----\nAQI=\n-----END A-----\n", &[("A", false, &[1, 2])]);
+        check("x-----BEGIN A-----\nAQI=\n-----END A-----\n", &[]);
+        check("-----BEGIN A-----\nAQI=\n-----END A----- x\n", &[]);
         check(
             "-----BEGIN A-----\n!\n-----END A-----\n-----BEGIN B-----\nAQ==\n-----END B-----\n",
             &[("B", false, &[1])],
