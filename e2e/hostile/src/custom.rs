@@ -97,8 +97,14 @@ fn fresh(schema: &Value) -> Value {
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "@K@"}})
         }
         _ => {
-            let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            Value::Object(required.iter().map(|name| ((*name).into(), fresh(&schema["properties"][*name]))).collect::<Map<_, _>>())
+            let required: Vec<&str> =
+                schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            Value::Object(
+                required
+                    .iter()
+                    .map(|name| ((*name).into(), fresh(&schema["properties"][*name])))
+                    .collect::<Map<_, _>>(),
+            )
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use corten_hostile::case::Case;
-use corten_hostile::client::{self, Sender};
+use corten_hostile::client::Sender;
 use corten_hostile::grow::Size;
 use corten_hostile::meter::{Cost, Meter};
 use corten_hostile::record::{self, Record};
@@ -107,7 +107,7 @@ async fn run(flags: &Flags) -> Result<bool> {
         "codes" => codes(flags, &targets, &cases, &told).await,
         "growth" => {
             let server = server::Server::start()?;
-            let sender = Sender::new(client::client(&server.kubeconfig()).await?);
+            let sender = Sender::new(&server.kubeconfig()).await?;
             setup::prepare(&sender, &targets).await?;
             let findings = growth::check(&cases, flags.bytes, &sender, &Record::read()?, &told).await?;
             server.stop()?;
@@ -116,13 +116,11 @@ async fn run(flags: &Flags) -> Result<bool> {
             Ok(verdict("grew too much", &findings.unbounded) & verdict("not upstream's answer", &findings.differences))
         }
         "limits" => {
-            let (mut server, sender) = limits::server().await?;
-            setup::prepare(&sender, &targets).await?;
-            let mut meter = limits::Process::new(server.process()?.id(), server.kubeconfig().to_owned())?;
-            let findings = limits::check(&cases, &sender, &mut meter, &Record::read()?, &told).await?;
+            let findings = limits::check(&targets, &cases, &Record::read()?, &told).await?;
             println!("{} cases in {} s\n", cases.len(), began.elapsed().as_secs());
             println!("{}", report::limits(findings.all));
-            Ok(verdict("beyond the limits", &findings.exceeded) & verdict("not upstream's answer", &findings.differences))
+            Ok(verdict("beyond the limits", &findings.exceeded)
+                & verdict("not upstream's answer", &findings.differences))
         }
         other => bail!("unknown command {other}\n\n{USAGE}"),
     }
@@ -137,7 +135,7 @@ fn verdict(what: &str, findings: &[String]) -> bool {
 
 async fn codes(flags: &Flags, targets: &[Target], cases: &[Case<'_>], told: &dyn Fn(usize, &str)) -> Result<bool> {
     let kubeconfig = flags.kubeconfig.as_deref().context("--kubeconfig says which server")?;
-    let sender = Sender::new(client::client(kubeconfig).await?);
+    let sender = Sender::new(kubeconfig).await?;
     setup::prepare(&sender, targets).await?;
     let mut meter = Wall(Instant::now());
     for (i, case) in cases.iter().enumerate() {

@@ -92,7 +92,8 @@ pub fn strategic(case: &Case<'_>, sample: &Value, size: Size) -> String {
     };
     match case.style {
         Style::Reversed => {
-            let key = |item: &Value| if merge_key.is_empty() { item.clone() } else { json!({*merge_key: item[merge_key]}) };
+            let key =
+                |item: &Value| if merge_key.is_empty() { item.clone() } else { json!({*merge_key: item[merge_key]}) };
             let order = Template::new(&key(item).to_string());
             let half = Size { bytes: size.bytes / 2, ..size };
             let count = Template::new(&item.to_string()).count(half.bytes);

@@ -51,7 +51,9 @@ pub fn some<'t>(cases: Vec<Case<'t>>, count: usize, seed: u64) -> Vec<Case<'t>> 
 fn pairs(target: &Target) -> Vec<Row> {
     let forms = FORMS.iter().copied().filter(|form| form.suits(target)).enumerate();
     let validation = |form: usize, style: usize| VALIDATIONS[(form + style) % VALIDATIONS.len()];
-    forms.flat_map(|(i, form)| STYLES.iter().enumerate().map(move |(j, style)| (form, *style, validation(i, j)))).collect()
+    forms
+        .flat_map(|(i, form)| STYLES.iter().enumerate().map(move |(j, style)| (form, *style, validation(i, j))))
+        .collect()
 }
 
 /// Protobuf has neither unknown nor duplicate fields that are told of, and no long digits.

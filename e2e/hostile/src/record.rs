@@ -11,7 +11,7 @@ use std::io::Read;
 use anyhow::{Context, Result};
 
 use crate::case::Case;
-use crate::client::Answer;
+use crate::client::{Answer, NO_ANSWER};
 use crate::run::Outcome;
 
 static RECORD: &[u8] = include_bytes!("record.txt.gz");
@@ -46,7 +46,7 @@ impl Record {
         let mut differences = Vec::new();
         for (i, outcome) in outcomes.iter().enumerate() {
             let (expected, answer) = (recorded.get(i).map_or("nothing", String::as_str), short(&outcome.answer));
-            if expected == UNRECORDED || expected == answer || is_unbuilt(case, &outcome.answer) {
+            if expected == UNRECORDED || expected == answer || is_unbuilt(&outcome.answer) {
                 continue;
             }
             let message = &outcome.answer.message;
@@ -59,8 +59,8 @@ impl Record {
 }
 
 /// Kinds that Corten does not take yet, and says so.
-fn is_unbuilt(case: &Case<'_>, answer: &Answer) -> bool {
-    answer.code == 501 && !case.target.persisted || answer.code == 501 && answer.message.contains("this version of Corten")
+fn is_unbuilt(answer: &Answer) -> bool {
+    answer.code == 501 && answer.message.starts_with("this version of Corten")
 }
 
 pub fn key(case: &Case<'_>, bytes: usize) -> String {
@@ -69,7 +69,7 @@ pub fn key(case: &Case<'_>, bytes: usize) -> String {
 
 pub fn line(case: &Case<'_>, bytes: usize, outcomes: &[Outcome], slow: std::time::Duration) -> String {
     let answers = outcomes.iter().map(|outcome| match outcome.cost.wall {
-        wall if wall > slow => UNRECORDED.to_owned(),
+        wall if wall > slow || outcome.answer.code == NO_ANSWER => UNRECORDED.to_owned(),
         _ => short(&outcome.answer),
     });
     format!("{}\t{}", key(case, bytes), answers.collect::<Vec<_>>().join(" "))

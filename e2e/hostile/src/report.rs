@@ -31,7 +31,7 @@ pub fn limits(mut all: Vec<Measured>) -> String {
     all.sort_by_key(|measured| std::cmp::Reverse(measured.cost.wall));
     let mut table =
         format!("{:>9} {:>9} {:>9} {:>10} {:>9}  {}\n", "body KiB", "ms", "CPU ms", "memory MB", "livez ms", "case");
-    for Measured { name, bytes, cost } in all.iter().take(WORST) {
+    for Measured { name, bytes, cost, .. } in all.iter().take(WORST) {
         table.push_str(&format!(
             "{:>9} {:>9} {:>9} {:>10} {:>9}  {name}\n",
             bytes / 1024,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::body::{self, JSON, PROTOBUF, YAML};
 use crate::case::{Case, Form, Style};
-use crate::client::{Answer, Sender, Sent};
+use crate::client::{Answer, NO_ANSWER, Sender, Sent};
 use crate::grow::Size;
 use crate::meter::{Cost, Meter};
 use crate::patches::{self, APPLY_JSON, APPLY_YAML, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH};
@@ -23,15 +23,22 @@ pub struct Outcome {
     pub cost: Cost,
 }
 
-/// Sends the requests of a case whose value has been grown to a size.
+/// Sends the requests of a case whose value has been grown to a size. Where one has no answer, it is the last.
 pub async fn run(case: &Case<'_>, size: Size, sender: &Sender, meter: &mut dyn Meter) -> Result<Vec<Outcome>> {
     let mut run = Run { case, size, sender, meter, outcomes: Vec::new() };
-    let stored = run.send_all().await;
-    if case.form.stores() {
-        run.remove().await?;
+    let sent = run.send_all().await;
+    if answered(&run.outcomes) {
+        sent?;
+        if case.form.stores() {
+            run.remove().await?;
+        }
     }
-    stored?;
     Ok(run.outcomes)
+}
+
+/// Whether each request had an answer.
+pub fn answered(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().all(|outcome| outcome.answer.code != NO_ANSWER)
 }
 
 struct Run<'a> {
@@ -109,7 +116,8 @@ impl Run<'_> {
         let (name, query) = (self.name(), self.query(false));
         let sample = case.target.renamed(&name);
         let (body, content_type) = self.whole(&sample, case.style)?;
-        let created = self.send("create", "POST", &format!("{}?{query}", case.target.collection), content_type, body).await?;
+        let created =
+            self.send("create", "POST", &format!("{}?{query}", case.target.collection), content_type, body).await?;
         if created.code != 201 {
             return Ok(());
         }
@@ -224,7 +232,10 @@ impl Run<'_> {
     }
 
     async fn read(&mut self, step: &'static str, path: &str, accept: &str) -> Result<()> {
-        self.exchange(step, Sent { method: "GET", path, content_type: JSON, accept, body: Vec::new() }).await.map(drop)
+        let user = self.case.target.user.as_deref();
+        self.exchange(step, Sent { method: "GET", path, content_type: JSON, accept, user, body: Vec::new() })
+            .await
+            .map(drop)
     }
 
     async fn send(
@@ -235,7 +246,8 @@ impl Run<'_> {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<Answer> {
-        self.exchange(step, Sent { method, path, content_type, accept: JSON, body }).await
+        let user = self.case.target.user.as_deref();
+        self.exchange(step, Sent { method, path, content_type, accept: JSON, user, body }).await
     }
 
     async fn exchange(&mut self, step: &'static str, sent: Sent<'_>) -> Result<Answer> {
@@ -243,8 +255,8 @@ impl Run<'_> {
         self.meter.begin();
         let answer = self.sender.send(sent).await;
         let cost = self.meter.end();
-        let answer = answer?;
         self.outcomes.push(Outcome { step, bytes, answer: answer.clone(), cost });
+        anyhow::ensure!(answer.code != NO_ANSWER, "no answer");
         Ok(answer)
     }
 
@@ -258,9 +270,10 @@ impl Run<'_> {
                 path: &format!("{path}?gracePeriodSeconds=0&propagationPolicy=Background"),
                 content_type: JSON,
                 accept: JSON,
+                user: None,
                 body: Vec::new(),
             };
-            if self.sender.send(delete).await?.code == 404 {
+            if self.sender.send(delete).await.code == 404 {
                 return Ok(());
             }
             let free = Sent {
@@ -268,9 +281,10 @@ impl Run<'_> {
                 path: &path,
                 content_type: MERGE_PATCH,
                 accept: JSON,
+                user: None,
                 body: br#"{"metadata":{"finalizers":null}}"#.to_vec(),
             };
-            self.sender.send(free).await?;
+            self.sender.send(free).await;
             anyhow::ensure!(began.elapsed() < GONE, "{path} cannot be deleted");
         }
     }

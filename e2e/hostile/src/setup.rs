@@ -21,11 +21,14 @@ pub async fn prepare(sender: &Sender, targets: &[Target]) -> Result<()> {
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
         create(sender, &format!("/api/v1/namespaces/{NAMESPACE}/serviceaccounts"), &account).await?;
     }
+    for (path, object) in limited() {
+        create(sender, &format!("/apis/rbac.authorization.k8s.io/v1/{path}"), &object).await?;
+    }
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     create(sender, definitions, &custom::definition()?).await?;
     let began = Instant::now();
     let things = format!("/apis/hostile.example.com/v1/namespaces/{NAMESPACE}/{}", custom::PLURAL);
-    while sender.get(&things).await?.code != 200 {
+    while sender.get(&things).await.code != 200 {
         ensure!(began.elapsed() < SERVED, "{things} is not served");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -35,11 +38,31 @@ pub async fn prepare(sender: &Sender, targets: &[Target]) -> Result<()> {
     Ok(())
 }
 
+/// The rights of the user `limited`: to write whatever there is, but by verbs that are listed one by one, so that rules
+/// with other verbs exceed them.
+fn limited() -> [(&'static str, Value); 2] {
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete"];
+    let rules = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": verbs}]);
+    let subject = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "limited"});
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "limited"});
+    let api_version = "rbac.authorization.k8s.io/v1";
+    [
+        (
+            "clusterroles",
+            json!({"apiVersion": api_version, "kind": "ClusterRole", "metadata": {"name": "limited"}, "rules": rules}),
+        ),
+        (
+            "clusterrolebindings",
+            json!({"apiVersion": api_version, "kind": "ClusterRoleBinding", "metadata": {"name": "limited"}, "roleRef": role, "subjects": [subject]}),
+        ),
+    ]
+}
+
 async fn create(sender: &Sender, collection: &str, object: &Value) -> Result<()> {
     let body = body::settled(object).to_string().into_bytes();
     let path = format!("{collection}?fieldValidation=Strict");
-    let sent = Sent { method: "POST", path: &path, content_type: JSON, accept: JSON, body };
-    let Answer { code, reason, message } = sender.send(sent).await?;
+    let sent = Sent { method: "POST", path: &path, content_type: JSON, accept: JSON, user: None, body };
+    let Answer { code, reason, message } = sender.send(sent).await;
     ensure!(code == 201 || reason == "AlreadyExists", "{collection}: {code} {message}");
     Ok(())
 }

@@ -178,10 +178,9 @@ impl Walk<'_> {
             return;
         }
         self.site(Grown::Unknown);
-        let text = ty.get().fields.iter().find(|field| matches!(field.shape, Shape::String));
-        if let Some(field) = text {
-            let value = field.markers.enumeration.first().unwrap_or(&"a");
-            self.site(Grown::Duplicate { member: format!("\"{}\":\"{value}\"", field.name) });
+        let fields = ty.get().fields.iter();
+        if let Some(field) = fields.rev().find(|field| field.pointer) {
+            self.site(Grown::Duplicate { member: format!("\"{}\":null", field.name) });
         }
     }
 
@@ -247,7 +246,8 @@ impl Walk<'_> {
             match step {
                 Step::Field { name, .. } => {
                     // What the type requires stands at each level.
-                    let required = if open.is_empty() { leaf.trim_start_matches('{').trim_end_matches('}') } else { "" };
+                    let required =
+                        if open.is_empty() { leaf.trim_start_matches('{').trim_end_matches('}') } else { "" };
                     let comma = if required.is_empty() { "" } else { "," };
                     open.push_str(&format!("{{{required}{comma}\"{name}\":"));
                     close.insert(0, '}');

@@ -23,6 +23,8 @@ pub struct Target {
     /// Whether there are objects of it to update, patch and delete.
     pub persisted: bool,
     pub stored: Stored,
+    /// Who writes it, if not an administrator: one who may write rules, but not more than they have themselves.
+    pub user: Option<String>,
     pub has_status: bool,
     pub sites: Vec<Site>,
 }
@@ -35,6 +37,7 @@ struct Line {
     at: Option<String>,
     #[serde(default)]
     stored: Stored,
+    r#as: Option<String>,
 }
 
 /// Which objects of a kind may be stored; others would change what the server does with other requests, could not be
@@ -57,7 +60,7 @@ pub fn all() -> Result<Vec<Target>> {
 }
 
 fn target(line: &str, seen: &mut Seen) -> Result<Target> {
-    let Line { mut object, at, stored } = serde_json::from_str(line)?;
+    let Line { mut object, at, stored, r#as: user } = serde_json::from_str(line)?;
     let api_version = object["apiVersion"].as_str().context("it has no apiVersion")?.to_owned();
     let kind = object["kind"].as_str().context("it has no kind")?.to_owned();
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
@@ -93,19 +96,22 @@ fn target(line: &str, seen: &mut Seen) -> Result<Target> {
         None => ty.is_none(),
     };
     let stored = if persisted { stored } else { Stored::Nothing };
-    Ok(Target { name, sample: object, ty, collection, persisted, stored, has_status, sites })
+    Ok(Target { name, sample: object, ty, collection, persisted, stored, user, has_status, sites })
 }
 
 fn resource(group: &str, version: &str, kind: &str) -> Option<&'static Resource> {
     let group = if group.is_empty() { "core" } else { group };
     let mut rows = corten_schema::RESOURCES.iter();
-    rows.find(|row| (row.version, row.kind) == (version, kind) && (row.group == group || row.group.is_empty() && group == "core"))
+    rows.find(|row| {
+        (row.version, row.kind) == (version, kind) && (row.group == group || row.group.is_empty() && group == "core")
+    })
 }
 
 fn resource_name(resource: &Resource) -> String {
     let mut versions = corten_schema::RESOURCES.iter().filter(|row| row.served_by_default);
     let group = if resource.group == "core" { "" } else { resource.group };
-    let several = versions.by_ref().filter(|row| (row.group, row.plural) == (resource.group, resource.plural)).count() > 1;
+    let several =
+        versions.by_ref().filter(|row| (row.group, row.plural) == (resource.group, resource.plural)).count() > 1;
     match (group, several) {
         ("", _) => resource.plural.to_owned(),
         (group, false) => format!("{}.{group}", resource.plural),
@@ -151,3 +157,20 @@ impl Target {
 
 /// Parts of an object that are written by a subresource alone, beyond the status.
 const SUBRESOURCES: [(&str, &str, &str); 1] = [("pods", "spec.ephemeralContainers", "/ephemeralcontainers")];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_resource_that_takes_a_post_has_a_sample() {
+        let targets = super::all().expect("the samples");
+        let names: BTreeSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        let served = corten_schema::RESOURCES.iter().filter(|row| row.served_by_default);
+        let mut lacking: Vec<_> =
+            served.filter(|row| row.verbs.contains(&"create")).map(super::resource_name).collect();
+        lacking.retain(|name| !names.contains(name.as_str()));
+        // A binding by the collection is a binding by the pod's subresource.
+        assert_eq!(lacking, ["bindings"]);
+    }
+}
