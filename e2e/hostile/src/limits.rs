@@ -245,10 +245,11 @@ async fn ask(client: &Sender, shared: &Mutex<Asked>) -> Result<()> {
     let since = Instant::now();
     lock().waiting = Some(since);
     let livez = client.get("/livez").await;
-    let mut asked = lock();
-    asked.waiting = None;
-    asked.answers.push((since, since.elapsed()));
-    drop(asked);
+    {
+        let mut asked = lock();
+        asked.waiting = None;
+        asked.answers.push((since, since.elapsed()));
+    }
     anyhow::ensure!(livez.code == 200, "/livez: {} {}", livez.code, livez.message);
     tokio::time::sleep(PAUSE).await;
     Ok(())
