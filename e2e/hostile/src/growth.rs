@@ -79,6 +79,8 @@ pub struct Findings {
     pub unbounded: Vec<String>,
     /// Where the answer was not upstream's.
     pub differences: Vec<String>,
+    /// The server may compute for ever: it cannot be stopped in order.
+    pub unanswered: bool,
 }
 
 /// Compares bodies of a size with bodies of twice the size.
@@ -99,6 +101,7 @@ pub async fn check(
         if !run::answered(&outcomes.0) || !run::answered(&outcomes.1) {
             // It may compute for ever, and nothing more can be measured beside that.
             findings.unbounded.push(format!("{case}: no answer; the cases after it have not been sent"));
+            findings.unanswered = true;
             break;
         }
         findings.differences.extend(record.differences(case, bytes, &outcomes.0));

@@ -110,7 +110,9 @@ async fn run(flags: &Flags) -> Result<bool> {
             let sender = Sender::new(&server.kubeconfig()).await?;
             setup::prepare(&sender, &targets).await?;
             let findings = growth::check(&cases, flags.bytes, &sender, &Record::read()?, &told).await?;
-            server.stop()?;
+            if !findings.unanswered {
+                server.stop()?;
+            }
             println!("{} cases in {} s\n", cases.len(), began.elapsed().as_secs());
             println!("{}", report::growth(findings.all));
             Ok(verdict("grew too much", &findings.unbounded) & verdict("not upstream's answer", &findings.differences))

@@ -10,8 +10,8 @@ use crate::sites::{Grown, KEY, Site, Step};
 pub const JSON_PATCH: &str = "application/json-patch+json";
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 pub const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
-pub const APPLY_JSON: &str = "application/apply-patch+json";
-pub const APPLY_YAML: &str = "application/apply-patch+yaml";
+/// Of JSON too: an applied configuration has no type of its own for that.
+pub const APPLY: &str = "application/apply-patch+yaml";
 
 /// The most operations that a JSON patch may have is 10,000.
 const OPERATIONS: usize = 9_990;

@@ -8,7 +8,7 @@ use crate::case::{Case, Form, Style};
 use crate::client::{Answer, NO_ANSWER, Sender, Sent};
 use crate::grow::Size;
 use crate::meter::{Cost, Meter};
-use crate::patches::{self, APPLY_JSON, APPLY_YAML, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH};
+use crate::patches::{self, APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH};
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 /// How long it may take until a deleted object is gone.
@@ -103,8 +103,8 @@ impl Run<'_> {
             _ => {
                 debug_assert!(applied);
                 let path = format!("{path}&fieldManager=hostile&force=true");
-                let (body, content_type) = self.applied(form, style);
-                self.send("apply", "PATCH", &path, content_type, body).await?;
+                let body = self.applied(form, style);
+                self.send("apply", "PATCH", &path, APPLY, body).await?;
             }
         }
         Ok(())
@@ -179,10 +179,10 @@ impl Run<'_> {
                 let force = style != Style::Equal;
                 let path = format!("{path}&fieldManager=other&force={force}");
                 let body = body::json(&patched, case.site, Style::Ordered, size);
-                self.send("apply", "PATCH", &path, APPLY_JSON, body.into()).await?;
+                self.send("apply", "PATCH", &path, APPLY, body.into()).await?;
                 let half = Size { bytes: size.bytes / 2, ..size };
                 let body = body::json(&patched, case.site, style, half);
-                self.send("apply again", "PATCH", &path, APPLY_JSON, body.into()).await?;
+                self.send("apply again", "PATCH", &path, APPLY, body.into()).await?;
             }
         }
         Ok(())
@@ -207,11 +207,11 @@ impl Run<'_> {
         }
     }
 
-    fn applied(&self, form: Form, style: Style) -> (Vec<u8>, &'static str) {
+    fn applied(&self, form: Form, style: Style) -> Vec<u8> {
         let (sample, site) = (&self.case.target.sample, self.case.site);
         match form {
-            Form::ApplyYaml => (body::yaml(sample, site, style, self.size).into_bytes(), APPLY_YAML),
-            _ => (body::json(sample, site, style, self.size).into_bytes(), APPLY_JSON),
+            Form::ApplyYaml => body::yaml(sample, site, style, self.size).into_bytes(),
+            _ => body::json(sample, site, style, self.size).into_bytes(),
         }
     }
 
