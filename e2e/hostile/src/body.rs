@@ -14,6 +14,9 @@ pub const JSON: &str = "application/json";
 pub const YAML: &str = "application/yaml";
 pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
+/// What kube-apiserver takes: 3 MiB, and so does Corten.
+pub const BODY_MAX: usize = 3 << 20;
+
 /// Stands where the grown text will.
 const PLACE: &str = "@@grown@@";
 
@@ -101,10 +104,24 @@ pub fn fill(with_place: Value, site: &Site, size: Size, text: impl FnOnce(Size) 
 /// As YAML: in blocks, or, where all elements are equal, in flow with an alias for each but the first.
 pub fn yaml(sample: &Value, site: &Site, style: Style, size: Size) -> String {
     let (Grown::List { item, .. }, Style::Equal) = (&site.grown, style) else {
-        return corten_object::yaml::from_json(json(sample, site, style, size).as_bytes());
+        return blocks(sample, site, style, size);
     };
     let item = grow::settled(&item.to_string());
     fill(with_place(sample, site), site, size, |size| format!("[&a {item}{}]", ", *a".repeat(size.bytes / 4)))
+}
+
+/// In blocks, which are longer than JSON: not longer than a body may be.
+fn blocks(sample: &Value, site: &Site, style: Style, size: Size) -> String {
+    let text = |bytes: usize| {
+        let size = Size { bytes, ..size };
+        corten_object::yaml::from_json(json(sample, site, style, size).as_bytes())
+    };
+    let first = text(size.bytes);
+    if first.len() <= BODY_MAX {
+        return first;
+    }
+    // A little less than the proportion, since what is around the grown value does not shrink with it.
+    text(size.bytes * (BODY_MAX - BODY_MAX / 50) / first.len())
 }
 
 /// As protobuf, or an error where protobuf does not have such an object.

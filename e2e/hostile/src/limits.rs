@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::body;
 use crate::case::Case;
 use crate::client::{NO_ANSWER, Sender};
 use crate::grow::Size;
@@ -25,8 +26,7 @@ const REPEATS: usize = 2;
 /// But not where it took so long that no other program can be the cause.
 const HOPELESS: Duration = Duration::from_secs(10);
 
-/// A body may have 3 MiB, an object 1.5 MB.
-const BODY: usize = 3 << 20;
+/// An object may have 1.5 MB when it is stored.
 const OBJECT: usize = 1_400_000;
 
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub struct Findings {
 
 /// The largest body that a case sends.
 pub fn size(case: &Case<'_>) -> Size {
-    let bytes = if case.form.stores() { OBJECT } else { BODY - 1024 };
+    let bytes = if case.form.stores() { OBJECT } else { body::BODY_MAX - 1024 };
     Size { bytes, largest: bytes }
 }
 
