@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use corten_apiserver::server::{self, Config, Datastore};
+use corten_apiserver::server::{self, Config, Datastore, Limits};
 use corten_config::features::FeatureGates;
 use corten_pki::kubeconfig;
 use corten_runtime::tasks::{CancellationToken, Scope};
@@ -35,6 +35,8 @@ impl Server {
             service_ranges: server::service_ranges("10.96.0.0/16").map_err(anyhow::Error::msg)?,
             advertise_address: None,
             feature_gates: FeatureGates::parse::<&str>(&[]).map_err(anyhow::Error::msg)?,
+            requests_in_flight: Limits::default(),
+            request_bytes_max: server::REQUEST_BYTES_MAX,
         };
         let (ready, is_ready) = mpsc::channel();
         let token = stop.clone();
