@@ -35,13 +35,14 @@ e2e: packages test-packages
 	$(CARGO) build --workspace --bin corten
 	$(CARGO) test --package corten-e2e
 
-# The store's own rounds cut the power of its simulated disk; those end to end kill real servers and a real etcd; the
-# sequences are random requests at random interleavings, to one server and to two.
+# The store's own rounds cut the power of its simulated disk, and damage its files; those end to end kill real servers
+# and a real etcd; the sequences are random requests at random interleavings, to one server and to two.
 torture: packages test-packages
 	$(CARGO) build --release --workspace --bin corten
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
+	CORTEN_TORTURE=500 $(CARGO) test --release --package corten-store damage -- --nocapture --test-threads 1
 	CORTEN_SEQUENCES=100000 $(CARGO) test --release --package corten-apiserver --lib interleavings -- --nocapture --test-threads 1
 
 # A clean build is timed too, after the rest; BENCH_FLAGS= leaves it out, and `--help` tells what else there is.
