@@ -12,7 +12,7 @@ use corten_store::{Error, Read, Span};
 use futures::StreamExt;
 use http::StatusCode;
 
-use crate::cache::{Objects, Snapshot};
+use crate::cache::{Objects, Snapshot, Unreadable, Unreadables};
 use crate::call::Call;
 use crate::http::{ApiResponse, ResponseBody};
 use crate::negotiate::{Encoding, Form, Projection};
@@ -197,6 +197,7 @@ pub async fn page(
     } else {
         resume(call, storage, options).await?
     };
+    snapshot.check_readable(prefix, selection.name())?;
     let lower = match &start {
         Some(start) => Bound::Included(format!("{prefix}{start}")),
         None => Bound::Included(prefix.to_owned()),
@@ -279,10 +280,15 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
     })?;
     let mut objects = Objects::new();
     for kv in &listing.kvs {
-        let object = storage.ingest(&kv.key[storage.prefix.len()..], &kv.value)?.object(kv.mod_revision);
+        let ingested = storage.ingest(&kv.key[storage.prefix.len()..], &kv.value);
+        let unreadable = |status: Status| {
+            let (key, reason) = (Arc::clone(&kv.key), status.message().into());
+            Unreadable { key, revision: kv.mod_revision, reason }.status()
+        };
+        let object = ingested.map_err(unreadable)?.object(kv.mod_revision);
         objects.insert(Arc::clone(&object.key), object);
     }
-    Ok(Snapshot { objects, revision })
+    Ok(Snapshot { objects, unreadable: Unreadables::new(), revision })
 }
 
 async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result<(Snapshot, Option<String>)> {

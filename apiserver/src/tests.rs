@@ -10,5 +10,6 @@ mod publication;
 mod reservations;
 mod stale;
 mod starting;
+mod unreadable;
 mod upkeep;
 mod watches;

@@ -59,6 +59,8 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
             _ => {}
         }
         let (snapshot, behind) = storage.cache.snapshot_and_watch(scope);
+        let below = below(call, resource);
+        snapshot.check_readable(&below, selection.name().or(name_of(call)))?;
         pending = initial_objects(call, resource, &selection, snapshot.objects);
         (behind, snapshot.revision)
     } else {
@@ -129,7 +131,7 @@ fn streaming(form: Form, body: ResponseBody) -> ApiResponse {
 /// The narrowest scope that covers what is watched.
 fn scope(call: &Call, resource: &Resource, selection: &Selection) -> Scope {
     let namespace = call.info.namespace.as_str();
-    let name = selection.name().or(Some(call.info.name.as_str()).filter(|name| !name.is_empty()));
+    let name = selection.name().or(name_of(call));
     if let Some(name) = name {
         if !resource.namespaced {
             return Scope::Object(name.into());
@@ -152,9 +154,19 @@ fn covers(call: &Call, resource: &Resource, selection: &Selection, object: &Obje
         && selection.matches(object)
 }
 
-fn initial_objects(call: &Call, resource: &Resource, selection: &Selection, objects: Objects) -> Vec<Arc<Object>> {
+/// With what the keys begin of what is watched.
+fn below(call: &Call, resource: &Resource) -> String {
     let namespace = call.info.namespace.as_str();
-    let below = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
+    if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() }
+}
+
+/// The name in the path of a watch of one object.
+fn name_of(call: &Call) -> Option<&str> {
+    Some(call.info.name.as_str()).filter(|name| !name.is_empty())
+}
+
+fn initial_objects(call: &Call, resource: &Resource, selection: &Selection, objects: Objects) -> Vec<Arc<Object>> {
+    let below = below(call, resource);
     objects
         .range::<_, str>((Bound::Included(&*below), Bound::Unbounded))
         .take_while(|(key, _)| key.starts_with(&*below))
