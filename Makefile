@@ -36,14 +36,15 @@ e2e: packages test-packages
 	$(CARGO) test --package corten-e2e
 
 # Hostile crowds take a minute for each kind, or CORTEN_ATTACK_SECONDS.
-# The store's own rounds cut the power of its simulated disk; those end to end kill real servers and a real etcd; the
-# sequences are random requests at random interleavings, to one server and to two. The last two rows send large and crooked
-# bodies of every kind: what they cost, by their growth, and in seconds.
+# The store's own rounds cut the power of its simulated disk, and damage its files; those end to end kill real servers
+# and a real etcd; the sequences are random requests at random interleavings, to one server and to two. The last two rows
+# send large and crooked bodies of every kind: what they cost, by their growth, and in seconds.
 torture: packages test-packages
 	$(CARGO) build --release --workspace --bin corten
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
 	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
+	CORTEN_TORTURE=500 $(CARGO) test --release --package corten-store damage -- --nocapture --test-threads 1
 	CORTEN_SEQUENCES=100000 $(CARGO) test --release --package corten-apiserver --lib interleavings -- --nocapture --test-threads 1
 	$(CARGO) build --release --package corten-hostile
 	target/release/corten-hostile growth

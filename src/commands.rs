@@ -1,3 +1,4 @@
 //! One file for a command.
 
 pub mod server;
+pub mod store;

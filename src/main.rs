@@ -18,6 +18,7 @@ Usage:
 
 Commands:
   server      Runs a server
+  store       Checks, exports or repairs the store of a server that is not running
   version     Prints the version
 
 Use \"corten COMMAND --help\" for more about a command.
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     }
     match arguments.next().as_deref() {
         Some("server") => commands::server::main(arguments),
+        Some("store") => commands::store::main(arguments),
         Some("version" | "--version") => {
             println!("corten {} (Kubernetes 1.36)", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

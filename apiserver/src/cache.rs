@@ -5,6 +5,7 @@
 //! `feed`), in the order of revisions: what the cache shows is the store at one moment, and that moment never goes back.
 
 mod ring;
+mod unreadable;
 mod watcher;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 
 use ring::Ring;
 pub use ring::{Event, EventKind, TooOld};
+pub use unreadable::{Change, Reading, Unreadable, Unreadables};
 use watcher::Watchers;
 pub use watcher::{Scope, Stop, Watcher};
 
@@ -28,6 +30,8 @@ pub type Objects = OrdMap<Arc<str>, Arc<Object>>;
 #[derive(Clone)]
 pub struct Snapshot {
     pub objects: Objects,
+    /// Keys that are there too, and whose objects cannot be shown.
+    pub unreadable: Unreadables,
     pub revision: u64,
 }
 
@@ -62,6 +66,10 @@ pub trait Observer: Send + Sync {
 
 struct State {
     objects: Objects,
+    /// The same for the whole window of events: when it changes, the window begins anew.
+    unreadable: Unreadables,
+    /// How many there ever were.
+    unreadable_total: u64,
     /// Of the last change, all of whose keys are in.
     revision: u64,
     ring: Ring,
@@ -76,7 +84,16 @@ impl Cache {
     /// A cache that holds `objects`, which were read at `revision`.
     pub fn new(objects: Objects, revision: u64, applied: Arc<AtomicU64>, dispatch_field: Option<usize>) -> Cache {
         let ring = Ring::new(revision);
-        let state = State { ring, objects, revision, filled_at: revision, fillings: 0, retired: false };
+        let state = State {
+            ring,
+            objects,
+            unreadable: Unreadables::new(),
+            unreadable_total: 0,
+            revision,
+            filled_at: revision,
+            fillings: 0,
+            retired: false,
+        };
         Cache {
             id: CacheId::new(),
             state: RwLock::new(state),
@@ -105,6 +122,20 @@ impl Cache {
 
     pub fn get(&self, key: &str) -> Option<Arc<Object>> {
         self.state.read().objects.get(key).cloned()
+    }
+
+    /// Why the object of a key that is there cannot be shown.
+    pub fn unreadable(&self, key: &str) -> Option<Unreadable> {
+        self.state.read().unreadable.get(key).cloned()
+    }
+
+    pub fn all_unreadable(&self) -> Unreadables {
+        self.state.read().unreadable.clone()
+    }
+
+    /// How many objects could not be read since the cache was made.
+    pub fn unreadable_total(&self) -> u64 {
+        self.state.read().unreadable_total
     }
 
     pub fn len(&self) -> usize {
@@ -137,7 +168,8 @@ impl Cache {
     /// All objects as they were at a revision; None if that is forgotten here.
     pub fn snapshot_at(&self, revision: u64) -> Option<Snapshot> {
         let state = self.state.read();
-        state.ring.objects_at(revision, &state.objects).map(|objects| Snapshot { objects, revision })
+        let objects = state.ring.objects_at(revision, &state.objects)?;
+        Some(Snapshot { objects, unreadable: state.unreadable.clone(), revision })
     }
 
     /// Every event after `revision` that a scope may care for.
@@ -169,13 +201,23 @@ impl Cache {
         applied.max(self.state.read().revision)
     }
 
-    /// Takes in all that one revision changes here: for each key its object, or None where that is gone. Readers see
-    /// all of it or nothing.
-    pub fn apply<'k>(&self, revision: u64, changes: impl IntoIterator<Item = (&'k str, Option<Arc<Object>>)>) {
+    /// Takes in all that one revision changes here: for each key what it became. Readers see all of it or nothing.
+    pub fn apply<'k, C: Into<Change>>(&self, revision: u64, changes: impl IntoIterator<Item = (&'k str, C)>) {
         let mut events: SmallVec<[Arc<Event>; 1]> = SmallVec::new();
         {
             let mut state = self.state.write();
-            for (key, object) in changes {
+            for (key, change) in changes {
+                let object = match change.into() {
+                    Change::Object(object) => Some(object),
+                    Change::Gone => None,
+                    Change::Unreadable(unreadable) => {
+                        self.set_unreadable(&mut state, key, Some(unreadable), revision);
+                        continue;
+                    }
+                };
+                if !state.unreadable.is_empty() && state.unreadable.contains_key(key) {
+                    self.set_unreadable(&mut state, key, None, revision);
+                }
                 let Some(event) = state.change(key, object, revision) else { continue };
                 if let Some(observer) = self.observer.get() {
                     observer.changed(&event);
@@ -197,20 +239,49 @@ impl Cache {
     }
 
     /// Starts over from a reading of the store. Watchers of before are told that they are too late.
-    pub fn reset(&self, objects: Objects, revision: u64) {
+    pub fn reset(&self, reading: impl Into<Reading>, revision: u64) {
+        let Reading { objects, unreadable } = reading.into();
         let mut state = self.state.write();
-        if let Some(observer) = self.observer.get() {
-            observer.reset(&objects);
+        state.unreadable_total += unreadable.len() as u64;
+        (state.objects, state.unreadable, state.filled_at) = (objects, unreadable, revision);
+        self.begin_anew(&mut state, revision);
+    }
+
+    /// The object of a key can be shown no longer, or again. Watchers end: what they would be sent next looks like a
+    /// deletion, or follows something that they have not seen.
+    fn set_unreadable(&self, state: &mut State, key: &str, unreadable: Option<Unreadable>, revision: u64) {
+        if revision <= state.revision && state.knows(key, revision) {
+            return;
         }
-        let (ring, fillings) = (Ring::new(revision), state.fillings + 1);
-        *state = State { ring, objects, revision, filled_at: revision, fillings, retired: state.retired };
+        match unreadable {
+            Some(unreadable) => {
+                state.unreadable_total += 1;
+                state.objects.remove(key);
+                state.unreadable.insert(key.into(), unreadable);
+            }
+            None => drop(state.unreadable.remove(key)),
+        }
+        self.begin_anew(state, revision.max(state.revision));
+    }
+
+    /// A new window of events, and a new beginning for whoever follows it.
+    fn begin_anew(&self, state: &mut State, revision: u64) {
+        if let Some(observer) = self.observer.get() {
+            observer.reset(&state.objects);
+        }
+        (state.ring, state.revision) = (Ring::new(revision), revision);
+        state.fillings += 1;
         self.watchers.wake_all();
     }
 }
 
 impl State {
     fn snapshot(&self, applied: u64) -> Snapshot {
-        Snapshot { objects: self.objects.clone(), revision: applied.max(self.revision) }
+        Snapshot {
+            objects: self.objects.clone(),
+            unreadable: self.unreadable.clone(),
+            revision: applied.max(self.revision),
+        }
     }
 
     /// Makes one change; None if it is known already.
@@ -239,7 +310,9 @@ impl State {
 
     /// Whether a change is in already: with what the store was read at, or because it is brought again.
     fn knows(&self, key: &str, revision: u64) -> bool {
-        revision <= self.filled_at || self.objects.get(key).is_some_and(|object| object.revision >= revision)
+        revision <= self.filled_at
+            || self.objects.get(key).is_some_and(|object| object.revision >= revision)
+            || self.unreadable.get(key).is_some_and(|unreadable| unreadable.revision >= revision)
     }
 }
 

@@ -20,7 +20,7 @@ use corten_api::status::{Result, Status};
 use corten_runtime::clock::Clock;
 use corten_runtime::tasks::CancellationToken;
 use corten_store::{
-    Batch, Error, Event, Expect, KeyValue, Listing, Progress, Put, Read, Span, Store, Watch, WatchFrom,
+    Batch, Damage, Error, Event, Expect, KeyValue, Listing, Progress, Put, Read, Span, Store, Watch, WatchFrom,
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -28,8 +28,8 @@ use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
 use self::filling::Filling;
-use crate::cache::{Cache, CacheId, Objects};
-use crate::object::{Draft, Object};
+use crate::cache::{Cache, CacheId, Change, Objects, Reading, Unreadable};
+use crate::object::Draft;
 use crate::resource::Storage;
 use crate::wakes;
 
@@ -93,15 +93,18 @@ impl Feed {
             let route = Route { storage: Arc::clone(&storage), waiting: None, filled_meanwhile: None };
             self.routes.lock().entry(Arc::clone(&storage.prefix)).or_default().push(route);
         }
-        self.read_all().await
+        // What is damaged at a start is for somebody to look at before anybody relies on the rest.
+        self.read_all(Damage::Refuse).await
     }
 
     /// Adds a storage; returns when it is filled and fed. It takes nothing from another one of the same prefix.
     pub async fn add(&self, storage: Arc<Storage>) -> std::result::Result<(), Error> {
         let filling = Filling::begin(self, &storage);
-        let listing = self.store.range(Read::of(Span::prefix(Arc::clone(&storage.prefix)))).await?;
-        let objects = ingested(&storage, &listing.kvs);
-        filling.finish(objects, listing.revision);
+        let read = Read::of(Span::prefix(Arc::clone(&storage.prefix))).report_damage();
+        let listing = self.store.range(read).await?;
+        let mut reading = ingested(&storage, &listing.kvs);
+        listing.damaged.iter().for_each(|error| insert_damaged(&storage, error, &mut reading));
+        filling.finish(reading, listing.revision);
         Ok(())
     }
 
@@ -137,13 +140,19 @@ impl Feed {
     }
 
     /// Reads the store and starts every cache over.
-    async fn read_all(&self) -> std::result::Result<Watch, Error> {
+    async fn read_all(&self, damage: Damage) -> std::result::Result<Watch, Error> {
         let storages = self.storages_to_read();
-        let listing = self.store.range(Read::of(Span::prefix(ROOT))).await?;
-        let mut filled: HashMap<CacheId, Objects> = HashMap::new();
+        let listing = self.store.range(Read { damage, ..Read::of(Span::prefix(ROOT)) }).await?;
+        let mut filled: HashMap<CacheId, Reading> = HashMap::new();
         for kv in &listing.kvs {
             for storage in found(&storages, &kv.key).into_iter().flatten() {
                 insert(storage, kv, filled.entry(storage.cache.id()).or_default());
+            }
+        }
+        for error in &listing.damaged {
+            let Error::Damaged { key, .. } = error else { continue };
+            for storage in found(&storages, key).into_iter().flatten() {
+                insert_damaged(storage, error, filled.entry(storage.cache.id()).or_default());
             }
         }
         self.fill(&storages, &listing, filled);
@@ -151,22 +160,24 @@ impl Feed {
     }
 
     /// Starts the caches over with what was read of them.
-    fn fill(&self, storages: &Storages, listing: &Listing, mut filled: HashMap<CacheId, Objects>) {
+    fn fill(&self, storages: &Storages, listing: &Listing, mut filled: HashMap<CacheId, Reading>) {
         let mut routes = self.routes.lock();
         for route in routes.values_mut().flatten() {
             let storage = &route.storage;
             let read = storages.get(&storage.prefix).is_some_and(|all| all.iter().any(|one| Arc::ptr_eq(one, storage)));
-            let objects = match read {
+            let reading = match read {
                 true => filled.remove(&storage.cache.id()).unwrap_or_default(),
                 // It came while the store was read.
                 false => {
                     let kvs = listing.kvs.iter().filter(|kv| kv.key.starts_with(&*storage.prefix));
-                    ingested(storage, kvs)
+                    let mut reading = ingested(storage, kvs);
+                    listing.damaged.iter().for_each(|error| insert_damaged(storage, error, &mut reading));
+                    reading
                 }
             };
             // Whoever filled it meanwhile may have read a later moment; what follows the earlier one comes again.
             if route.filled_meanwhile.is_none_or(|revision| revision < listing.revision) {
-                storage.cache.reset(objects, listing.revision);
+                storage.cache.reset(reading, listing.revision);
             }
             route.waiting = None;
         }
@@ -210,7 +221,7 @@ impl Feed {
 
     async fn read_again(&self, token: &CancellationToken) -> Option<Watch> {
         loop {
-            match self.read_all().await {
+            match self.read_all(Damage::Report).await {
                 Ok(watch) => {
                     info!("the store is read");
                     return Some(watch);
@@ -324,36 +335,49 @@ impl Route {
 }
 
 /// A key and what stands there now.
-fn change_of<'e>(storage: &Storage, event: &'e Event) -> (&'e str, Option<Arc<Object>>) {
+fn change_of<'e>(storage: &Storage, event: &'e Event) -> (&'e str, Change) {
     let key = &event.key[storage.prefix.len()..];
-    let Some(value) = &event.value else { return (key, None) };
+    let Some(value) = &event.value else { return (key, Change::Gone) };
     let companion = event.companion.clone().and_then(|companion| companion.downcast::<Draft>().ok());
     // A draft of the storage before this one, or of another server in this process, may be of another version.
     if let Some(draft) = companion.filter(|draft| draft.of == storage.cache.id()) {
-        return (key, Some(draft.object(event.mod_revision)));
+        return (key, Change::Object(draft.object(event.mod_revision)));
     }
     match storage.ingest(key, value) {
-        Ok(draft) => (key, Some(draft.object(event.mod_revision))),
-        Err(status) => {
-            // What nobody can read any more is not shown as it was before.
-            error!(key = %event.key, "{}", status.message());
-            (key, None)
-        }
+        Ok(draft) => (key, Change::Object(draft.object(event.mod_revision))),
+        // It is not shown as it was before, nor as if it were gone.
+        Err(status) => (key, Change::Unreadable(unreadable(&event.key, event.mod_revision, status.message()))),
     }
 }
 
-fn ingested<'k>(storage: &Storage, kvs: impl IntoIterator<Item = &'k KeyValue>) -> Objects {
-    let mut objects = Objects::new();
-    kvs.into_iter().for_each(|kv| insert(storage, kv, &mut objects));
-    objects
+fn ingested<'k>(storage: &Storage, kvs: impl IntoIterator<Item = &'k KeyValue>) -> Reading {
+    let mut reading = Reading::default();
+    kvs.into_iter().for_each(|kv| insert(storage, kv, &mut reading));
+    reading
 }
 
-fn insert(storage: &Storage, kv: &KeyValue, objects: &mut Objects) {
-    match storage.ingest(&kv.key[storage.prefix.len()..], &kv.value) {
+fn insert(storage: &Storage, kv: &KeyValue, reading: &mut Reading) {
+    let key = &kv.key[storage.prefix.len()..];
+    match storage.ingest(key, &kv.value) {
         Ok(draft) => {
             let object = draft.object(kv.mod_revision);
-            objects.insert(Arc::clone(&object.key), object);
+            reading.objects.insert(Arc::clone(&object.key), object);
         }
-        Err(status) => error!(key = %kv.key, "{}", status.message()),
+        Err(status) => {
+            reading.unreadable.insert(key.into(), unreadable(&kv.key, kv.mod_revision, status.message()));
+        }
     }
+}
+
+/// Takes in what the store found damaged, if it is of this storage.
+fn insert_damaged(storage: &Storage, error: &Error, reading: &mut Reading) {
+    let Error::Damaged { key, revision, .. } = error else { return };
+    if let Some(name) = key.strip_prefix(&*storage.prefix) {
+        reading.unreadable.insert(name.into(), unreadable(key, *revision, &error.to_string()));
+    }
+}
+
+fn unreadable(key: &Arc<str>, revision: u64, reason: &str) -> Unreadable {
+    error!(%key, revision, reason, "a stored object cannot be read");
+    Unreadable { key: Arc::clone(key), revision, reason: reason.into() }
 }

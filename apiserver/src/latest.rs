@@ -11,6 +11,7 @@ use bytes::Bytes;
 use corten_api::status::{Result, Status};
 use corten_store::{Encoding, KeyValue};
 
+use crate::cache::Unreadable;
 use crate::call::Call;
 use crate::object::Object;
 use crate::resource::{Resource, Storage};
@@ -140,7 +141,13 @@ impl<'c> Latest<'c> {
         let known = self.object.take().filter(same).or_else(|| self.storage.cache.get(self.key).filter(same));
         self.object = Some(match known {
             Some(object) => object,
-            None => self.storage.ingest(self.key, &kv.value)?.object(kv.mod_revision),
+            None => match self.storage.ingest(self.key, &kv.value) {
+                Ok(draft) => draft.object(kv.mod_revision),
+                Err(status) => {
+                    let (key, reason) = (kv.key, status.message().into());
+                    return Err(Unreadable { key, revision: kv.mod_revision, reason }.status());
+                }
+            },
         });
         self.kept = Some(kv.value);
         Ok(())

@@ -11,7 +11,7 @@ use corten_object::continue_token::Continue;
 use corten_store::{Error, Read, Span};
 
 pub use self::cursor::Cursor;
-use crate::cache::{Objects, Snapshot};
+use crate::cache::{Objects, Snapshot, Unreadable, Unreadables};
 use crate::call::Call;
 use crate::computation;
 use crate::http::ApiResponse;
@@ -192,7 +192,8 @@ pub async fn page(
     } else {
         resume(call, storage, options).await?
     };
-    let Snapshot { objects, revision } = snapshot;
+    snapshot.check_readable(&prefix, selection.name())?;
+    let Snapshot { objects, revision, .. } = snapshot;
     let whole = |objects| Page { objects, revision, continue_token: String::new(), remaining: None };
     if let Some(name) = selection.name() {
         // One object at most; its key is known when the namespace is.
@@ -260,10 +261,15 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
     })?;
     let mut objects = Objects::new();
     for kv in &listing.kvs {
-        let object = storage.ingest(&kv.key[storage.prefix.len()..], &kv.value)?.object(kv.mod_revision);
+        let ingested = storage.ingest(&kv.key[storage.prefix.len()..], &kv.value);
+        let unreadable = |status: Status| {
+            let (key, reason) = (Arc::clone(&kv.key), status.message().into());
+            Unreadable { key, revision: kv.mod_revision, reason }.status()
+        };
+        let object = ingested.map_err(unreadable)?.object(kv.mod_revision);
         objects.insert(Arc::clone(&object.key), object);
     }
-    Ok(Snapshot { objects, revision })
+    Ok(Snapshot { objects, unreadable: Unreadables::new(), revision })
 }
 
 async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result<(Snapshot, Option<String>)> {

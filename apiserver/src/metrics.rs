@@ -19,7 +19,7 @@ use crate::admission::Operation;
 use crate::resource::Resource;
 
 pub use request::{finished, scope};
-pub use state::register;
+pub use state::{register, unreadable};
 
 pub struct Metrics {
     registry: Registry,

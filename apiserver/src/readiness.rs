@@ -11,6 +11,9 @@ use corten_runtime::health::{EVERYWHERE, Guard, Health, READYZ};
 use corten_runtime::tasks::CancellationToken;
 use corten_store::{Status, Store};
 
+use crate::api::Api;
+use crate::metrics;
+
 /// What a start goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -83,6 +86,21 @@ impl Readiness {
     pub fn reached(&mut self, reached: Step) {
         self.0.retain(|(step, _)| *step != reached);
     }
+}
+
+/// How many objects that cannot be read are named.
+const NAMED_MAX: usize = 20;
+
+/// Objects that cannot be read make nobody unready, and are named to whoever looks.
+pub fn name_unreadable(api: &Arc<Api>) {
+    let weak = Arc::downgrade(api);
+    api.health.register_remark("stored-objects", READYZ, move || {
+        let unreadable = metrics::unreadable(&weak);
+        let more = unreadable.len().saturating_sub(NAMED_MAX);
+        let mut lines: Vec<_> = unreadable.iter().take(NAMED_MAX).map(|key| format!("{key} cannot be read")).collect();
+        lines.extend((more > 0).then(|| format!("{more} more cannot be read")));
+        lines
+    });
 }
 
 async fn answers(store: Arc<dyn Store>, clock: Clock, writes: bool) -> Result<(), String> {

@@ -23,7 +23,7 @@ use corten_runtime::clock::Clock;
 use corten_runtime::health::Health;
 use corten_runtime::random::Random;
 use corten_runtime::tasks::{CancellationToken, OnFailure, Scope};
-use corten_store::{Store, Watch, embedded, etcd};
+use corten_store::{Error, Store, Watch, embedded, etcd};
 use tokio::sync::watch;
 
 use crate::admission;
@@ -39,7 +39,7 @@ use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
 use crate::in_flight::InFlight;
 use crate::metrics::{self, Metrics};
-use crate::readiness::{Readiness, Step};
+use crate::readiness::{self, Readiness, Step};
 use crate::registry::Registry;
 use crate::reserve;
 use crate::reserve::node_ports::{NodePorts, PortRange};
@@ -207,6 +207,7 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
         address: address.to_string(),
     });
     metrics::register(&api, config.feature_gates);
+    readiness::name_unreadable(&api);
     accounts.belong_to(&api);
     // The last one: the others leave tasks there.
     let readers = [http.clone(), controllers.clone(), unattended];
@@ -344,7 +345,13 @@ async fn read_store(feed: &Feed, registry: &Registry) -> Result<Watch> {
     for storage in registry.all().filter_map(|resource| resource.storage.as_ref()) {
         storages.insert(Arc::clone(&storage.prefix), Arc::clone(storage));
     }
-    feed.start(storages.into_values()).await.map_err(|error| anyhow!("read the store: {error}"))
+    feed.start(storages.into_values()).await.map_err(|error| match error {
+        Error::Damaged { .. } => anyhow!(
+            "read the store: {error}; restore the data folder from a backup, or see what can be read with `corten store \
+             check` and `corten store export`, and keep that with `corten store repair`"
+        ),
+        error => anyhow!("read the store: {error}"),
+    })
 }
 
 /// Keeps the caches up with the store until those who need them, who answer and who ask, have left.

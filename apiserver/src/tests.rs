@@ -13,5 +13,6 @@ mod publication;
 mod reservations;
 mod stale;
 mod starting;
+mod unreadable;
 mod upkeep;
 mod watches;

@@ -21,7 +21,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 pub use self::encoder::LastFrame;
 use self::encoder::{Encoder, write_error};
 use crate::budget::Budget;
-use crate::cache::{Event, EventKind, Objects, Scope, Stop, TooOld, Watcher};
+use crate::cache::{Event, EventKind, Scope, Stop, TooOld, Watcher};
 use crate::call::Call;
 use crate::http::websocket::{self, Framing};
 use crate::http::{ApiResponse, ResponseBody};
@@ -62,7 +62,9 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
             _ => {}
         }
         let (snapshot, behind) = storage.cache.snapshot_and_watch(scope);
-        pending = Some(initial_objects(call, resource, &selection, snapshot.objects));
+        let below = below(call, resource);
+        snapshot.check_readable(&below, selection.name().or(name_of(call)))?;
+        pending = Some(Cursor::new(snapshot.objects, &below, &below, &selection));
         (behind, snapshot.revision)
     } else {
         let from = match revision.unwrap_or(0) {
@@ -136,7 +138,7 @@ fn streaming(form: Form, body: ResponseBody) -> ApiResponse {
 /// The narrowest scope that covers what is watched.
 fn scope(call: &Call, resource: &Resource, selection: &Selection) -> Scope {
     let namespace = call.info.namespace.as_str();
-    let name = selection.name().or(Some(call.info.name.as_str()).filter(|name| !name.is_empty()));
+    let name = selection.name().or(name_of(call));
     if let Some(name) = name {
         if !resource.namespaced {
             return Scope::Object(name.into());
@@ -159,10 +161,15 @@ fn covers(call: &Call, resource: &Resource, selection: &Selection, object: &Obje
         && selection.matches(object)
 }
 
-fn initial_objects(call: &Call, resource: &Resource, selection: &Arc<Selection>, objects: Objects) -> Cursor {
+/// With what the keys begin of what is watched.
+fn below(call: &Call, resource: &Resource) -> String {
     let namespace = call.info.namespace.as_str();
-    let below = if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() };
-    Cursor::new(objects, &below, &below, selection)
+    if resource.namespaced && !namespace.is_empty() { format!("{namespace}/") } else { String::new() }
+}
+
+/// The name in the path of a watch of one object.
+fn name_of(call: &Call) -> Option<&str> {
+    Some(call.info.name.as_str()).filter(|name| !name.is_empty())
 }
 
 fn too_old(error: TooOld) -> Status {

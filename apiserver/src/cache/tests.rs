@@ -16,7 +16,7 @@ fn object(key: &str, revision: u64, padding: usize) -> Arc<Object> {
 fn cache(count: usize) -> Arc<Cache> {
     let cache = Cache::new(Objects::new(), 5, Arc::default(), None);
     let objects = (0..count).map(|i| object(&format!("o{i}"), 5, 0));
-    cache.reset(objects.map(|object| (Arc::clone(&object.key), object)).collect(), 5);
+    cache.reset(objects.map(|object| (Arc::clone(&object.key), object)).collect::<Objects>(), 5);
     Arc::new(cache)
 }
 

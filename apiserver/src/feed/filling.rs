@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Feed, Route};
-use crate::cache::Objects;
+use crate::cache::Reading;
 use crate::resource::Storage;
 
 /// A storage whose events wait until it is filled. Dropped before that, it is gone from the feed.
@@ -22,14 +22,14 @@ impl Filling<'_> {
 
     /// Fills it with what the store held at a revision, then with the events that waited and are later than that. The
     /// store was read after the events began to wait, so that there is none between.
-    pub(super) fn finish(mut self, objects: Objects, revision: u64) {
+    pub(super) fn finish(mut self, reading: Reading, revision: u64) {
         self.done = true;
         let mut routes = self.feed.routes.lock();
         let mut found = routes.get_mut(&self.storage.prefix).into_iter().flatten();
         let Some(route) = found.find(|route| Arc::ptr_eq(&route.storage, &self.storage)) else { return };
         // The feed read the whole store anew meanwhile, and has filled it.
         let Some(waiting) = route.waiting.take() else { return };
-        self.storage.cache.reset(objects, revision);
+        self.storage.cache.reset(reading, revision);
         route.filled_meanwhile = Some(revision);
         for events in waiting.chunk_by(|one, next| one.mod_revision == next.mod_revision) {
             route.take(&events.iter().collect::<Vec<_>>());

@@ -72,6 +72,18 @@ fn stored(registry: &Registry, api: &Weak<Api>) {
         &["group", "resource"],
         objects,
     );
+    registry.computed_gauges(
+        "corten_storage_unreadable_objects",
+        "[ALPHA] Number of stored objects that are damaged or cannot be decoded, by resource.",
+        &["group", "resource"],
+        by_storage(api, |storage| storage.cache.all_unreadable().len() as f64),
+    );
+    registry.computed_counters(
+        "apiserver_storage_decode_errors_total",
+        "[ALPHA] Number of stored objects that could not be decoded, by resource.",
+        &["group", "resource"],
+        by_storage(api, |storage| storage.cache.unreadable_total() as f64),
+    );
     let api = api.clone();
     let joined = move || {
         let name = |storage: &Storage| match &*storage.group {
@@ -130,6 +142,12 @@ fn in_flight(registry: &Registry, api: &Weak<Api>) {
         &["request_kind"],
         rows,
     );
+}
+
+/// The keys of all objects that cannot be read.
+pub fn unreadable(api: &Weak<Api>) -> Vec<String> {
+    let all = storages(api).into_iter().map(|storage| storage.cache.all_unreadable());
+    all.flat_map(|unreadable| unreadable.values().map(|one| one.key.to_string()).collect::<Vec<_>>()).collect()
 }
 
 /// A row for each storage that is served now.

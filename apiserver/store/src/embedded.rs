@@ -3,19 +3,27 @@
 //! `state` has the rules and what is known in memory, `commit` the thread that makes changes durable, in the `journal`
 //! first and in the tables (`disk`) later, `feed` and `source` the two ends of a watch, `timers` what happens by itself,
 //! `folder` who may use the folder. Values are in memory only until the tables have them, and as long as a watcher has
-//! not taken them; keys and the revisions of their versions always are.
+//! not taken them; keys and the revisions of their versions always are. What is on the disk has checksums that are
+//! verified whenever it is read; `opening` has how the files of a folder belong together, `care` what
+//! can be done when they do not, with what `salvage` reads.
 //!
 //! Locks are taken in the order: `state`, a feed's inbox; the disk's own locks may be taken under `state` for reading.
 //! Nobody holds `state` while it writes.
 
+pub mod care;
 mod commit;
 mod disk;
 mod feed;
 mod folder;
 mod history;
+mod identity;
 mod journal;
+mod mark;
 pub mod medium;
+mod opening;
+mod overlay;
 mod record;
+mod salvage;
 mod source;
 mod state;
 mod timers;
@@ -36,16 +44,18 @@ use self::folder::Folder;
 use self::history::Version;
 use self::journal::Journal;
 use self::medium::{FileMedium, Medium};
+use self::opening::{Opened, Permission};
 use self::record::Record;
 use self::source::Source;
 use self::state::{Change, Mode, Offer, State};
 use crate::error::{Conflict, Error, OpenError, WriteError};
 use crate::span::Span;
 use crate::store::{
-    Degraded, Deleted, Durability, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read, Revision,
-    Status, Store, Want, WatchFrom,
+    Damage, Degraded, Deleted, Durability, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read,
+    Revision, Status, Store, Want, WatchFrom,
 };
 use crate::watch::Watch;
+use corten_runtime::random::Random;
 use corten_runtime::{Clock, OnFailure, Scope};
 
 /// Values read before others get their turn.
@@ -61,6 +71,8 @@ pub struct Options {
     pub compaction_interval: Option<Duration>,
     /// Memory for pages of the database.
     pub cache_bytes: usize,
+    /// For the identity of a new store.
+    pub random: Random,
 }
 
 impl Options {
@@ -70,6 +82,7 @@ impl Options {
             lazy_delay: Duration::from_secs(2),
             compaction_interval: Some(Duration::from_secs(300)),
             cache_bytes: 16 << 20,
+            random: Random::system(),
         }
     }
 }
@@ -100,7 +113,7 @@ impl Embedded {
     pub fn open(folder: impl Into<PathBuf>, options: Options) -> Result<Embedded, OpenError> {
         let path = folder.into();
         let folder = Folder::open(&path)?;
-        let medium = Arc::new(FileMedium { tables: folder.database(), journal: folder.journal() });
+        let medium = Arc::new(FileMedium::new(&path, folder.permission().create || folder.permission().convert));
         let damaged = |error: Error| match error {
             Error::Corrupt(reason) => OpenError::Corrupt { folder: path.clone(), reason },
             error => OpenError::Io {
@@ -109,14 +122,23 @@ impl Embedded {
                 source: std::io::Error::other(error.to_string()),
             },
         };
-        let opened = Shared::open(medium, &options).map_err(damaged)?;
-        folder.complete()?;
-        Embedded::start(opened, Some(folder), &options.tasks).map_err(damaged)
+        let opened = opening::open(
+            Arc::clone(&medium) as Arc<dyn Medium>,
+            folder.permission(),
+            options.cache_bytes,
+            &options.random,
+        )
+        .map_err(damaged)?;
+        folder.complete(opened.seal.identity)?;
+        medium.stop_making();
+        Embedded::start(Shared::new(opened, &options), Some(folder), &options.tasks).map_err(damaged)
     }
 
     /// The same on any medium, which has to be nobody else's.
     pub fn open_on(medium: Arc<dyn Medium>, options: Options) -> Result<Embedded, Error> {
-        Embedded::start(Shared::open(medium, &options)?, None, &options.tasks)
+        let permission = Permission { create: true, convert: true, identity: None };
+        let opened = opening::open(medium, permission, options.cache_bytes, &options.random)?;
+        Embedded::start(Shared::new(opened, &options), None, &options.tasks)
     }
 
     fn start((shared, journal): (Shared, Journal), folder: Option<Folder>, tasks: &Scope) -> Result<Embedded, Error> {
@@ -149,14 +171,15 @@ impl Embedded {
             expires.checked_next_multiple_of(1000).unwrap_or(expires).max(1)
         });
         let Put { key, value, expect, durability, companion, .. } = put;
-        let change = Change { key, expect, durability, value: Some(value), expires, companion };
+        let value_sum = crc32fast::hash(&value);
+        let change = Change { key, expect, durability, value: Some(value), value_sum, expires, companion };
         let record = self.change(change).await?;
         Ok(record.map_or(0, |record| record.revision()))
     }
 
     async fn delete_one(&self, key: Key, expect: Expect) -> Result<Deleted, WriteError> {
         let durability = Durability::Durable;
-        let change = Change { key, expect, durability, value: None, expires: 0, companion: None };
+        let change = Change { key, expect, durability, value: None, value_sum: 0, expires: 0, companion: None };
         let Some(record) = self.change(change).await? else {
             return Ok(Deleted { revision: self.shared.visible(), previous: None });
         };
@@ -209,7 +232,7 @@ impl Embedded {
     async fn list(&self, read: Read) -> Result<Listing, Error> {
         for _ in 0..3 {
             match self.shared.list(&read).await {
-                Err(ReadError::Stale(generation)) => self.shared.disk.reopen(generation)?,
+                Err(ReadError::Stale(opening)) => self.shared.disk.reopen(opening)?,
                 result => return result.map_err(ReadError::into_error),
             }
         }
@@ -218,11 +241,9 @@ impl Embedded {
 }
 
 impl Shared {
-    fn open(medium: Arc<dyn Medium>, options: &Options) -> Result<(Shared, Journal), Error> {
-        let disk = Disk::open(Arc::clone(&medium), options.cache_bytes)?;
-        let loaded = disk.load()?;
-        let (journal, waiting) = Journal::open(&*medium, loaded.last)?;
-        let state = State::new(loaded.rows, loaded.marks, waiting);
+    fn new(opened: Opened, options: &Options) -> (Shared, Journal) {
+        let Opened { disk, seal, rows, journal, waiting } = opened;
+        let state = State::new(rows, seal.marks, waiting);
         let shared = Shared {
             visible: AtomicU64::new(state.visible),
             state: Mutex::new(state),
@@ -234,7 +255,7 @@ impl Shared {
             timers: Notify::new(),
         };
         shared.change(|state| shared.arm_flush(state));
-        Ok((shared, journal))
+        (shared, journal)
     }
 
     fn visible(&self) -> Revision {
@@ -259,7 +280,7 @@ impl Shared {
     fn get(&self, key: &str, at: Option<Revision>) -> Result<Fetched, Error> {
         for _ in 0..3 {
             match self.get_once(key, at) {
-                Err(ReadError::Stale(generation)) => self.disk.reopen(generation)?,
+                Err(ReadError::Stale(opening)) => self.disk.reopen(opening)?,
                 result => return result.map_err(ReadError::into_error),
             }
         }
@@ -306,7 +327,13 @@ impl Shared {
             if read.want == Want::Keys {
                 found.value = Some(Bytes::new());
             }
-            listing.kvs.push(found.read(reader.as_ref())?);
+            match found.read(reader.as_ref()) {
+                Ok(kv) => listing.kvs.push(kv),
+                Err(ReadError::Failed(error @ Error::Damaged { .. })) if read.damage == Damage::Report => {
+                    listing.damaged.push(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(listing)
     }
@@ -348,18 +375,16 @@ impl Found {
     }
 
     fn read(self, reader: Option<&Reader>) -> Result<KeyValue, ReadError> {
-        let Version { revision, create_revision, expires } = self.version;
-        let value = match (self.value, reader) {
-            (Some(value), _) => value,
-            (None, Some(reader)) => reader.value(revision)?.ok_or_else(|| lost(revision))?,
-            (None, None) => return Err(lost(revision)),
+        let Version { revision, create_revision, expires, .. } = self.version;
+        let read = match (self.value, reader) {
+            (Some(value), _) => Some(value),
+            (None, Some(reader)) => reader.value(&self.key, self.version)?,
+            (None, None) => None,
         };
+        let lost = || Error::Damaged { key: self.key.clone(), revision, reason: "it is missing".to_owned() };
+        let value = read.ok_or_else(|| ReadError::Failed(lost()))?;
         Ok(KeyValue { key: self.key, value, mod_revision: revision, create_revision, leased: expires != 0 })
     }
-}
-
-fn lost(revision: Revision) -> ReadError {
-    ReadError::Failed(Error::Corrupt(format!("the value of revision {revision} is missing")))
 }
 
 impl Store for Embedded {
@@ -420,13 +445,21 @@ impl Store for Embedded {
                 let state = self.shared.state.lock();
                 check_readable(&state, None)?;
                 let degraded = match &state.mode {
-                    Mode::Writing => None,
+                    Mode::Writing => self
+                        .shared
+                        .disk
+                        .medium()
+                        .is_in_place()
+                        .err()
+                        .map(|reason| Degraded { reason, restart_helps: false }),
                     Mode::Stuck(reason) => Some(Degraded { reason: reason.clone(), restart_helps: false }),
                     Mode::Broken(reason) => Some(Degraded { reason: reason.clone(), restart_helps: true }),
                 };
                 (state.visible, degraded)
             };
-            Ok(Status { revision, size: self.shared.disk.size()?, degraded })
+            let size =
+                if degraded.is_some() { self.shared.disk.size().unwrap_or(0) } else { self.shared.disk.size()? };
+            Ok(Status { revision, size, degraded })
         }
         .boxed()
     }

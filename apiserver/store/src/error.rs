@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::store::{KeyValue, Revision};
+use crate::store::{Key, KeyValue, Revision};
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +31,10 @@ pub enum Error {
     #[error("the store's data is damaged: {0}")]
     Corrupt(String),
 
+    /// The value of one key is not what was written; others can be read.
+    #[error("the stored value of {key} at revision {revision} is damaged: {reason}")]
+    Damaged { key: Key, revision: Revision, reason: String },
+
     #[error("the store is closed")]
     Closed,
 
@@ -56,6 +60,7 @@ impl Error {
             | Error::TooLarge(_)
             | Error::Broken(_)
             | Error::Corrupt(_)
+            | Error::Damaged { .. }
             | Error::Closed
             | Error::Refused(_) => false,
         }
@@ -93,7 +98,10 @@ pub enum OpenError {
     #[error("folder {folder} is not a Corten store: {reason}; choose an empty folder")]
     Foreign { folder: PathBuf, reason: String },
 
-    #[error("the store in {folder} is damaged: {reason}; restore the folder from a backup, or remove it to start anew")]
+    #[error(
+        "the store in {folder} is damaged: {reason}; restore the folder from a backup, or see what can be read with \
+         `corten store check` and `corten store export`, and keep that with `corten store repair`"
+    )]
     Corrupt { folder: PathBuf, reason: String },
 
     #[error("cannot {action} {path}: {source}")]

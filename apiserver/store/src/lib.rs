@@ -18,7 +18,7 @@ pub use error::{Applied, Conflict, Error, OpenError, WriteError};
 pub use etcd::Etcd;
 pub use span::Span;
 pub use store::{
-    Companion, Degraded, Deleted, Durability, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put, Read,
-    Revision, Status, Store, Want, WatchFrom,
+    Companion, Damage, Degraded, Deleted, Durability, Encoding, Expect, Fetched, Key, KeyValue, Listing, Progress, Put,
+    Read, Revision, Status, Store, Want, WatchFrom,
 };
 pub use watch::{Batch, Event, Previous, Watch, WatchSource};

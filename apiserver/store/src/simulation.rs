@@ -13,11 +13,10 @@ use crate::embedded::medium::{Medium, Part};
 
 const SECTOR: usize = 512;
 
-/// Shared by everyone who has it open. One supply of power for both of its files.
+/// Shared by everyone who has it open. One supply of power for all of its files.
 #[derive(Clone, Debug, Default)]
 pub struct SimDisk {
-    tables: Arc<Mutex<Platter>>,
-    journal: Arc<Mutex<Platter>>,
+    platters: [Arc<Mutex<Platter>>; 3],
 }
 
 #[derive(Debug, Default)]
@@ -44,43 +43,58 @@ enum Change {
 impl SimDisk {
     /// A disk of its own that holds the same.
     pub fn copy(&self) -> SimDisk {
-        let (tables, journal) = (self.tables.lock(), self.journal.lock());
-        let copy = |platter: &Platter| Arc::new(Mutex::new(platter.copy()));
-        SimDisk { tables: copy(&tables), journal: copy(&journal) }
+        let locked = self.lock();
+        SimDisk { platters: Part::ALL.map(|part| Arc::new(Mutex::new(locked[part as usize].copy()))) }
+    }
+
+    fn platter(&self, part: Part) -> &Arc<Mutex<Platter>> {
+        &self.platters[part as usize]
+    }
+
+    /// All are held, so that nobody writes to one after another has lost its power.
+    fn lock(&self) -> [parking_lot::MutexGuard<'_, Platter>; 3] {
+        Part::ALL.map(|part| self.platter(part).lock())
     }
 
     /// Power is lost: of what was not synced, any part may have reached the disk, in any order, down to sectors.
     pub fn cut(&self, dice: &mut Dice) {
-        // Both are held, so that nobody writes to one after the other has lost its power.
-        let (mut tables, mut journal) = (self.tables.lock(), self.journal.lock());
-        tables.cut(dice);
-        journal.cut(dice);
+        self.lock().iter_mut().for_each(|platter| platter.cut(dice));
     }
 
     /// Nothing that is not synced survives: the hardest cut.
     pub fn cut_hard(&self) {
-        let (mut tables, mut journal) = (self.tables.lock(), self.journal.lock());
-        tables.cut_hard();
-        journal.cut_hard();
+        self.lock().iter_mut().for_each(|platter| platter.cut_hard());
+    }
+
+    /// What a file holds.
+    pub fn bytes(&self, part: Part) -> Vec<u8> {
+        self.platter(part).lock().current.clone()
+    }
+
+    /// Writes over a file, as a fault of the disk or somebody else may. Whoever has it open keeps it.
+    pub fn damage(&self, part: Part, damage: impl FnOnce(&mut Vec<u8>)) {
+        let mut platter = self.platter(part).lock();
+        damage(&mut platter.current);
+        platter.durable = platter.current.clone();
+        platter.unsynced.clear();
     }
 
     /// Leaves so many bytes for the tables to grow by; None is plenty. The journal has its room from the beginning.
     pub fn set_room(&self, bytes: Option<usize>) {
-        let mut platter = self.tables.lock();
+        let mut platter = self.platter(Part::Tables).lock();
         platter.room = bytes.map(|bytes| platter.current.len() + bytes);
     }
 
     pub fn fail_syncs(&self) {
-        self.tables.lock().sync_fails = true;
-        self.journal.lock().sync_fails = true;
+        self.lock().iter_mut().for_each(|platter| platter.sync_fails = true);
     }
 
     pub fn syncs(&self) -> u64 {
-        self.tables.lock().syncs + self.journal_syncs()
+        self.platter(Part::Tables).lock().syncs + self.journal_syncs()
     }
 
     pub fn journal_syncs(&self) -> u64 {
-        self.journal.lock().syncs
+        self.platter(Part::Journal).lock().syncs
     }
 }
 
@@ -140,10 +154,7 @@ fn apply(image: &mut Vec<u8>, change: &Change) {
 
 impl Medium for SimDisk {
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
-        let platter = match part {
-            Part::Tables => &self.tables,
-            Part::Journal => &self.journal,
-        };
+        let platter = self.platter(part);
         let life = platter.lock().life;
         Ok(Box::new(Head { platter: Arc::clone(platter), life }))
     }

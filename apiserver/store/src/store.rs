@@ -15,7 +15,9 @@
 //!
 //! **Reads** are linearizable: they see every write that was answered before they began. A read at a revision sees the
 //! keys as they were right after that change: `Error::Compacted` if that is forgotten, `Error::FutureRevision` if it is
-//! yet to come. Keys come in the order of their bytes.
+//! yet to come. Keys come in the order of their bytes. A value that is not what was written is never given out, nor left
+//! out: the read fails by `Error::Damaged`, which names the key, or reports it. An engine without checksums of its own
+//! (etcd) cannot tell.
 //!
 //! **Watches** deliver every change of a span after a revision, in the order of revisions, without a gap and without a
 //! repetition. Changes of one revision come in one batch. A write's event can be had from every watch that covers it,
@@ -112,11 +114,16 @@ pub struct Read {
     /// Now, if absent.
     pub at: Option<Revision>,
     pub want: Want,
+    pub damage: Damage,
 }
 
 impl Read {
     pub fn of(span: Span) -> Read {
-        Read { span, limit: 0, at: None, want: Want::Values }
+        Read { span, limit: 0, at: None, want: Want::Values, damage: Damage::Refuse }
+    }
+
+    pub fn report_damage(self) -> Read {
+        Read { damage: Damage::Report, ..self }
     }
 
     pub fn limit(self, limit: usize) -> Read {
@@ -141,9 +148,20 @@ pub enum Want {
     Count,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What becomes of a read that comes upon a value that is not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// All of it fails, by the `Error::Damaged` of that value.
+    Refuse,
+    /// It goes on, and `Listing::damaged` has the errors.
+    Report,
+}
+
+#[derive(Clone, Debug, Default)]
 pub struct Listing {
     pub kvs: Vec<KeyValue>,
+    /// An `Error::Damaged` for each key whose value cannot be read, if the read asked to be told.
+    pub damaged: Vec<Error>,
     /// Whether the limit left keys out. Go on with `Span::starting_after` the last key, at `revision`.
     pub more: bool,
     /// How many keys the span holds, the limit aside.

@@ -82,7 +82,7 @@ async fn a_newer_format_is_refused_and_left_alone() -> anyhow::Result<()> {
     // Of the folder, and of the store in it.
     for (file, newer, told) in [
         ("format", "2\n", "has format 2, and this version of Corten knows formats up to 1"),
-        ("store/format", "corten-store 3 complete\n", "has format 3, and this version of Corten knows formats up to 2"),
+        ("store/format", "corten-store 4 complete\n", "has format 4, and this version of Corten knows formats up to 3"),
     ] {
         let (file, database) = (data.join(file), data.join("store/store.redb"));
         let (format, objects) = (std::fs::read(&file)?, std::fs::read(&database)?);

@@ -7,6 +7,7 @@ mod access;
 mod anyday;
 mod convergence;
 mod custom;
+mod damage;
 mod definitions;
 mod deletes;
 mod engines;

@@ -50,6 +50,7 @@ pub struct Health {
     results: Gauges,
     results_total: Counters,
     checks: Mutex<Vec<Arc<Check>>>,
+    remarks: Mutex<Vec<Remark>>,
     /// Rung when something may have become ready.
     changed: Arc<Notify>,
 }
@@ -69,6 +70,13 @@ struct Check {
     /// Until then /livez takes the check as passed: starting may take its time.
     live_until: Option<Instant>,
     probe: Probe,
+}
+
+/// What an endpoint says beside its checks, which it does not fail for.
+struct Remark {
+    name: &'static str,
+    endpoints: &'static [Endpoint],
+    lines: Box<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 
 type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
@@ -114,8 +122,8 @@ impl Health {
         let results = metrics.gauges("kubernetes_healthcheck", results, &["name", "type"]);
         let total = "[STABLE] The results of a health check.";
         let results_total = metrics.counters("kubernetes_healthchecks_total", total, &["name", "status", "type"]);
-        let health =
-            Health { clock, metrics, results, results_total, checks: Mutex::default(), changed: Arc::default() };
+        let (checks, remarks, changed) = (Mutex::default(), Mutex::default(), Arc::default());
+        let health = Health { clock, metrics, results, results_total, checks, remarks, changed };
         health.register("ping", EVERYWHERE, || Ok(()));
         health.register("log", EVERYWHERE, || Ok(()));
         health
@@ -169,6 +177,16 @@ impl Health {
         self.add(name.into(), Some(group), endpoints, None, probe);
     }
 
+    /// Lines for somebody who looks, behind the checks of a verbose answer.
+    pub fn register_remark(
+        &self,
+        name: &'static str,
+        endpoints: &'static [Endpoint],
+        lines: impl Fn() -> Vec<String> + Send + Sync + 'static,
+    ) {
+        self.remarks.lock().push(Remark { name, endpoints, lines: Box::new(lines) });
+    }
+
     /// The answer to `GET /ENDPOINT`.
     pub async fn answer(&self, endpoint: Endpoint, query: &Query) -> Answer {
         let (mut lines, mut failures) = (String::new(), Vec::new());
@@ -189,6 +207,13 @@ impl Health {
                 Err(reason) => {
                     let _ = writeln!(lines, "[-]{} failed: reason withheld", check.name);
                     failures.push(format!("{}: {reason}", check.name));
+                }
+            }
+        }
+        if query.verbose {
+            for remark in self.remarks.lock().iter().filter(|remark| remark.endpoints.contains(&endpoint)) {
+                for line in (remark.lines)() {
+                    let _ = writeln!(lines, "[!]{}: {line}", remark.name);
                 }
             }
         }
@@ -322,6 +347,18 @@ mod tests {
                         check passed\n";
         let query = "verbose&exclude=y&exclude=etcd&exclude=x&exclude=group&exclude=y";
         check(&health, Endpoint::Readyz, query, 200, excluded).await;
+    }
+
+    #[tokio::test]
+    async fn remarks_are_made_to_whoever_looks() {
+        let (health, guard, _) = health();
+        drop(guard);
+        health.register_remark("storage", READYZ, || vec!["one is damaged".to_owned()]);
+        check(&health, Endpoint::Readyz, "", 200, "ok").await;
+        let passed = "[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]poststarthook/rbac ok\n";
+        check(&health, Endpoint::Livez, "verbose", 200, &format!("{passed}livez check passed\n")).await;
+        let remarked = format!("{passed}[+]a ok\n[!]storage: one is damaged\nreadyz check passed\n");
+        check(&health, Endpoint::Readyz, "verbose", 200, &remarked).await;
     }
 
     #[tokio::test]

@@ -51,14 +51,20 @@ fn write(shared: &Shared, journal: &mut Journal, batch: &mut Batch) -> Result<()
                 tracing::warn!(reason, "the journal has no room; writing to the tables");
                 shared.state.lock().widen(batch);
             }
-            result => return result.map_err(Failure::of),
+            result => return result.and_then(|()| in_place(shared)).map_err(Failure::of),
         }
     }
-    shared.disk.commit(&batch.work)?;
-    if let Some(last) = batch.work.records.last() {
-        journal.rewind(last.revision());
+    let committed = shared.disk.commit(&batch.work, journal.generation());
+    let seal = committed.as_ref().ok().or_else(|| committed.as_ref().err()?.moved_on.as_deref());
+    if let Some(seal) = seal {
+        journal.begin_round(seal).and_then(|()| in_place(shared)).map_err(Failure::of)?;
     }
-    Ok(())
+    committed.map(drop)
+}
+
+/// What was written to files that the next start will not find is not answered for.
+fn in_place(shared: &Shared) -> Result<(), Error> {
+    shared.disk.medium().is_in_place().map_err(Error::Broken)
 }
 
 /// The next batch, and whether it is the last one.

@@ -14,6 +14,8 @@ pub(super) struct Version {
     pub(super) create_revision: Revision,
     /// When its time to live ends, in milliseconds since 1970; 0 is never.
     pub(super) expires: u64,
+    /// The CRC-32 of its value, by which a damaged one is noticed when it is read; 0 for a deletion.
+    pub(super) value_sum: u32,
 }
 
 impl Version {
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     fn put(revision: Revision, create_revision: Revision) -> Version {
-        Version { revision, create_revision, expires: 0 }
+        Version { revision, create_revision, expires: 0, value_sum: 0 }
     }
 
     /// `a` is made at 2, changed at 4, deleted at 6, made again at 8; `b` is made at 3 and changed at 7.

@@ -1,9 +1,9 @@
-//! What the store lies on: two files, or in tests something that loses power or runs full.
+//! What the store lies on: three files, or in tests something that loses power or runs full.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,30 +14,83 @@ use rustix::fs::{FallocateFlags, fallocate};
 /// Opens the same bytes again and again: after a failed write the database is opened anew.
 pub trait Medium: Send + Sync + 'static {
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Whether what was opened is still what the next start would open; an error names what is not.
+    fn is_in_place(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Tables,
     Journal,
+    Mark,
 }
 
+impl Part {
+    pub const ALL: [Part; 3] = [Part::Tables, Part::Journal, Part::Mark];
+
+    /// The name of its file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Tables => "store.redb",
+            Part::Journal => "journal",
+            Part::Mark => "mark",
+        }
+    }
+}
+
+/// The files of a folder. They are made as long as the store is; later, one that is missing is an error, and so is one
+/// that is not the file it was before.
 pub(super) struct FileMedium {
-    pub(super) tables: PathBuf,
-    pub(super) journal: PathBuf,
+    folder: PathBuf,
+    makes: AtomicBool,
+    /// Device and inode of each part.
+    seen: Mutex<[Option<(u64, u64)>; 3]>,
+}
+
+impl FileMedium {
+    pub(super) fn new(folder: &Path, makes: bool) -> FileMedium {
+        FileMedium { folder: folder.into(), makes: AtomicBool::new(makes), seen: Mutex::default() }
+    }
+
+    /// From now on no file is made.
+    pub(super) fn stop_making(&self) {
+        self.makes.store(false, Ordering::Release);
+    }
+
+    fn replaced(&self, part: Part) -> String {
+        format!("{} was removed or replaced while the server runs", self.folder.join(part.name()).display())
+    }
 }
 
 impl Medium for FileMedium {
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
-        let path = match part {
-            Part::Tables => &self.tables,
-            Part::Journal => &self.journal,
-        };
+        let path = self.folder.join(part.name());
+        let makes = self.makes.load(Ordering::Acquire);
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = options.read(true).write(true).create(makes).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let metadata = file.metadata()?;
+        let place = (metadata.dev(), metadata.ino());
+        if *self.seen.lock()[part as usize].get_or_insert(place) != place {
+            return Err(io::Error::other(self.replaced(part)));
+        }
         let has_holes = AtomicBool::new(metadata.blocks() * BLOCK < metadata.len());
         Ok(Box::new(FileStorage { file, has_holes }))
+    }
+
+    fn is_in_place(&self) -> Result<(), String> {
+        let seen = *self.seen.lock();
+        for part in Part::ALL {
+            let Some(expected) = seen[part as usize] else { continue };
+            let found = std::fs::metadata(self.folder.join(part.name()));
+            if found.map(|metadata| (metadata.dev(), metadata.ino())).ok() != Some(expected) {
+                return Err(self.replaced(part));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -78,7 +78,7 @@ impl Source {
         let mut batch = Batch { events: Vec::with_capacity(rows.len()), revision: end };
         let mut bytes = 0;
         for (key, version) in rows {
-            let value = if version.is_live() { Some(self.known(reader.value(version.revision)?)?) } else { None };
+            let value = if version.is_live() { Some(self.known(reader.value(&key, version)?)?) } else { None };
             bytes += value.as_ref().map_or(0, Bytes::len);
             let previous = self.previous_of(&key, version.revision, Some(&reader))?;
             batch.events.push(event(key, version, value, previous));
@@ -153,7 +153,7 @@ impl Source {
                 }
             }
         };
-        let value = self.known(reader.value(before.revision)?)?;
+        let value = self.known(reader.value(&Key::from(key), before)?)?;
         Ok(Some(Previous { value, mod_revision: before.revision }))
     }
 

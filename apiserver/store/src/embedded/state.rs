@@ -102,6 +102,8 @@ pub(super) struct Change {
     pub(super) expect: Expect,
     pub(super) durability: Durability,
     pub(super) value: Option<Bytes>,
+    /// See `Version::value_sum`.
+    pub(super) value_sum: u32,
     pub(super) expires: u64,
     pub(super) companion: Option<Companion>,
 }
@@ -246,7 +248,7 @@ impl State {
         };
         let record = Arc::new(Record {
             key: change.key,
-            version: Version { revision, create_revision, expires: change.expires },
+            version: Version { revision, create_revision, expires: change.expires, value_sum: change.value_sum },
             value: change.value,
             previous: before.map_or(0, |before| before.revision),
             companion: change.companion,
@@ -392,7 +394,7 @@ impl State {
     }
 
     pub(super) fn failed(&mut self, batch: Batch, failure: &Failure) -> Answers {
-        let Failure { error, kept_to, undecided } = failure;
+        let Failure { error, kept_to, undecided, .. } = failure;
         self.mode = match error {
             Error::NoSpace(reason) | Error::Unavailable { reason, .. } => Mode::Stuck(reason.clone()),
             error => Mode::Broken(error.to_string()),

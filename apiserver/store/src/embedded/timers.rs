@@ -116,7 +116,7 @@ impl Shared {
             // Lost in a crash, it is found due again at the next start.
             let durability = Durability::Lazy;
             let expect = Expect::ModRevision(revision);
-            let change = Change { key, expect, durability, value: None, expires: 0, companion: None };
+            let change = Change { key, expect, durability, value: None, value_sum: 0, expires: 0, companion: None };
             // Whatever comes of it shows in `expiries`: an entry leaves them when it is deleted or replaced.
             if let Err(error) = state.offer(change) {
                 tracing::debug!(%error, "delete what has expired");

@@ -1,14 +1,17 @@
-//! Power cuts under 64 writers, with what was not synced lost in part. More of them by CORTEN_TORTURE=N.
+//! Power cuts under 64 writers, with what was not synced lost in part, and bits flipped thereafter. More of them by
+//! CORTEN_TORTURE=N.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use corten_store::embedded::medium::Part;
 use corten_store::{
-    Durability, Error, Event, Expect, Key, Listing, Put, Read, Revision, Span, Store, Watch, WatchFrom, WriteError,
+    Durability, Embedded, Error, Event, Expect, Key, Listing, Put, Read, Revision, Span, Store, Watch, WatchFrom,
+    WriteError,
 };
 use parking_lot::Mutex;
 
-use crate::embedded::OnSim;
+use crate::embedded::{OnSim, options};
 use crate::history::History;
 use crate::support::{Dice, revision, within};
 
@@ -20,7 +23,7 @@ pub fn rounds(few: u64) -> u64 {
 }
 
 /// What writers were told, and so what has to be there.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Ledger {
     /// The last durable answer for each key, which has one writer: the revision, and whether it is there. Later ones
     /// that were not answered, or lazy, may have taken effect as well.
@@ -194,6 +197,7 @@ async fn power_cuts_lose_nothing_that_was_promised() {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let mut watcher = Watcher::new();
     let mut watching = watcher.resume(&*fixture.store, seed).await;
+    let mut refused = 0;
     for round in 0..rounds(10) {
         let store: Arc<dyn Store> = fixture.store.clone();
         let start = revision(&*store).await;
@@ -221,6 +225,8 @@ async fn power_cuts_lose_nothing_that_was_promised() {
         };
         within("writers", futures::future::join(work, watcher.follow(watching))).await;
         drop(store);
+        let ledger_then = ledger.lock().clone();
+        refused += flip_bits(&fixture, &ledger_then, &mut dice, seed).await;
         fixture.reopen();
         let mut taken = std::mem::take(&mut *ledger.lock());
         taken.check(&*fixture.store, seed).await;
@@ -234,5 +240,30 @@ async fn power_cuts_lose_nothing_that_was_promised() {
     let (journal, all) = (fixture.disk.journal_syncs(), fixture.disk.syncs());
     println!("{journal} syncs of the journal, {} of the tables", all - journal);
     assert!(journal > 0 && journal < all, "seed {seed}: one of them was never written");
+    println!("{refused} disks with a flipped bit were refused");
     assert!(watcher.resumed > 1, "seed {seed}: no watch was resumed");
+}
+
+/// Flips a bit in each file of what a cut left, one after the other: it is refused, or nothing that was promised is lost.
+async fn flip_bits(fixture: &OnSim, ledger: &Ledger, dice: &mut Dice, seed: u64) -> u32 {
+    let mut refused = 0;
+    for part in Part::ALL.into_iter().chain(Part::ALL) {
+        let disk = fixture.disk.copy();
+        let length = disk.bytes(part).len() as u64;
+        let area = if dice.roll(2) == 0 { length } else { length.min(20_000) };
+        let (at, bit) = (dice.roll(area) as usize, dice.roll(8));
+        println!("seed {seed}: bit {bit} of byte {at} of {} flipped", part.name());
+        disk.damage(part, |bytes| bytes[at] ^= 1 << bit);
+        let Ok(store) = Embedded::open_on(Arc::new(disk), options(&fixture.clock)) else {
+            refused += 1;
+            continue;
+        };
+        match within("range", store.range(Read::of(Span::prefix("/registry/w")))).await {
+            Ok(_) => ledger.clone().check(&store, seed).await,
+            Err(Error::Damaged { .. } | Error::Corrupt(_)) => refused += 1,
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+        let _ = within("close", store.close()).await;
+    }
+    refused
 }

@@ -116,7 +116,7 @@ impl Filling {
 impl Medium for Filling {
     fn open(&self, part: Part) -> io::Result<Box<dyn StorageBackend>> {
         let storage = self.disk.open(part)?;
-        if part == Part::Journal {
+        if part != Part::Tables {
             return Ok(storage);
         }
         self.spend()?;

@@ -4,8 +4,10 @@
 
 mod conformance;
 mod crashes;
+mod damage;
 mod embedded;
 mod etcd;
+mod format_2;
 mod full_disk;
 mod history;
 mod support;
