@@ -187,7 +187,7 @@ fn values_in_schemas_are_written_as_upstream_writes_them() {
     );
 }
 
-/// An error that shows a whole list comes some times, not for each of its items.
+/// An error that shows a whole list comes until the texts of all are long, not for each of its items.
 #[test]
 fn whole_lists_are_shown_some_times() {
     let names = |count: usize| (0..count).map(|name| format!("\"k{name}\"")).collect::<Vec<_>>().join(",");
@@ -206,5 +206,7 @@ fn whole_lists_are_shown_some_times() {
             .filter(|error| error.body().contains("must all be names of item properties"))
             .count()
     };
-    assert_eq!((shown(5), shown(5000)), (5, 16));
+    assert_eq!(shown(5), 5);
+    let (some, many) = (shown(5000), shown(10_000));
+    assert!(0 < many && many < some && some < 50, "{some}, {many}");
 }
