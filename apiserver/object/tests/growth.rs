@@ -472,7 +472,7 @@ fn check_strategic_patches() {
                 format!(r#"{{"data":{}}}"#, map(n, |i| format!(r#""k{i}":"2""#))),
             )
         }),
-        ("keys taken away", 8000, |n| {
+        ("keys taken away", 16_000, |n| {
             strategic(
                 config_map(&map(n, |i| format!(r#""k{i:06}":"1""#))),
                 format!(r#"{{"data":{}}}"#, map(n, |i| format!(r#""k{i:06}":null"#))),
@@ -546,7 +546,7 @@ fn check_ownership() {
         ("a manager of everything", 1000, |n| {
             by_managers(&data(n), list(1, |_| entry("test", "Apply", "v1", &of_data(n, |i| format!("k{i}")))))
         }),
-        ("finalizers applied in reverse", 4000, |n| {
+        ("finalizers applied in reverse", 6000, |n| {
             let finalizers = |at: usize| list(n, |i| format!(r#""e.com/f{:06}""#, i.abs_diff(at)));
             let text = |at| {
                 format!(
