@@ -17,7 +17,7 @@ use super::medium::Medium;
 use super::opening::{self, Permission};
 use super::overlay::Overlay;
 use super::record;
-use crate::error::OpenError;
+use crate::error::{Error, OpenError};
 use crate::store::{Key, Revision};
 
 const CACHE: usize = 64 << 20;
@@ -101,7 +101,10 @@ impl Salvage {
         let opened = match opening::open(medium(), permission, CACHE, &random) {
             Ok(opened) => Some(opened.seal.generation),
             Err(error) => {
-                salvage.fault(error.to_string());
+                salvage.fault(match error {
+                    Error::Corrupt(reason) => reason,
+                    error => error.to_string(),
+                });
                 None
             }
         };
@@ -187,20 +190,32 @@ impl Salvage {
         };
         // What an older state of the tables lacks may lie in the journal still.
         let oldest = seal.map_or(0, |seal| seal.generation);
+        let mut is_damaged = false;
         let frames = match read_round(&bytes, identity, generation, None) {
             Ok(round) if oldest == generation => round.frames,
             result => {
+                is_damaged = true;
                 result.err().into_iter().for_each(|reason| self.fault(format!("the journal: {reason}")));
                 let (frames, faults) = journal::salvage(&bytes, identity, oldest);
                 faults.into_iter().for_each(|fault| self.fault(format!("the journal: {fault}")));
                 frames
             }
         };
+        let mut revisions = Vec::new();
         for frame in frames {
             for record in journal::read_frames(std::slice::from_ref(&frame), 0).unwrap_or_default() {
                 self.last = self.last.max(record.revision());
+                revisions.push(record.revision());
                 let kept = Kept { version: record.version, value: record.value.clone() };
                 self.versions.entry(record.key.clone()).or_default().push(kept);
+            }
+        }
+        if is_damaged {
+            revisions.sort_unstable();
+            let before = std::iter::once(seal.map_or(0, |seal| seal.last)).chain(revisions.iter().copied());
+            for (before, after) in before.zip(&revisions).filter(|(before, after)| before + 1 < **after) {
+                let lost = format!("changes after revision {before} and before {after} are lost");
+                self.fault(format!("the journal: {lost}, if there were any; which keys they changed is unknown"));
             }
         }
         let known = self.versions.values().flatten().map(|kept| kept.version.revision).max().unwrap_or(0);

@@ -431,6 +431,8 @@ async fn a_repair_keeps_what_can_be_read() {
 
     let repaired = care::repair(image.path()).unwrap();
     assert_eq!(repaired.keys, 4);
+    let lost = format!("changes after revision {} and before {before} are lost", before - 2);
+    assert!(repaired.faults.iter().any(|fault| fault.contains(&lost)), "{:?}", repaired.faults);
     let dropped = repaired.dropped.join("\n");
     assert!(dropped.contains("/registry/b: its value of revision 3"), "{dropped}");
     assert!(
