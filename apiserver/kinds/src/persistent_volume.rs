@@ -160,6 +160,32 @@ fn validate_spec(spec: PersistentVolumeSpec<'_>, name: &str, lenient: bool, erro
     }
 }
 
+/// The rules for a volume that an attachment describes itself.
+pub fn validate_inline(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, errors: &mut Errors) {
+    let forbid = |given: bool, field: &str, errors: &mut Errors| {
+        if given {
+            errors.push(Error::forbidden(&path.child(field), "may not be specified in the context of inline volumes"));
+        }
+    };
+    forbid(spec.claim_ref().is_some(), "claimRef", errors);
+    forbid(!spec.capacity().is_empty(), "capacity", errors);
+    if spec.csi().is_none() {
+        errors.push(Error::required(&path.child("csi"), "has to be specified in the context of inline volumes"));
+    }
+    validate_access_modes(spec, &path.child("accessModes"), errors);
+    if !matches!(spec.persistent_volume_reclaim_policy(), "" | "Retain") {
+        let detail = "may only be Retain in the context of inline volumes";
+        errors.push(Error::forbidden(&path.child("persistentVolumeReclaimPolicy"), detail));
+    }
+    forbid(spec.node_affinity().is_some(), "nodeAffinity", errors);
+    sources::validate(spec, "", path, errors);
+    forbid(!spec.storage_class_name().is_empty(), "storageClassName", errors);
+    if spec.volume_mode().is_some_and(|mode| mode != "Filesystem") {
+        let detail = "may not specify volumeMode other than Filesystem in the context of inline volumes";
+        errors.push(Error::forbidden(&path.child("volumeMode"), detail));
+    }
+}
+
 fn validate_access_modes(spec: PersistentVolumeSpec<'_>, path: &Path<'_>, errors: &mut Errors) {
     if spec.access_modes().is_empty() {
         errors.push(Error::required(path, ""));

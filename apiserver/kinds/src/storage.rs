@@ -12,6 +12,7 @@ use corten_views::storage_v1::{StorageClass, VolumeAttachment, VolumeAttributesC
 use crate::access::{bad_field, put_back, put_back_metadata, same, view};
 use crate::node_labels::deprecation;
 use crate::object_meta::{FIELD_IMMUTABLE, invalid_each, validate_label_name};
+use crate::persistent_volume;
 use crate::strategy::{Context, MetadataRun, Strategy};
 
 const PARAMETERS_SIZE: usize = 256 * 1024;
@@ -275,7 +276,8 @@ fn validate_attachment(attachment: VolumeAttachment<'_>, errors: &mut Errors) {
             let detail = "must specify non empty persistentVolumeName";
             errors.push(Error::required(&source.child("persistentVolumeName"), detail));
         }
-        _ => {}
+        (Some(inline), None) => persistent_volume::validate_inline(inline, &source.child("inlineVolumeSpec"), errors),
+        (None, Some(_)) => {}
     }
     let node = names::name_is_dns_subdomain(spec.node_name(), false);
     invalid_each(node, spec.node_name(), &path.child("nodeName"), errors);

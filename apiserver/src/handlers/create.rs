@@ -30,7 +30,8 @@ pub async fn create(call: &Arc<Call>, resource: &Arc<Resource>, form: Form, body
     receive(call, resource, &mut tree)?;
 
     let meta = metadata::read(&tree);
-    if !meta.resource_version().is_empty() && meta.resource_version() != "0" {
+    // It is the store that refuses it, which a dry run does not reach.
+    if !options.dry_run && !meta.resource_version().is_empty() && meta.resource_version() != "0" {
         return Err(corten_api::status::Status::failure(
             500,
             corten_api::status::Reason::Unknown,

@@ -58,9 +58,9 @@ impl Record {
     }
 }
 
-/// What Corten does not have yet, and says so: kinds that it does not take, and rules of schemas.
+/// What Corten does not have yet, and says so: kinds that it does not take, subresources, and rules of schemas.
 fn is_unbuilt(answer: &Answer) -> bool {
-    answer.code == 501 && answer.message.starts_with("this version of Corten")
+    answer.code == 501 && answer.message.contains("this version of Corten")
         || answer.message.contains("validation rules (CEL) are not supported by this")
 }
 

@@ -297,6 +297,8 @@ struct Entry {
 struct Entries {
     list: Vec<Entry>,
     places: HashMap<Key, usize>,
+    /// How many aliases were being followed when the mapping itself was reached; those beyond are merged into it.
+    reached_by: usize,
 }
 
 struct Duplicate {
@@ -391,7 +393,7 @@ impl<'d> Writer<'d> {
     }
 
     fn mapping(&mut self, items: &[usize], depth: usize) -> Result<(), Error> {
-        let mut entries = Entries::default();
+        let mut entries = Entries { reached_by: self.active.len(), ..Entries::default() };
         self.collect(items, &mut entries)?;
         let mut sorted: BTreeMap<String, Entry> = BTreeMap::new();
         for entry in entries.list {
@@ -422,7 +424,7 @@ impl<'d> Writer<'d> {
             }
             self.count()?;
             let key = self.key(key)?;
-            let via = self.active.last().copied();
+            let via = self.active.get(entries.reached_by..).and_then(<[usize]>::last).copied();
             match entries.places.get(&key) {
                 Some(&place) => {
                     let line = self.document.nodes[value].line;

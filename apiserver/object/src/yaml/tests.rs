@@ -48,6 +48,14 @@ fn maps_merge_and_anchors_are_followed() {
     check("d:\n  b: 3\n  <<: {b: 1}", r#"{"d":{"b":1}}"#);
     check("<<: [{a: 1}, {a: 2, b: 2}]", r#"{"a":1,"b":2}"#);
     check("<<: 1", "yaml: map merge requires map or sequence of maps as the value");
+    check(
+        "a: &x {b: {c: 1}}\nd: *x\ne: [&y {f: 1}, *y]",
+        r#"{"a":{"b":{"c":1}},"d":{"b":{"c":1}},"e":[{"f":1},{"f":1}]}"#,
+    );
+    check(
+        "a: &x {b: 1}\nc: &y {<<: *x, d: *x}\ne: *y",
+        r#"{"a":{"b":1},"c":{"b":1,"d":{"b":1}},"e":{"b":1,"d":{"b":1}}}"#,
+    );
     check("a: &x [*x]", "yaml: anchor 'x' value contains itself");
     check("a: *x", "yaml: unknown anchor 'x' referenced");
     check("1: a\n1.5: b\ntrue: c", r#"{"1":"a","1.5":"b","true":"c"}"#);
