@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use corten_apiserver::server::{self, Config, Datastore, Limits, Running, default_data_dir};
+use corten_apiserver::server::{self, Config, Datastore, Limits, Running};
 use corten_config::features::FeatureGates;
 use corten_config::flags::{Arguments, Command, Flag, Flags, Section};
 use corten_runtime::logs;
 use corten_runtime::tasks::{OnFailure, Scope};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::{data_dir, end, parse};
 use crate::kubeconfig::{self, Kubeconfigs};
 use crate::milestones::Milestones;
 
@@ -112,27 +113,13 @@ fn components(value: &str) -> Result<(), String> {
 }
 
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let flags = match COMMAND.parse(arguments) {
+    let flags = match parse(&COMMAND, arguments) {
         Ok(flags) => flags,
-        Err(error) => {
-            let code = error.exit_code();
-            if code == 0 {
-                print!("{error}")
-            } else {
-                eprintln!("{error}")
-            }
-            return ExitCode::from(code as u8);
-        }
+        Err(code) => return code,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(server::STACK).build();
     let result = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(run(&flags)));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    end(result.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(flags: &Flags) -> Result<()> {
@@ -221,10 +208,6 @@ fn say_where(config: &Config, milestones: Milestones) {
 }
 
 fn config(flags: &Flags) -> Result<Config> {
-    let data_dir = match flags.string("data-dir") {
-        "" => default_data_dir(),
-        given => PathBuf::from(given),
-    };
     let address = flags.ip("bind-address").context("--bind-address is empty")?;
     let datastore = match flags.string("datastore") {
         "embedded" => Datastore::Embedded,
@@ -241,7 +224,7 @@ fn config(flags: &Flags) -> Result<Config> {
         writes: flags.int("max-mutating-requests-inflight") as usize,
     };
     Ok(Config {
-        data_dir,
+        data_dir: data_dir(flags),
         listen: SocketAddr::new(address, flags.int("secure-port") as u16),
         datastore,
         token_auth_file,

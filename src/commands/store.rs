@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use corten_apiserver::server::default_data_dir;
-use corten_config::flags::{Arguments, Command, Flag, Flags, Section};
+use corten_config::flags::{Arguments, Command, Flag, Section};
 use corten_store::embedded::care::{self, Exported};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use super::{data_dir, end, parse};
 
 const USAGE: &str = "Checks, exports or repairs the embedded store of a server that is not running.
 
@@ -82,34 +83,12 @@ pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let flags = match command.parse(arguments) {
+    let flags = match parse(&command, arguments) {
         Ok(flags) => flags,
-        Err(error) => {
-            let code = error.exit_code();
-            if code == 0 {
-                print!("{error}")
-            } else {
-                eprintln!("{error}")
-            }
-            return ExitCode::from(code as u8);
-        }
+        Err(code) => return code,
     };
-    match run(folder(&flags)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("Error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn folder(flags: &Flags) -> PathBuf {
-    let data_dir = match flags.string("data-dir") {
-        "" => default_data_dir(),
-        given => PathBuf::from(given),
-    };
-    data_dir.join("store")
+    let result = run(data_dir(&flags).join("store"));
+    end(result.map(|well| if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }
 
 /// True if nothing is wrong.

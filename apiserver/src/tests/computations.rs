@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::fixture::{Cluster, Fault, Gate, On, Request, Server, StoreCall, Verb, eventually, settle, within};
+use crate::fixture::{
+    Cluster, Fault, Gate, Hold, On, Pending, Request, Server, StoreCall, Verb, eventually, settle, within,
+};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -20,6 +22,15 @@ fn map(path: &str, name: &str, bytes: usize) -> Request {
 
 /// In a namespace that the caches do not show: admission looks for it in the store, before anything is written.
 const NOWHERE: &str = "/api/v1/namespaces/nowhere/configmaps";
+
+/// Begins a large request that has written nothing, and does not go on while the hold lasts.
+async fn begin_and_hold(server: &Server) -> (Pending, Hold) {
+    let hold = server.store.hold(On::calls(|call| call.verb == Verb::Revision));
+    let mut request = server.begin(map(NOWHERE, "a", 64 << 10));
+    assert_eq!(request.advance(1).await, None);
+    hold.wait_for(1).await;
+    (request, hold)
+}
 
 /// Notes which threads write to the store.
 #[derive(Default)]
@@ -122,10 +133,7 @@ async fn a_write_elsewhere_runs_to_its_end_without_its_client() {
 async fn time_runs_out_elsewhere_too() {
     let cluster = Cluster::start().await;
     let server = cluster.server(0);
-    let hold = server.store.hold(On::calls(|call| call.verb == Verb::Revision));
-    let mut request = server.begin(map(NOWHERE, "a", 64 << 10));
-    assert_eq!(request.advance(1).await, None);
-    hold.wait_for(1).await;
+    let (request, _hold) = begin_and_hold(server).await;
     cluster.advance(Duration::from_secs(61)).await;
     within("an answer", request).await.refused(504, "Timeout", "request did not complete within the allotted timeout");
     eventually("its end", || !computing(server)).await;
@@ -135,10 +143,7 @@ async fn time_runs_out_elsewhere_too() {
 async fn a_stop_does_not_wait_for_what_has_written_nothing() {
     let cluster = Cluster::start().await;
     let server = cluster.server(0);
-    let hold = server.store.hold(On::calls(|call| call.verb == Verb::Revision));
-    let mut request = server.begin(map(NOWHERE, "a", 64 << 10));
-    assert_eq!(request.advance(1).await, None);
-    hold.wait_for(1).await;
+    let (mut request, hold) = begin_and_hold(server).await;
     server.scope.cancel();
     assert_eq!(request.advance(2).await, None, "some time is left");
     cluster.advance(Duration::from_secs(1)).await;

@@ -9,13 +9,42 @@ use super::{
     DEFINITION, DEFINITIONS, PREFIX, WIDGETS, define, define_widgets, established, gone, storage, terminating, version,
     widget, widget_of,
 };
-use crate::fixture::{Cluster, Fault, Next, On, Request, eventually, settle, until};
+use crate::fixture::{Cluster, Fault, Next, On, Request, Server, eventually, settle, until};
 
 const HELD: [&str; 1] = ["example.com/hold"];
 
 async fn kept(cluster: &Cluster) -> usize {
     let read = Read::of(Span::prefix(PREFIX)).want(Want::Count);
     cluster.engine().range(read).await.expect("the engine answers").count
+}
+
+/// Waits until one widget is left in the store.
+async fn keeps_one(cluster: &Cluster, what: &str) {
+    until(what, async || (kept(cluster).await == 1).then_some(())).await;
+}
+
+async fn delete_definition(server: &Server) {
+    server.ask(Request::delete(DEFINITION)).await.ok();
+}
+
+/// Waits until the deletion of the objects goes as told.
+async fn terminates(server: &Server, reason: &str) {
+    until(reason, async || (terminating(server, "g.io").await == reason).then_some(())).await;
+}
+
+/// Lets the widget go that a finalizer holds.
+async fn release(server: &Server) {
+    let release = json!({"metadata": {"finalizers": null}});
+    server.ask(Request::merge_patch(format!("{WIDGETS}/held"), release)).await.ok();
+}
+
+/// Deletes the definition at one server; the other, which serves it too, has yet to hear of that.
+async fn begin_deletion_behind(one: &Server, other: &Server) {
+    define_widgets(one).await;
+    until("the other server", async || (other.get(WIDGETS).await.code == 200).then_some(())).await;
+    other.hold_feed();
+    delete_definition(one).await;
+    terminates(one, "InstanceDeletionInProgress").await;
 }
 
 #[tokio::test]
@@ -26,7 +55,7 @@ async fn nothing_is_created_but_what_is_there_can_be_changed() {
     server.ask(widget_of("g.io", "held", json!(HELD), "")).await.created();
     let mut watch = server.watch(&format!("{WIDGETS}?resourceVersion=0")).await;
     assert_eq!(watch.next_event().await.short(), "ADDED held");
-    server.ask(Request::delete(DEFINITION)).await.ok();
+    delete_definition(server).await;
     eventually("the definition to go", || storage(server).serving.refuses_creates()).await;
     let refusal =
         "widgets.g.io \"new\" is forbidden: create not allowed while custom resource definition is terminating";
@@ -38,8 +67,7 @@ async fn nothing_is_created_but_what_is_there_can_be_changed() {
     assert_eq!(discovered.body["resources"][0]["verbs"], json!(["delete", "deletecollection", "get", "list", "watch"]));
     // Watches go on, so that whoever holds the object back hears of its deletion.
     assert_eq!(watch.next_event().await.short(), "MODIFIED held");
-    let release = json!({"metadata": {"finalizers": null}});
-    server.ask(Request::merge_patch(format!("{WIDGETS}/held"), release)).await.ok();
+    release(server).await;
     assert_eq!(watch.next_event().await.short(), "DELETED held");
     gone(server, "g.io").await;
     assert_eq!(watch.next().await, Next::End);
@@ -55,9 +83,8 @@ async fn a_create_that_is_under_way_does_not_outlive_the_definition() {
     let hold = server.store.hold(On::write(PREFIX));
     let answer = tokio::spawn(server.begin(widget("a", "")));
     hold.wait_for(1).await;
-    server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionInProgress").then_some(()))
-        .await;
+    delete_definition(server).await;
+    terminates(server, "InstanceDeletionInProgress").await;
     settle().await;
     assert_eq!(server.get(DEFINITION).await.code, 200, "it waits");
     drop(hold);
@@ -83,7 +110,7 @@ async fn a_create_on_a_replaced_storage_does_not_outlive_the_definition() {
     let changed = json!({"spec": {"versions": [version("v1", json!({"additionalPrinterColumns": column}))]}});
     server.ask(Request::merge_patch(DEFINITION, changed)).await.ok();
     eventually("the other storage", || !std::sync::Arc::ptr_eq(&before, &storage(server))).await;
-    server.ask(Request::delete(DEFINITION)).await.ok();
+    delete_definition(server).await;
     gone(server, "g.io").await;
     drop(hold);
     answer.await.expect("no panic").refused(404, "NotFound", "could not find the requested resource");
@@ -101,9 +128,8 @@ async fn a_create_whose_client_is_gone_does_not_outlive_the_definition() {
     assert_eq!(pending.advance(3).await, None);
     hold.wait_for(1).await;
     drop(pending);
-    server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionInProgress").then_some(()))
-        .await;
+    delete_definition(server).await;
+    terminates(server, "InstanceDeletionInProgress").await;
     settle().await;
     assert_eq!(server.get(DEFINITION).await.code, 200, "it waits");
     drop(hold);
@@ -116,13 +142,9 @@ async fn a_create_whose_client_is_gone_does_not_outlive_the_definition() {
 async fn what_another_server_creates_meanwhile_goes_too() {
     let cluster = Cluster::of(2).await;
     let (one, other) = (cluster.server(0), cluster.server(1));
-    define_widgets(one).await;
-    until("the other server", async || (other.get(WIDGETS).await.code == 200).then_some(())).await;
-    other.hold_feed();
-    one.ask(Request::delete(DEFINITION)).await.ok();
-    until("the cleanup", async || (terminating(one, "g.io").await == "InstanceDeletionInProgress").then_some(())).await;
+    begin_deletion_behind(one, other).await;
     let late = tokio::spawn(other.begin(widget("late", "")));
-    until("the late object", async || (kept(&cluster).await == 1).then_some(())).await;
+    keeps_one(&cluster, "the late object").await;
     other.release_feed();
     // It looks at its definition when it has written.
     late.await.expect("no panic").refused(403, "Forbidden", "custom resource definition is terminating");
@@ -137,15 +159,11 @@ async fn what_another_server_creates_meanwhile_goes_too() {
 async fn what_another_server_creates_afterwards_is_taken_back() {
     let cluster = Cluster::of(2).await;
     let (one, other) = (cluster.server(0), cluster.server(1));
-    define_widgets(one).await;
-    until("the other server", async || (other.get(WIDGETS).await.code == 200).then_some(())).await;
-    other.hold_feed();
-    one.ask(Request::delete(DEFINITION)).await.ok();
-    until("the cleanup", async || (terminating(one, "g.io").await == "InstanceDeletionInProgress").then_some(())).await;
+    begin_deletion_behind(one, other).await;
     cluster.advance(Duration::from_secs(2)).await;
     gone(one, "g.io").await;
     let late = tokio::spawn(other.begin(widget("late", "")));
-    until("the late object", async || (kept(&cluster).await == 1).then_some(())).await;
+    keeps_one(&cluster, "the late object").await;
     other.release_feed();
     late.await.expect("no panic").refused(404, "NotFound", "could not find the requested resource");
     assert_eq!(kept(&cluster).await, 0);
@@ -161,13 +179,12 @@ async fn objects_that_come_between_are_deleted() {
     server.ask(widget("plain", "")).await.created();
     let read = cluster.engine().get(&format!("{PREFIX}plain"), None).await.expect("an answer");
     let value = read.kv.expect("it is kept").value;
-    server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the deletion", async || (kept(&cluster).await == 1).then_some(())).await;
+    delete_definition(server).await;
+    keeps_one(&cluster, "the deletion").await;
     let put = corten_store::Put::new(format!("{PREFIX}plain"), value, corten_store::Expect::Any);
     cluster.engine().put(put).await.expect("a put");
-    until("its deletion", async || (kept(&cluster).await == 1).then_some(())).await;
-    let release = json!({"metadata": {"finalizers": null}});
-    server.ask(Request::merge_patch(format!("{WIDGETS}/held"), release)).await.ok();
+    keeps_one(&cluster, "its deletion").await;
+    release(server).await;
     gone(server, "g.io").await;
     assert_eq!(kept(&cluster).await, 0);
 }
@@ -181,7 +198,7 @@ async fn a_definition_without_a_served_version_goes() {
     let unserved = json!({"spec": {"versions": [version("v1", json!({"served": false}))]}});
     server.ask(Request::merge_patch(DEFINITION, unserved)).await.ok();
     until("the version to go", async || (server.get(WIDGETS).await.code == 404).then_some(())).await;
-    server.ask(Request::delete(DEFINITION)).await.ok();
+    delete_definition(server).await;
     gone(server, "g.io").await;
     assert_eq!(kept(&cluster).await, 0);
 }
@@ -204,8 +221,8 @@ async fn a_definition_that_does_not_compile_goes_with_its_objects() {
     cluster.restart().await;
     let server = cluster.server(0);
     server.get(WIDGETS).await.has_code(404);
-    server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the plain object to go", async || (kept(&cluster).await == 1).then_some(())).await;
+    delete_definition(server).await;
+    keeps_one(&cluster, "the plain object to go").await;
     let held = cluster.engine().get(&format!("{PREFIX}held"), None).await.expect("an answer").kv.expect("it is held");
     let held = String::from_utf8(held.value.to_vec()).expect("JSON");
     assert!(held.contains("deletionTimestamp") && held.contains("\"nodeName\":\"here\""), "{held}");
@@ -221,7 +238,7 @@ async fn a_deletion_that_takes_long_delays_no_other() {
     define_widgets(server).await;
     server.ask(widget("a", "")).await.created();
     let hold = server.store.hold(On::write(PREFIX));
-    server.ask(Request::delete(DEFINITION)).await.ok();
+    delete_definition(server).await;
     hold.wait_for(1).await;
     define(server, "other.io", json!([version("v1", json!({}))])).await;
     server.ask(widget_of("other.io", "a", json!([]), "")).await.created();
@@ -238,8 +255,8 @@ async fn a_deletion_that_fails_is_told_and_tried_again() {
     define_widgets(server).await;
     server.ask(widget("a", "")).await.created();
     server.store.fail(On::write(PREFIX), Fault::refused());
-    server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the failure", async || (terminating(server, "g.io").await == "InstanceDeletionFailed").then_some(())).await;
+    delete_definition(server).await;
+    terminates(server, "InstanceDeletionFailed").await;
     let failed = server.get(DEFINITION).await.revision();
     for number in 0..5 {
         let other = json!({"metadata": {"name": format!("other{number}")}});
@@ -258,8 +275,8 @@ async fn a_deletion_that_fails_again_is_tried_later_each_time() {
     define_widgets(server).await;
     server.ask(widget("a", "")).await.created();
     server.store.fail_after(0, 100, On::write(PREFIX), Fault::refused());
-    server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the failure", async || (terminating(server, "g.io").await == "InstanceDeletionFailed").then_some(())).await;
+    delete_definition(server).await;
+    terminates(server, "InstanceDeletionFailed").await;
     let mut revision = server.get(DEFINITION).await.revision();
     for pause in [5, 10, 20, 40] {
         cluster.advance(Duration::from_millis(pause - 1)).await;
@@ -281,19 +298,18 @@ async fn objects_that_stay_are_told_of_once() {
     let server = cluster.server(0);
     define_widgets(server).await;
     server.ask(widget_of("g.io", "held", json!(HELD), "")).await.created();
-    server.ask(Request::delete(DEFINITION)).await.ok();
+    delete_definition(server).await;
     until("the mark", async || {
         (!server.get(&format!("{WIDGETS}/held")).await.text("/metadata/deletionTimestamp").is_empty()).then_some(())
     })
     .await;
     settle().await;
     cluster.advance(Duration::from_secs(60)).await;
-    until("the condition", async || (terminating(server, "g.io").await == "InstanceDeletionCheck").then_some(())).await;
+    terminates(server, "InstanceDeletionCheck").await;
     let revision = server.get(DEFINITION).await.revision();
     cluster.advance(Duration::from_secs(600)).await;
     assert_eq!(server.get(DEFINITION).await.revision(), revision, "nothing is written while nothing happens");
-    let release = json!({"metadata": {"finalizers": null}});
-    server.ask(Request::merge_patch(format!("{WIDGETS}/held"), release)).await.ok();
+    release(server).await;
     gone(server, "g.io").await;
 }
 
@@ -304,9 +320,8 @@ async fn nothing_is_created_while_others_hold_the_definition() {
     let server = cluster.server(0);
     define_widgets(server).await;
     server.ask(Request::merge_patch(DEFINITION, json!({"metadata": {"finalizers": HELD}}))).await.ok();
-    server.ask(Request::delete(DEFINITION)).await.ok();
-    until("the cleanup", async || (terminating(server, "g.io").await == "InstanceDeletionCompleted").then_some(()))
-        .await;
+    delete_definition(server).await;
+    terminates(server, "InstanceDeletionCompleted").await;
     server.ask(widget("a", "")).await.has_code(403);
     cluster.restart().await;
     let server = cluster.server(0);
