@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use corten_api::status::Status;
 use tokio::sync::Notify;
 
 use crate::in_flight::Class;
@@ -43,6 +44,12 @@ pub struct Charge {
 /// There are not so many bytes left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhausted;
+
+impl From<Exhausted> for Status {
+    fn from(_: Exhausted) -> Status {
+        Status::too_many_requests("Too many requests, please try again later.", 1)
+    }
+}
 
 impl Budget {
     pub fn new(max: usize) -> Budget {

@@ -21,6 +21,7 @@ pub use unreadable::{Change, Reading, Unreadable, Unreadables};
 use watcher::Watchers;
 pub use watcher::{Scope, Stop, Watcher};
 
+use crate::budget::Charge;
 use crate::object::Object;
 
 /// The objects of a resource by `namespace/name`, in the order of the store's keys.
@@ -33,6 +34,8 @@ pub struct Snapshot {
     /// Keys that are there too, and whose objects cannot be shown.
     pub unreadable: Unreadables,
     pub revision: u64,
+    /// For the objects that no cache holds.
+    pub charge: Option<Arc<Charge>>,
 }
 
 /// Names one cache of this process, and the storage that it belongs to. No two ever have the same.
@@ -169,7 +172,7 @@ impl Cache {
     pub fn snapshot_at(&self, revision: u64) -> Option<Snapshot> {
         let state = self.state.read();
         let objects = state.ring.objects_at(revision, &state.objects)?;
-        Some(Snapshot { objects, unreadable: state.unreadable.clone(), revision })
+        Some(Snapshot { objects, unreadable: state.unreadable.clone(), revision, charge: None })
     }
 
     /// Every event after `revision` that a scope may care for.
@@ -281,6 +284,7 @@ impl State {
             objects: self.objects.clone(),
             unreadable: self.unreadable.clone(),
             revision: applied.max(self.revision),
+            charge: None,
         }
     }
 

@@ -14,10 +14,10 @@ use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 
 use crate::api::Api;
-use crate::budget::Charge;
+use crate::budget::{Charge, Exhausted};
 use crate::computation;
 use crate::http::RequestBody;
-use crate::http::body::{self, BODY_MAX};
+use crate::http::body::BODY_MAX;
 use crate::in_flight::{Class, Seat};
 use crate::negotiate::{self, Form, Offers};
 use crate::request::{Query, RequestInfo};
@@ -157,7 +157,7 @@ impl Call {
         let budget = &self.api.budget;
         let length = self.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if !budget.fits(length.unwrap_or(0).min(BODY_MAX), self.class) {
-            return Err(body::no_room());
+            return Err(Exhausted.into());
         }
         let (body, charge) = body.read(budget.charge(), self.class).await?;
         self.holds.lock().charge = Some(charge);

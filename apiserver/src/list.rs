@@ -2,16 +2,16 @@
 
 mod answer;
 mod cursor;
+mod past;
 
 use std::sync::Arc;
 
 use corten_api::field::{Error as FieldError, Errors, Path};
 use corten_api::status::{Reason, Result, Status};
 use corten_object::continue_token::Continue;
-use corten_store::{Error, Read, Span};
 
 pub use self::cursor::Cursor;
-use crate::cache::{Objects, Snapshot, Unreadable, Unreadables};
+use crate::cache::Snapshot;
 use crate::call::Call;
 use crate::computation;
 use crate::http::ApiResponse;
@@ -193,16 +193,16 @@ pub async fn page(
         resume(call, storage, options).await?
     };
     snapshot.check_readable(&prefix, selection.name())?;
-    let Snapshot { objects, revision, .. } = snapshot;
+    let revision = snapshot.revision;
     let whole = |objects| Page { objects, revision, continue_token: String::new(), remaining: None };
     if let Some(name) = selection.name() {
         // One object at most; its key is known when the namespace is.
         if !prefix.is_empty() || !storage.namespaced {
-            return Ok(whole(Cursor::one(objects, &format!("{prefix}{name}"), selection)));
+            return Ok(whole(Cursor::one(snapshot, &format!("{prefix}{name}"), selection)));
         }
     }
     let start = start.map_or_else(|| prefix.clone(), |start| format!("{prefix}{start}"));
-    let objects = Cursor::new(objects, &prefix, &start, selection);
+    let objects = Cursor::new(snapshot, &prefix, &start, selection);
     if objects.cost() > COMPARISONS_LONG {
         call.weigh(computation::LONG).await;
     }
@@ -251,25 +251,7 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
     {
         return Ok(snapshot);
     }
-    let read = Read::of(Span::prefix(Arc::clone(&storage.prefix))).at(revision);
-    let listing = call.api.store.range(read).await.map_err(|error| match error {
-        Error::Compacted { .. } => {
-            Status::resource_expired("The resourceVersion for the provided list is too old.".to_string())
-        }
-        Error::FutureRevision { requested, current } => Status::resource_version_too_large(requested, current, 0),
-        error => Status::internal(error),
-    })?;
-    let mut objects = Objects::new();
-    for kv in &listing.kvs {
-        let ingested = storage.ingest(&kv.key[storage.prefix.len()..], &kv.value);
-        let unreadable = |status: Status| {
-            let (key, reason) = (Arc::clone(&kv.key), status.message().into());
-            Unreadable { key, revision: kv.mod_revision, reason }.status()
-        };
-        let object = ingested.map_err(unreadable)?.object(kv.mod_revision);
-        objects.insert(Arc::clone(&object.key), object);
-    }
-    Ok(Snapshot { objects, unreadable: Unreadables::new(), revision })
+    past::snapshot(call, storage, revision).await
 }
 
 async fn resume(call: &Call, storage: &Storage, options: &ListOptions) -> Result<(Snapshot, Option<String>)> {

@@ -64,8 +64,9 @@ pub async fn watch(call: &Arc<Call>, resource: &Arc<Resource>, form: Form) -> Re
         let (snapshot, behind) = storage.cache.snapshot_and_watch(scope);
         let below = below(call, resource);
         snapshot.check_readable(&below, selection.name().or(name_of(call)))?;
-        pending = Some(Cursor::new(snapshot.objects, &below, &below, &selection));
-        (behind, snapshot.revision)
+        let revision = snapshot.revision;
+        pending = Some(Cursor::new(snapshot, &below, &below, &selection));
+        (behind, revision)
     } else {
         let from = match revision.unwrap_or(0) {
             0 => storage.cache.progress(),

@@ -56,11 +56,6 @@ pub const BODY_MAX: usize = 3 * 1024 * 1024;
 /// How long an answer waits for the rest of a body that nobody wants.
 const DRAINED_FOR: Duration = Duration::from_secs(1);
 
-/// The answer to a body for which there is no memory now.
-pub fn no_room() -> Status {
-    Status::too_many_requests("Too many requests, please try again later.", 1)
-}
-
 impl RequestBody {
     /// The whole body, unless it is too large. What has been read is added to the charge.
     pub async fn read(self, mut charge: Charge, class: Class) -> Result<(Vec<u8>, Charge)> {
@@ -68,7 +63,7 @@ impl RequestBody {
         let mut stream = match self {
             RequestBody::Full(bytes) if bytes.len() > BODY_MAX => return Err(too_large()),
             RequestBody::Full(bytes) => {
-                charge.add(bytes.len(), class).map_err(|_| no_room())?;
+                charge.add(bytes.len(), class)?;
                 return Ok((bytes.into(), charge));
             }
             RequestBody::Stream(stream) => stream,
@@ -79,7 +74,7 @@ impl RequestBody {
             if whole.len() + chunk.len() > BODY_MAX {
                 return Err(too_large());
             }
-            charge.add(chunk.len(), class).map_err(|_| no_room())?;
+            charge.add(chunk.len(), class)?;
             whole.extend_from_slice(&chunk);
         }
         Ok((whole.into(), charge))

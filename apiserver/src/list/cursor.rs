@@ -6,7 +6,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use crate::cache::Objects;
+use crate::cache::Snapshot;
 use crate::object::Object;
 use crate::select::Selection;
 
@@ -15,7 +15,7 @@ const COMPARISONS: usize = 4096;
 
 #[derive(Clone)]
 pub struct Cursor {
-    objects: Objects,
+    snapshot: Snapshot,
     /// What the keys begin with.
     prefix: Box<str>,
     selection: Arc<Selection>,
@@ -27,14 +27,14 @@ pub struct Cursor {
 
 impl Cursor {
     /// From a key on, which begins with the prefix.
-    pub fn new(objects: Objects, prefix: &str, start: &str, selection: &Arc<Selection>) -> Cursor {
+    pub fn new(snapshot: Snapshot, prefix: &str, start: &str, selection: &Arc<Selection>) -> Cursor {
         let next = Bound::Included(start.into());
-        Cursor { objects, prefix: prefix.into(), selection: Arc::clone(selection), next, last: None, ended: false }
+        Cursor { snapshot, prefix: prefix.into(), selection: Arc::clone(selection), next, last: None, ended: false }
     }
 
     /// The object of this key alone, if it is selected.
-    pub fn one(objects: Objects, key: &str, selection: &Arc<Selection>) -> Cursor {
-        Cursor { last: Some(key.into()), ..Cursor::new(objects, key, key, selection) }
+    pub fn one(snapshot: Snapshot, key: &str, selection: &Arc<Selection>) -> Cursor {
+        Cursor { last: Some(key.into()), ..Cursor::new(snapshot, key, key, selection) }
     }
 
     /// The same, up to this key and no further.
@@ -50,7 +50,7 @@ impl Cursor {
 
     /// How many comparisons it takes at most to look at all objects.
     pub fn cost(&self) -> usize {
-        self.objects.len().saturating_mul(self.selection.cost())
+        self.snapshot.objects.len().saturating_mul(self.selection.cost())
     }
 
     /// Looks at a slice of the objects, and gives those that are selected until `take` breaks. False if none are left.
@@ -65,7 +65,7 @@ impl Cursor {
         };
         let slice = (COMPARISONS / (1 + self.selection.cost())).max(1);
         let mut place = None;
-        for (looked, (key, object)) in self.objects.range::<_, str>((next, Bound::Unbounded)).enumerate() {
+        for (looked, (key, object)) in self.snapshot.objects.range::<_, str>((next, Bound::Unbounded)).enumerate() {
             if !key.starts_with(&*self.prefix) || self.last.as_ref().is_some_and(|last| key > last) {
                 break;
             }

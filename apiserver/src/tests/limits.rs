@@ -193,3 +193,21 @@ async fn what_clients_make_up_is_no_label() {
     }
     assert_eq!(series(), before);
 }
+
+#[tokio::test]
+async fn a_list_of_the_past_that_does_not_fit_is_refused() {
+    let mut cluster = open_to_all(Limits::default(), 400_000).await;
+    for number in 0..8 {
+        cluster.server(0).ask(map(&format!("m{number}"), 50_000)).await.created();
+    }
+    let then = cluster.server(0).get(MAPS).await.text("/metadata/resourceVersion").to_owned();
+    for number in 0..8 {
+        let path = format!("{MAPS}/m{number}");
+        cluster.server(0).ask(Request::delete(path)).await.ok();
+    }
+    cluster.restart().await;
+    let path = format!("{MAPS}?resourceVersion={then}&resourceVersionMatch=Exact");
+    let refused = cluster.server(0).ask(stranger(&path)).await;
+    refused.refused(429, "TooManyRequests", "Too many requests, please try again later.");
+    eventually("nothing", || cluster.server(0).api.budget.held() == 0).await;
+}
