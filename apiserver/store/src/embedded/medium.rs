@@ -48,11 +48,34 @@ pub(super) struct FileMedium {
     makes: AtomicBool,
     /// Device and inode of each part.
     seen: Mutex<[Option<(u64, u64)>; 3]>,
+    /// The folder when everything was last found in place, unless it had changed shortly before.
+    settled: Mutex<Option<FolderState>>,
+}
+
+/// Changes whenever a file of a folder is removed, renamed or replaced, or the folder itself, but for changes that follow
+/// each other within a tick of the file system's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FolderState {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+/// No file system's clock ticks more rarely, in seconds.
+const TICK_MAX: i64 = 3;
+
+impl FolderState {
+    fn of(folder: &Path) -> Option<FolderState> {
+        let metadata = std::fs::metadata(folder).ok()?;
+        let changed = (metadata.mtime(), metadata.mtime_nsec());
+        Some(FolderState { device: metadata.dev(), inode: metadata.ino(), changed })
+    }
 }
 
 impl FileMedium {
     pub(super) fn new(folder: &Path, makes: bool) -> FileMedium {
-        FileMedium { folder: folder.into(), makes: AtomicBool::new(makes), seen: Mutex::default() }
+        let (makes, seen, settled) = (AtomicBool::new(makes), Mutex::default(), Mutex::default());
+        FileMedium { folder: folder.into(), makes, seen, settled }
     }
 
     /// From now on no file is made.
@@ -82,14 +105,23 @@ impl Medium for FileMedium {
     }
 
     fn is_in_place(&self) -> Result<(), String> {
+        // Every commit asks, so the files are looked at only if the folder has changed.
+        let folder = FolderState::of(&self.folder);
+        let mut settled = self.settled.lock();
+        if folder.is_some() && *settled == folder {
+            return Ok(());
+        }
+        *settled = None;
         let seen = *self.seen.lock();
+        let mut written = i64::MIN;
         for part in Part::ALL {
             let Some(expected) = seen[part as usize] else { continue };
-            let found = std::fs::metadata(self.folder.join(part.name()));
-            if found.map(|metadata| (metadata.dev(), metadata.ino())).ok() != Some(expected) {
-                return Err(self.replaced(part));
-            }
+            let found = std::fs::metadata(self.folder.join(part.name())).ok();
+            let found = found.filter(|found| (found.dev(), found.ino()) == expected);
+            written = written.max(found.ok_or_else(|| self.replaced(part))?.mtime());
         }
+        // The last commit's file tells the time by the same clock.
+        *settled = folder.filter(|folder| folder.changed.0.saturating_add(TICK_MAX) < written);
         Ok(())
     }
 }
