@@ -55,13 +55,13 @@ pub fn line(row: &Row) -> String {
     )
 }
 
-/// The same rows of two builds, and the second's share of the first.
+/// The same rows of two builds, and the second's share of the first, if that is measurable.
 pub fn comparison(first: &[Row], second: &[Row]) -> String {
     let mut text = String::new();
     for (a, b) in first.iter().zip(second) {
         let (what, unit) = (a.budget.what, a.budget.unit.name());
-        let share = b.value / a.value.max(f64::MIN_POSITIVE);
-        text.push_str(&format!("{what:<42} {:>9.2} {:>9.2} {unit:<3}  x{share:.2}\n", a.value, b.value));
+        let share = if a.value > 0.0 { format!("x{:.2}", b.value / a.value) } else { "-".to_owned() };
+        text.push_str(&format!("{what:<42} {:>9.2} {:>9.2} {unit:<3}  {share}\n", a.value, b.value));
     }
     text
 }
@@ -78,5 +78,15 @@ mod tests {
         check(20.1, "first");
         check(60.0, "first");
         check(60.1, "OVER");
+    }
+
+    #[test]
+    fn builds_are_compared_where_something_was_measured() {
+        let check = |a, b, expected: &str| {
+            let text = comparison(&[Row::plain(GET_POD, a)], &[Row::plain(GET_POD, b)]);
+            assert_eq!(text.split_whitespace().last(), Some(expected), "{text}");
+        };
+        check(20.0, 21.0, "x1.05");
+        check(0.0, 1.0, "-");
     }
 }
