@@ -262,10 +262,8 @@ async fn at_revision(call: &Call, storage: &Storage, revision: u64) -> Result<Sn
     let mut objects = Objects::new();
     for kv in &listing.kvs {
         let ingested = storage.ingest(&kv.key[storage.prefix.len()..], &kv.value);
-        let unreadable = |status: Status| {
-            let (key, reason) = (Arc::clone(&kv.key), status.message().into());
-            Unreadable { key, revision: kv.mod_revision, reason }.status()
-        };
+        let unreadable =
+            |status: Status| Unreadable::new(Arc::clone(&kv.key), kv.mod_revision, status.message()).status();
         let object = ingested.map_err(unreadable)?.object(kv.mod_revision);
         objects.insert(Arc::clone(&object.key), object);
     }
