@@ -110,14 +110,15 @@ impl Api {
         self.registry.load().storage(group, plural).cloned()
     }
 
-    /// A kept object by `namespace/name` or name, as the cache shows it.
-    pub fn lookup(&self, group: &str, plural: &str, key: &str) -> Option<Arc<Object>> {
-        self.storage(group, plural)?.cache.get(key)
+    /// A kept object by `namespace/name` or name, as the cache shows it. An error says that there is one and that it
+    /// cannot be read.
+    pub fn lookup(&self, group: &str, plural: &str, key: &str) -> Result<Option<Arc<Object>>> {
+        self.storage(group, plural).map_or(Ok(None), |storage| storage.cache.find(key))
     }
 
-    pub fn lookup_tree(&self, group: &str, plural: &str, key: &str) -> Option<Tree> {
-        let storage = self.storage(group, plural)?;
-        storage.cache.get(key).map(|object| storage.tree(&object))
+    pub fn lookup_tree(&self, group: &str, plural: &str, key: &str) -> Result<Option<Tree>> {
+        let Some(storage) = self.storage(group, plural) else { return Ok(None) };
+        Ok(storage.cache.find(key)?.map(|object| storage.tree(&object)))
     }
 
     fn reserver(&self, storage: &Storage) -> Option<&Arc<dyn Reserver>> {

@@ -11,9 +11,11 @@ mod watcher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use corten_api::status::Status;
 use imbl::OrdMap;
 use parking_lot::RwLock;
 use smallvec::SmallVec;
+use tokio::sync::Notify;
 
 use ring::Ring;
 pub use ring::{Event, EventKind, TooOld};
@@ -58,6 +60,8 @@ pub struct Cache {
     /// The field label by which watchers are told apart as by namespace: `spec.nodeName`.
     dispatch_field: Option<usize>,
     observer: OnceLock<Arc<dyn Observer>>,
+    /// Notified when other objects than before cannot be shown.
+    unreadable_changed: Arc<Notify>,
 }
 
 /// Sees every change of a resource as it is applied: an index that must never be behind the cache.
@@ -104,7 +108,13 @@ impl Cache {
             applied,
             dispatch_field,
             observer: OnceLock::new(),
+            unreadable_changed: Arc::default(),
         }
+    }
+
+    /// Notifies somebody when other objects than before cannot be shown.
+    pub fn notifying(self, unreadable_changed: Arc<Notify>) -> Cache {
+        Cache { unreadable_changed, ..self }
     }
 
     pub fn id(&self) -> CacheId {
@@ -125,6 +135,15 @@ impl Cache {
 
     pub fn get(&self, key: &str) -> Option<Arc<Object>> {
         self.state.read().objects.get(key).cloned()
+    }
+
+    /// The same, with an error if the key is there and its object cannot be shown.
+    pub fn find(&self, key: &str) -> Result<Option<Arc<Object>>, Status> {
+        let state = self.state.read();
+        match state.unreadable.get(key) {
+            Some(unreadable) => Err(unreadable.status()),
+            None => Ok(state.objects.get(key).cloned()),
+        }
     }
 
     /// Why the object of a key that is there cannot be shown.
@@ -243,8 +262,13 @@ impl Cache {
 
     /// Starts over from a reading of the store. Watchers of before are told that they are too late.
     pub fn reset(&self, reading: impl Into<Reading>, revision: u64) {
-        let Reading { objects, unreadable } = reading.into();
+        let Reading { objects, mut unreadable } = reading.into();
         let mut state = self.state.write();
+        if !unreadable.is_empty() || !state.unreadable.is_empty() {
+            let with_past = |(key, one): (&Arc<str>, &Unreadable)| (Arc::clone(key), state.with_past(key, one.clone()));
+            unreadable = unreadable.iter().map(with_past).collect();
+            self.unreadable_changed.notify_one();
+        }
         state.unreadable_total += unreadable.len() as u64;
         (state.objects, state.unreadable, state.filled_at) = (objects, unreadable, revision);
         self.begin_anew(&mut state, revision);
@@ -258,12 +282,14 @@ impl Cache {
         }
         match unreadable {
             Some(unreadable) => {
+                let unreadable = state.with_past(key, unreadable);
                 state.unreadable_total += 1;
                 state.objects.remove(key);
                 state.unreadable.insert(key.into(), unreadable);
             }
             None => drop(state.unreadable.remove(key)),
         }
+        self.unreadable_changed.notify_one();
         self.begin_anew(state, revision.max(state.revision));
     }
 
@@ -286,6 +312,12 @@ impl State {
             revision: applied.max(self.revision),
             charge: None,
         }
+    }
+
+    /// What cannot be read any more, with what is known of its past.
+    fn with_past(&self, key: &str, unreadable: Unreadable) -> Unreadable {
+        let was_read = self.objects.contains_key(key) || self.unreadable.get(key).is_some_and(|before| before.was_read);
+        Unreadable { was_read, ..unreadable }
     }
 
     /// Makes one change; None if it is known already.

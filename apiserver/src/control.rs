@@ -1,6 +1,7 @@
 //! Controllers that run inside the API server, because the cluster needs them before any other component lives: its
 //! namespaces, its own Service, its service network, its APIServices, its identity, whom it trusts, priority and
-//! fairness, the tracking of old tokens, and the repair of what Services reserve.
+//! fairness, the tracking of old tokens, the repair of what Services reserve, and events about objects that cannot be
+//! read.
 //!
 //! Each looks at the present when something that it follows has changed, and asks the API as everybody does, as the
 //! server's own user. What a cluster must have before anybody is answered is made by [`Control::begin`].
@@ -22,6 +23,7 @@ mod repair_node_ports;
 mod server_leases;
 mod service_cidr;
 mod system_namespaces;
+mod unreadable_objects;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -46,6 +48,7 @@ use repair_addresses::AddressRepair;
 use repair_node_ports::NodePortRepair;
 use service_cidr::DefaultServiceCidr;
 use system_namespaces::SystemNamespaces;
+use unreadable_objects::UnreadableObjects;
 
 pub use authentication_trust::Trust;
 
@@ -79,6 +82,7 @@ pub struct Control {
     flow_schemas: FlowSchemas,
     authentication_trust: AuthenticationTrust,
     legacy_tokens: LegacyTokens,
+    unreadable_objects: UnreadableObjects,
     identity: IdentityLease,
 }
 
@@ -106,6 +110,7 @@ impl Control {
             flow_schemas: FlowSchemas::new(api)?,
             authentication_trust: AuthenticationTrust::new(api, settings.trust.clone())?,
             legacy_tokens: LegacyTokens::new(api, Arc::clone(&settings.token_uses))?,
+            unreadable_objects: UnreadableObjects::new(api),
             identity: IdentityLease::new(api, hostname()),
         })
     }
@@ -152,11 +157,13 @@ impl Control {
             flow_schemas,
             authentication_trust,
             legacy_tokens,
+            unreadable_objects,
             identity,
         } = self;
         scope.spawn("system-namespaces", OnFailure::FailScope, |token| system_namespaces.run(token));
         scope.spawn("flow-control-defaults", OnFailure::FailScope, |token| flow_control_defaults.run(token));
         scope.spawn("legacy-tokens", OnFailure::FailScope, |token| legacy_tokens.run(token));
+        scope.spawn("unreadable-objects", OnFailure::FailScope, |token| unreadable_objects.run(token));
         scope.spawn("service-cidr", OnFailure::FailScope, |token| service_cidr.run(token));
         scope.spawn("address-repair", OnFailure::FailScope, |token| address_repair.run(token));
         scope.spawn("node-port-repair", OnFailure::FailScope, |token| node_port_repair.run(token));

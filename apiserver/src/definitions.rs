@@ -34,9 +34,15 @@ use crate::cache;
 use crate::control::agenda::Agenda;
 use crate::control::changes::Changes;
 use crate::object::Object;
+use crate::resource::Storage;
 
 const GROUP: &str = "apiextensions.k8s.io";
 const PLURAL: &str = "customresourcedefinitions";
+
+/// Where the definitions are kept.
+pub fn storage(api: &Api) -> Option<Arc<Storage>> {
+    api.storage(GROUP, PLURAL)
+}
 
 pub struct Definitions {
     api: Arc<Api>,
@@ -108,9 +114,12 @@ impl Definitions {
         // Before any of several is judged, the names that the others have are known. One alone notes its own.
         let several = self.due.len() > 1;
         let due: Vec<Arc<str>> = self.due.iter().filter(|_| several).cloned().collect();
-        for (key, object) in due.iter().filter_map(|key| Some((key, storage.cache.get(key)?))) {
-            let tree = storage.tree(&object);
-            self.due.extend(self.names.note(key, tree.view()));
+        for key in &due {
+            match storage.cache.find(key) {
+                Ok(Some(object)) => self.due.extend(self.names.note(key, storage.tree(&object).view())),
+                Ok(None) => {}
+                Err(_) => self.names.note_unreadable(key),
+            }
         }
         while let Some(key) = self.due.pop_first() {
             match self.reconcile(&key).await {
@@ -132,9 +141,17 @@ impl Definitions {
     /// Takes a definition's steps until it needs nothing more, or waits for something.
     async fn reconcile(&mut self, key: &Arc<str>) -> Result<()> {
         loop {
-            let Some(object) = self.changes.storage.cache.get(key) else {
-                self.forget(key);
-                return Ok(());
+            let object = match self.changes.storage.cache.find(key) {
+                Ok(Some(object)) => object,
+                Ok(None) => {
+                    self.forget(key);
+                    return Ok(());
+                }
+                Err(unreadable) => {
+                    warn!(definition = %key, error = unreadable.message(), "what it defined before is served on");
+                    self.leave_as_is(key);
+                    return Ok(());
+                }
             };
             let tree = self.changes.storage.tree(&object);
             if self.served.get(key).is_some_and(|served| served.uid() != &*object.uid) {
@@ -175,7 +192,11 @@ impl Definitions {
         // It may be another one than that whose objects are being deleted.
         self.cleanups.stop(key);
         let now = self.now();
-        let next = lifecycle::reconcile(tree, &self.names.taken_for(key), now);
+        let Some(taken) = self.names.taken_for(key) else {
+            warn!(definition = %key, "it gets no names while a definition of its group cannot be read");
+            return Step::Nothing;
+        };
+        let next = lifecycle::reconcile(tree, &taken, now);
         next.or_else(|| lifecycle::establish(tree, now)).map_or(Step::Nothing, Step::Write)
     }
 
@@ -188,6 +209,14 @@ impl Definitions {
             404 | 409 => Ok(false),
             _ => bail!("{status}: {}", String::from_utf8_lossy(&answer)),
         }
+    }
+
+    /// The definition is there and cannot be read. What it defines stays as it was read last, its names remain taken,
+    /// and no more objects are deleted. The next change of the key is looked at, whatever its revision.
+    fn leave_as_is(&mut self, key: &Arc<str>) {
+        self.known.remove(key);
+        self.names.note_unreadable(key);
+        self.cleanups.stop(key);
     }
 
     /// The definition is gone, and with it what it defined.

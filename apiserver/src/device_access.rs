@@ -75,9 +75,10 @@ fn update_errors(call: &Call, resource: &Resource, tree: &Tree, old: &Tree) -> E
 }
 
 fn check_namespace(call: &Call, path: &Path<'_>, errors: &mut Errors) {
-    let namespace = call.api.lookup("", "namespaces", &call.info.namespace);
-    if namespace.is_some_and(|namespace| namespace.label(ADMIN_LABEL) == Some("true")) {
-        return;
+    match call.api.lookup("", "namespaces", &call.info.namespace) {
+        Ok(Some(namespace)) if namespace.label(ADMIN_LABEL) == Some("true") => return,
+        Ok(_) => {}
+        Err(status) => return errors.push(Error::internal(path, status.message())),
     }
     let detail =
         format!("admin access to devices requires the `{ADMIN_LABEL}: true` label on the containing namespace");

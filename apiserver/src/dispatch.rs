@@ -236,7 +236,7 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
     let all_served = call.api.definitions_served.load(Ordering::Acquire);
     let resource = match enter(call) {
         Ok(resource) => resource,
-        Err(registry) => return documents::unknown(&registry, info, all_served),
+        Err(registry) => return documents::unknown(call, &registry, all_served),
     };
     let resource = &resource;
     let route = router::route(call, resource);

@@ -12,6 +12,7 @@ use corten_runtime::metrics::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::call::Call;
+use crate::definitions;
 use crate::discovery::Tagged;
 use crate::handlers::{method_not_allowed, no_such_path, refused};
 use crate::http::{ApiResponse, RequestBody};
@@ -40,13 +41,14 @@ pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse>
         ["api"] => core(call, &registry),
         ["apis"] => groups(call, &registry),
         ["api", version] if registry.has_version("", version) => document(call, &registry, "", version, all_served),
-        ["apis", group] => {
-            registry.group_document(group).map_or_else(|| not_served(all_served), |body| plain(call, &body))
-        }
+        ["apis", group] => match registry.group_document(group) {
+            Some(body) => plain(call, &body),
+            None => check_definitions(call).and_then(|()| not_served(all_served)),
+        },
         ["apis", group, version] if registry.has_version(group, version) => {
             document(call, &registry, group, version, all_served)
         }
-        ["apis" | "api" | "version", ..] => unknown(&registry, &call.info, all_served),
+        ["apis" | "api" | "version", ..] => unknown(call, &registry, all_served),
         ["debug", "pprof", _] => Ok(text(StatusCode::NOT_FOUND, b"Unknown profile\n")),
         ["openapi", ..] => crate::openapi::answer(call, registry.openapi(), &parts[1..]),
         _ if path == CONFIGURATION_PATH || path == KEYSET_PATH => openid(call, path),
@@ -94,9 +96,29 @@ fn check_accepts(call: &Call, parts: &[&str]) -> Result<()> {
 /// A path of the API that nobody serves: the router says so for the groups it knows.
 ///
 /// `all_served` is what `definitions_served` said before the registry was loaded.
-pub fn unknown(registry: &Registry, info: &RequestInfo, all_served: bool) -> Result<ApiResponse> {
-    let group = info.path.strip_prefix("/apis/").map(|rest| rest.split('/').next().unwrap_or_default());
+pub fn unknown(call: &Call, registry: &Registry, all_served: bool) -> Result<ApiResponse> {
+    check_definitions(call)?;
+    let group = group_of(&call.info);
     if group.is_none_or(|group| registry.is_built_in(group)) { Err(no_such_path()) } else { not_served(all_served) }
+}
+
+fn group_of(info: &RequestInfo) -> Option<&str> {
+    info.path.strip_prefix("/apis/").map(|rest| rest.split('/').next().unwrap_or_default())
+}
+
+/// An error for a path that the registry does not know, and that a definition may define which could not be read since
+/// this server started: by its name it is known which resource of which group that is.
+fn check_definitions(call: &Call) -> Result<()> {
+    let (Some(group), Some(storage)) = (group_of(&call.info), definitions::storage(&call.api)) else { return Ok(()) };
+    let unreadable = storage.cache.all_unreadable();
+    let defines = |name: &str| {
+        let (resource, own) = name.split_once('.').unwrap_or_default();
+        own == group && (!call.info.is_resource || resource == call.info.resource)
+    };
+    match unreadable.iter().find(|(name, _)| defines(name)) {
+        Some((_, definition)) => Err(definition.status()),
+        None => Ok(()),
+    }
 }
 
 /// A path that the registry does not know. It may be a custom resource's while the server starts: a garbage collector
@@ -189,7 +211,7 @@ fn groups(call: &Call, registry: &Registry) -> Result<ApiResponse> {
 
 fn document(call: &Call, registry: &Registry, group: &str, version: &str, all_served: bool) -> Result<ApiResponse> {
     let body = registry.resource_list(group, version);
-    body.map_or_else(|| unknown(registry, &call.info, all_served), |body| plain(call, &body))
+    body.map_or_else(|| unknown(call, registry, all_served), |body| plain(call, &body))
 }
 
 async fn health(call: &Call, parts: &[&str]) -> ApiResponse {

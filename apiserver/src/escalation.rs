@@ -41,7 +41,17 @@ fn check_now(call: &Call, resource: &Resource, new: &Tree, old: Option<&Tree>) -
         }
         _ => {
             let binding = Binding::from_json(&text).map_err(Status::internal)?;
-            grantor.may_write_binding(namespace, name, &binding.role)
+            let allowed = grantor.may_write_binding(namespace, name, &binding.role);
+            if allowed.is_err() {
+                // A role that cannot be read is not among the rights, and looks absent there.
+                let role = &binding.role.name;
+                let (plural, key) = match &*binding.role.kind {
+                    "Role" => ("roles", format!("{namespace}/{role}")),
+                    _ => ("clusterroles", role.clone()),
+                };
+                call.api.lookup(GROUP, plural, &key)?;
+            }
+            allowed
         }
     }
 }

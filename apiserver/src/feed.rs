@@ -28,7 +28,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{error, info, warn};
 
 use self::filling::Filling;
-use crate::cache::{Cache, CacheId, Change, Objects, Reading, Unreadable};
+use crate::cache::{Cache, CacheId, Change, Objects, Reading, Unreadable, Unreadables};
 use crate::object::Draft;
 use crate::resource::Storage;
 use crate::wakes;
@@ -52,6 +52,8 @@ pub struct Feed {
     /// Somebody waits for this revision.
     target: AtomicU64,
     wanted: Notify,
+    /// Notified when other objects than before cannot be read.
+    unreadable_changed: Arc<Notify>,
 }
 
 /// The storages by the prefix of their keys. Two share one while the second takes the place of the first.
@@ -78,13 +80,37 @@ impl Feed {
             followed: parking_lot::Mutex::default(),
             target: AtomicU64::new(0),
             wanted: Notify::new(),
+            unreadable_changed: Arc::default(),
         }
     }
 
     /// An empty cache of this feed.
     pub fn cache(&self, dispatch_field: Option<usize>) -> Arc<Cache> {
         let applied = Arc::clone(&self.applied);
-        Arc::new(Cache::new(Objects::new(), 0, applied, dispatch_field))
+        let cache = Cache::new(Objects::new(), 0, applied, dispatch_field);
+        Arc::new(cache.notifying(Arc::clone(&self.unreadable_changed)))
+    }
+
+    /// Returns when other objects than at the last call may be unreadable. For one task, which alone is told.
+    pub async fn unreadable_changed(&self) {
+        self.unreadable_changed.notified().await;
+    }
+
+    /// What cannot be read of each storage; of two that have the same prefix, of the newer one.
+    pub fn unreadable(&self) -> Vec<(Arc<Storage>, Unreadables)> {
+        let routes = self.routes.lock();
+        // One that is not filled yet shows nothing, and will be told of.
+        let filled = |routes: &SmallVec<[Route; 1]>| {
+            let newest = routes.iter().rev().find(|route| route.waiting.is_none());
+            newest.map(|route| Arc::clone(&route.storage))
+        };
+        let storages: Vec<_> = routes.values().filter_map(filled).collect();
+        drop(routes);
+        let with_unreadable = |storage: Arc<Storage>| {
+            let unreadable = storage.cache.all_unreadable();
+            (storage, unreadable)
+        };
+        storages.into_iter().map(with_unreadable).collect()
     }
 
     /// Fills the caches of `storages` and begins to watch behind what was read.
@@ -379,5 +405,5 @@ fn insert_damaged(storage: &Storage, error: &Error, reading: &mut Reading) {
 
 fn unreadable(key: &Arc<str>, revision: u64, reason: &str) -> Unreadable {
     error!(%key, revision, reason, "a stored object cannot be read");
-    Unreadable { key: Arc::clone(key), revision, reason: reason.into() }
+    Unreadable::new(Arc::clone(key), revision, reason)
 }

@@ -41,7 +41,7 @@ impl Accounts {
         let name = key.rsplit('/').next().unwrap_or_default();
         let api = self.api()?;
         let missing = || Status::not_found("", plural, name);
-        api.decide(|| api.lookup_tree("", plural, &key).ok_or_else(missing)).await
+        api.decide(|| api.lookup_tree("", plural, &key)?.ok_or_else(missing)).await
     }
 }
 

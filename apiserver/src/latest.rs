@@ -144,8 +144,7 @@ impl<'c> Latest<'c> {
             None => match self.storage.ingest(self.key, &kv.value) {
                 Ok(draft) => draft.object(kv.mod_revision),
                 Err(status) => {
-                    let (key, reason) = (kv.key, status.message().into());
-                    return Err(Unreadable { key, revision: kv.mod_revision, reason }.status());
+                    return Err(Unreadable::new(kv.key, kv.mod_revision, status.message()).status());
                 }
             },
         });

@@ -30,7 +30,7 @@ impl Plugin for NamespaceLifecycle {
         if attributes.namespace.is_empty() || attributes.operation == Operation::Delete || access_review {
             return Ok(());
         }
-        let Some(namespace) = call.api.lookup("", "namespaces", attributes.namespace) else {
+        let Some(namespace) = call.api.lookup("", "namespaces", attributes.namespace)? else {
             return Err(Status::not_found("", "namespaces", attributes.namespace));
         };
         let phase = namespace.fields.first().map_or("", |phase| phase);

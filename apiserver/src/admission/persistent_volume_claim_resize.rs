@@ -41,7 +41,9 @@ impl Plugin for PersistentVolumeClaimResize {
             return Err(forbidden(attributes, "Only bound persistent volume claims can be expanded"));
         }
         let same = class(new).filter(|new| Some(*new) == class(old));
-        if same.is_some_and(|class| expands(call, class)) {
+        if let Some(class) = same
+            && expands(call, class)?
+        {
             return Ok(());
         }
         let message = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc \
@@ -61,7 +63,7 @@ fn class<'t>(claim: PersistentVolumeClaim<'t>) -> Option<&'t str> {
     annotated.or(claim.spec().storage_class_name()).filter(|class| !class.is_empty())
 }
 
-fn expands(call: &Call, class: &str) -> bool {
-    let tree = call.api.lookup_tree("storage.k8s.io", "storageclasses", class);
-    tree.is_some_and(|tree| tree.view::<StorageClass<'_>>().allow_volume_expansion() == Some(true))
+fn expands(call: &Call, class: &str) -> Result<bool> {
+    let tree = call.api.lookup_tree("storage.k8s.io", "storageclasses", class)?;
+    Ok(tree.is_some_and(|tree| tree.view::<StorageClass<'_>>().allow_volume_expansion() == Some(true)))
 }

@@ -54,7 +54,7 @@ impl Plugin for Priority {
         if !class.global_default() {
             return Ok(());
         }
-        match default_class(call) {
+        match default_class(call)? {
             Some(given) if attributes.operation == Operation::Create || given.class != class.metadata().name() => {
                 Err(forbidden(
                     attributes,
@@ -81,12 +81,12 @@ fn keep_priority(object: &mut Tree, old: &Tree) {
 fn set_priority(call: &Call, attributes: &Attributes<'_>, object: &mut Tree) -> Result<()> {
     let spec = object.view::<Pod<'_>>().spec();
     let given = match spec.priority_class_name() {
-        "" => default_class(call).unwrap_or(Given {
+        "" => default_class(call)?.unwrap_or(Given {
             class: String::new(),
             value: 0,
             preemption: Some("PreemptLowerPriority".into()),
         }),
-        name => class_named(call, name)
+        name => class_named(call, name)?
             .ok_or_else(|| forbidden(attributes, &format!("no PriorityClass with name {name} was found")))?,
     };
     if let Some(own) = spec.priority().filter(|&own| own != given.value) {
@@ -124,19 +124,24 @@ fn given(tree: &Tree) -> (Given, bool) {
     (given, class.global_default())
 }
 
-fn class_named(call: &Call, name: &str) -> Option<Given> {
+fn class_named(call: &Call, name: &str) -> Result<Option<Given>> {
     let tree = call.api.lookup_tree("scheduling.k8s.io", "priorityclasses", name)?;
-    Some(given(&tree).0)
+    Ok(tree.map(|tree| given(&tree).0))
 }
 
-/// Of several defaults, which a race may leave, the lowest.
-fn default_class(call: &Call) -> Option<Given> {
-    let storage = call.api.storage("scheduling.k8s.io", "priorityclasses")?;
-    let objects = storage.cache.snapshot().objects;
+/// Of several defaults, which a race may leave, the lowest. While none is known, one that cannot be read may be it.
+fn default_class(call: &Call) -> Result<Option<Given>> {
+    let Some(storage) = call.api.storage("scheduling.k8s.io", "priorityclasses") else { return Ok(None) };
+    let snapshot = storage.cache.snapshot();
+    let objects = &snapshot.objects;
     // Spares the parsing of most of those that are no default; whether one is, its tree says.
     let may_be_default = |object: &&std::sync::Arc<crate::object::Object>| {
         memchr::memmem::find(&object.json, b"\"globalDefault\":true").is_some()
     };
     let classes = objects.values().filter(may_be_default).map(|object| given(&storage.tree(object)));
-    classes.filter(|(_, default)| *default).map(|(given, _)| given).min_by_key(|given| given.value)
+    let found = classes.filter(|(_, default)| *default).map(|(given, _)| given).min_by_key(|given| given.value);
+    if found.is_none() {
+        snapshot.check_readable("", None)?;
+    }
+    Ok(found)
 }

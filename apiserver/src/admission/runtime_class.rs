@@ -62,7 +62,7 @@ impl Plugin for RuntimeClass {
 
 fn class_of(call: &Call, attributes: &Attributes<'_>, pod: &Tree) -> Result<Option<Tree>> {
     let Some(name) = pod.view::<Pod<'_>>().spec().runtime_class_name() else { return Ok(None) };
-    if let Some(class) = call.api.lookup_tree("node.k8s.io", "runtimeclasses", name) {
+    if let Some(class) = call.api.lookup_tree("node.k8s.io", "runtimeclasses", name)? {
         return Ok(Some(class));
     }
     if name.is_empty() {

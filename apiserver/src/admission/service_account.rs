@@ -91,7 +91,7 @@ impl Plugin for ServiceAccount {
 fn account(call: &Call, attributes: &Attributes<'_>, object: &Tree) -> Result<Tree> {
     let name = object.view::<Pod<'_>>().spec().service_account_name();
     let namespace = attributes.namespace;
-    call.api.lookup_tree("", "serviceaccounts", &format!("{namespace}/{name}")).ok_or_else(|| {
+    call.api.lookup_tree("", "serviceaccounts", &format!("{namespace}/{name}"))?.ok_or_else(|| {
         forbidden(
             attributes,
             &format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"),

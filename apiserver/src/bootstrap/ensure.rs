@@ -36,7 +36,9 @@ pub async fn ensure(api: &Arc<Api>, initial: &Initial) -> Result<()> {
 }
 
 async fn attempt(api: &Arc<Api>, initial: &Initial) -> Result<Attempt> {
-    let Some(existing) = api.lookup(&initial.group, &initial.plural, &initial.key) else {
+    // Nothing is written over what cannot be read. It is no failure of the store, so the other objects are still made.
+    let kept = api.lookup(&initial.group, &initial.plural, &initial.key).map_err(|status| refused(status.message()))?;
+    let Some(existing) = kept else {
         return made(client::create(api, &with_manager(initial), initial.json).await.map(drop));
     };
     if initial.group != RBAC {

@@ -21,12 +21,18 @@ pub struct Unreadable {
     pub key: Arc<str>,
     pub revision: u64,
     pub reason: Arc<str>,
+    /// Whether this process has read an earlier state of the object, and so has acted on it.
+    pub was_read: bool,
 }
 
 /// How many keys an answer names.
 const NAMED_MAX: usize = 10;
 
 impl Unreadable {
+    pub fn new(key: Arc<str>, revision: u64, reason: impl Into<Arc<str>>) -> Unreadable {
+        Unreadable { key, revision, reason: reason.into(), was_read: false }
+    }
+
     pub fn status(&self) -> Status {
         Status::internal(format!("the stored object {} cannot be read: {}", self.key, self.reason))
     }

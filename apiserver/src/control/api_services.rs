@@ -17,7 +17,7 @@ use super::changes::Changes;
 use super::client;
 use super::pace::Pace;
 use crate::api::Api;
-use crate::cache::Scope;
+use crate::cache::{Scope, Snapshot};
 use crate::registry::Registry;
 
 const COLLECTION: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
@@ -90,15 +90,19 @@ impl ApiServices {
     pub async fn look(&mut self) {
         self.definitions.take();
         self.services.take();
-        let desired = self.desired();
-        let kept: BTreeSet<String> =
-            self.services.storage.cache.snapshot().objects.keys().map(|key| key.to_string()).collect();
+        let (desired, unknown_groups) = self.desired();
+        let Snapshot { objects, unreadable, .. } = self.services.storage.cache.snapshot();
+        let kept: BTreeSet<String> = objects.keys().map(|key| key.to_string()).collect();
         let names = kept.iter().chain(desired.keys().filter(|name| !kept.contains(*name)));
         let mut writes = Vec::new();
-        for name in names {
+        for name in names.filter(|name| !unreadable.contains_key(name.as_str())) {
             let desired = desired.get(name);
-            let kept = self.api.lookup_tree(REGISTRATION, "apiservices", name);
-            let step = self.next(name, kept.as_ref(), desired);
+            let kept = objects.get(name.as_str()).map(|object| self.services.storage.tree(object));
+            let mut step = self.next(name, kept.as_ref(), desired);
+            if step == Step::Delete && name.split_once('.').is_some_and(|(_, group)| unknown_groups.contains(group)) {
+                // A definition that cannot be read may serve it.
+                step = Step::Nothing;
+            }
             if step == Step::Nothing {
                 self.pace.settled(name);
                 self.synced.insert(name.clone());
@@ -120,10 +124,11 @@ impl ApiServices {
         }
     }
 
-    fn desired(&mut self) -> BTreeMap<String, Desired> {
+    /// What should be there, by name, and the groups of definitions that cannot be read.
+    fn desired(&mut self) -> (BTreeMap<String, Desired>, BTreeSet<String>) {
         let storage = &self.definitions.storage;
-        let objects = storage.cache.snapshot().objects;
-        self.served.retain(|name, _| objects.contains_key(name));
+        let Snapshot { objects, unreadable, .. } = storage.cache.snapshot();
+        self.served.retain(|name, _| objects.contains_key(name) || unreadable.contains_key(name));
         for (name, object) in &objects {
             if self.served.get(name).is_none_or(|(revision, _)| *revision != object.revision) {
                 self.served.insert(Arc::clone(name), (object.revision, of_definition(&storage.tree(object))));
@@ -134,7 +139,9 @@ impl ApiServices {
             let name = format!("{}.{}", version.version, version.group);
             desired.entry(name).or_insert_with(|| version.clone());
         }
-        desired
+        // A definition is named after its resource and its group.
+        let groups = unreadable.keys().filter_map(|name| name.split_once('.'));
+        (desired, groups.map(|(_, group)| group.to_owned()).collect())
     }
 
     fn next(&self, name: &str, kept: Option<&Tree>, desired: Option<&Desired>) -> Step {

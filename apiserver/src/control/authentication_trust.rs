@@ -18,7 +18,7 @@ use corten_views::core_v1::ConfigMap;
 use corten_views::meta_v1::ObjectMeta;
 
 use super::changes::Changes;
-use super::client;
+use super::client::{self, Refused};
 use super::pace::Pace;
 use crate::api::Api;
 use crate::cache::Scope;
@@ -101,7 +101,7 @@ impl AuthenticationTrust {
 
     fn next(&self) -> Result<Option<Write>> {
         let now = self.api.clock.now();
-        let Some(mut tree) = self.api.lookup_tree("", "configmaps", KEY) else {
+        let Some(mut tree) = self.api.lookup_tree("", "configmaps", KEY).map_err(Refused::from)? else {
             let data = self.ours.combined_with(Trust::default(), now)?.to_data();
             return Ok(Some(Write::Create(new_object(&data))));
         };

@@ -1,4 +1,7 @@
 //! What changed of a resource, for a controller that looks at the present of each object that changed.
+//!
+//! An object that cannot be read any more has changed, and is not gone: it counts as it was last until the store no
+//! longer has its key.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 
 use crate::api::Api;
-use crate::cache::{Cache, EventKind, Objects, Scope, Stop, Watcher};
+use crate::cache::{Cache, EventKind, Objects, Scope, Stop, Unreadables, Watcher};
 use crate::object::Object;
 use crate::resource::Storage;
 
@@ -47,12 +50,14 @@ struct Follower {
     fresh: bool,
     /// What was told of, as it was last.
     known: Objects,
+    /// Of these, and of what was never read, what could not be read when the cache started over last.
+    unreadable: Unreadables,
 }
 
 impl Follower {
     fn new(cache: Arc<Cache>, scope: Scope) -> Follower {
         let (_, watcher) = cache.snapshot_and_watch(scope.clone());
-        Follower { cache, scope, watcher, fresh: true, known: Objects::new() }
+        Follower { cache, scope, watcher, fresh: true, known: Objects::new(), unreadable: Unreadables::new() }
     }
 
     async fn wait(&self) {
@@ -97,9 +102,19 @@ impl Follower {
     fn start_over(&mut self, keys: &mut BTreeSet<Arc<str>>, gone: &mut impl FnMut(&Object)) {
         let (snapshot, watcher) = self.cache.snapshot_and_watch(self.scope.clone());
         self.watcher = watcher;
-        let present = within(snapshot.objects, &self.scope);
-        let mut before = std::mem::replace(&mut self.known, present);
-        for (key, object) in &self.known {
+        let (objects, unreadable) = within(snapshot.objects, snapshot.unreadable, &self.scope);
+        let mut before = std::mem::replace(&mut self.known, objects);
+        let mut before_unreadable = std::mem::replace(&mut self.unreadable, unreadable);
+        for (key, one) in &self.unreadable {
+            if let Some(known) = before.remove(key) {
+                self.known.insert(Arc::clone(key), known);
+            }
+            if before_unreadable.remove(key).is_none_or(|known| known.revision != one.revision) {
+                keys.insert(Arc::clone(key));
+            }
+        }
+        keys.extend(before_unreadable.keys().cloned());
+        for (key, object) in self.known.iter().filter(|(key, _)| !self.unreadable.contains_key(*key)) {
             if before.remove(key).is_none_or(|known| known.revision != object.revision) {
                 keys.insert(Arc::clone(key));
             }
@@ -111,14 +126,22 @@ impl Follower {
     }
 }
 
-/// The objects of a scope.
-fn within(objects: Objects, scope: &Scope) -> Objects {
+/// What a scope has of the objects and of what cannot be read.
+fn within(objects: Objects, unreadable: Unreadables, scope: &Scope) -> (Objects, Unreadables) {
     match scope {
-        Scope::All | Scope::Field(_) => objects,
+        Scope::All | Scope::Field(_) => (objects, unreadable),
         Scope::Object(key) => {
-            objects.get(key).map(|object| (Arc::clone(key), Arc::clone(object))).into_iter().collect()
+            let object = objects.get(key).map(|object| (Arc::clone(key), Arc::clone(object)));
+            let one = unreadable.get(key).map(|one| (Arc::clone(key), one.clone()));
+            (object.into_iter().collect(), one.into_iter().collect())
         }
-        Scope::Namespace(_) => objects.into_iter().filter(|(_, object)| concerns(scope, object)).collect(),
+        Scope::Namespace(namespace) => {
+            let is_in = |key: &str| key.split_once('/').is_some_and(|(own, _)| own == &**namespace);
+            (
+                objects.into_iter().filter(|(key, _)| is_in(key)).collect(),
+                unreadable.into_iter().filter(|(key, _)| is_in(key)).collect(),
+            )
+        }
     }
 }
 
@@ -138,7 +161,7 @@ mod tests {
     use corten_object::json::{Form, parse};
 
     use super::*;
-    use crate::cache::CacheId;
+    use crate::cache::{CacheId, Change, Unreadable};
     use crate::object::Draft;
 
     fn object(key: &str, revision: u64) -> Arc<Object> {
@@ -200,6 +223,32 @@ mod tests {
             cache.reset(objects(&[("a/1", 4)]), 5);
         };
         check(Scope::All, &events_then_reset, &["a/1", "a/2", "b/1"], &["a/2", "b/1"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_gone() {
+        let lost = |key: &str, revision: u64| Change::Unreadable(Unreadable::new(key.into(), revision, "damaged"));
+        for scope in [Scope::All, Scope::Namespace("a".into()), Scope::Object("a/1".into())] {
+            let mut follower = follower(scope);
+            let cache = Arc::clone(&follower.cache);
+            cache.apply(2, [("a/1", lost("a/1", 2))]);
+            assert_eq!(take(&mut follower), (strings(&["a/1"]), Vec::new()));
+            assert_eq!(take(&mut follower), (Vec::new(), Vec::new()), "it stays so");
+            cache.apply(3, [("a/1", lost("a/1", 3))]);
+            assert_eq!(take(&mut follower), (strings(&["a/1"]), Vec::new()));
+            cache.apply(4, [("a/1", Some(object("a/1", 4)))]);
+            assert_eq!(take(&mut follower), (strings(&["a/1"]), Vec::new()), "it can be read again");
+            cache.apply(5, [("a/1", lost("a/1", 5))]);
+            cache.apply(6, [("a/1", None::<Arc<Object>>)]);
+            assert_eq!(take(&mut follower), (strings(&["a/1"]), strings(&["a/1"])), "it is gone");
+        }
+        // One that was never read is told of when it is found, and when it goes.
+        let mut follower = follower(Scope::All);
+        let cache = Arc::clone(&follower.cache);
+        cache.apply(2, [("c/1", lost("c/1", 2))]);
+        assert_eq!(take(&mut follower), (strings(&["c/1"]), Vec::new()));
+        cache.apply(3, [("c/1", None::<Arc<Object>>)]);
+        assert_eq!(take(&mut follower), (strings(&["c/1"]), Vec::new()));
     }
 
     fn strings(texts: &[&str]) -> Vec<String> {

@@ -18,7 +18,7 @@ use super::client;
 use super::pace::Pace;
 use crate::api::Api;
 use crate::bootstrap::{self, FLOW_CONTROL, Initial};
-use crate::cache::Scope;
+use crate::cache::{Scope, Snapshot};
 
 const MANAGER: &str = "fieldManager=api-priority-and-fairness-config-producer-v1";
 const AUTO_UPDATE: &str = "apf.kubernetes.io/autoupdate-spec";
@@ -108,10 +108,12 @@ enum Step {
 impl Kept {
     /// Of each object that is there or should be, by its path.
     fn steps(&self) -> Vec<(String, Option<Step>)> {
-        let objects = self.changes.storage.cache.snapshot().objects;
+        let Snapshot { objects, unreadable, .. } = self.changes.storage.cache.snapshot();
         let mut steps = Vec::new();
         for (initial, expected) in &self.initial {
             let step = match objects.get(initial.key.as_str()) {
+                // Nothing is written over it.
+                None if unreadable.contains_key(initial.key.as_str()) => None,
                 None => Some(Step::Create(initial.json)),
                 Some(object) => read(&object.json).and_then(|current| revised(&current, expected)).map(Step::Update),
             };

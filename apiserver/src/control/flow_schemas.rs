@@ -87,7 +87,8 @@ impl FlowSchemas {
     fn to_say(&self, tree: &Tree) -> Option<Said> {
         let schema: FlowSchema<'_> = tree.view();
         let level = schema.spec().priority_level_configuration().name();
-        let said = said(level, self.api.lookup(GROUP, "prioritylevelconfigurations", level).is_some());
+        // One that cannot be read is there.
+        let said = said(level, !matches!(self.api.lookup(GROUP, "prioritylevelconfigurations", level), Ok(None)));
         (!says(schema, &said)).then_some(said)
     }
 

@@ -47,7 +47,7 @@ impl IdentityLease {
     }
 
     async fn take(&self) -> Result<()> {
-        if self.kept().is_some() {
+        if self.kept()?.is_some() {
             self.delete().await?;
         }
         self.create().await
@@ -69,8 +69,8 @@ impl IdentityLease {
         }
     }
 
-    fn kept(&self) -> Option<Tree> {
-        self.api.lookup_tree("coordination.k8s.io", "leases", &format!("{NAMESPACE}/{}", self.name))
+    fn kept(&self) -> client::Result<Option<Tree>> {
+        Ok(self.api.lookup_tree("coordination.k8s.io", "leases", &format!("{NAMESPACE}/{}", self.name))?)
     }
 
     fn now(&self) -> String {
@@ -102,7 +102,7 @@ impl IdentityLease {
     }
 
     async fn renew(&self) -> Result<()> {
-        let Some(mut tree) = self.kept() else { return self.create().await };
+        let Some(mut tree) = self.kept()? else { return self.create().await };
         let now = self.now();
         let mut root = tree.edit();
         let mut spec = root.ensure(Lease::SPEC);

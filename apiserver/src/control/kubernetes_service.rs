@@ -17,7 +17,7 @@ use corten_views::discovery_v1::EndpointSlice;
 use corten_views::meta_v1::ObjectMeta;
 
 use super::changes::Changes;
-use super::client;
+use super::client::{self, Refused};
 use super::pace::Pace;
 use super::server_leases::{RENEWED_EVERY, ServerLeases};
 use crate::api::Api;
@@ -144,7 +144,9 @@ impl KubernetesService {
     }
 
     async fn ensure_service(&self) -> Result<bool> {
-        if self.api.lookup("", "services", KEY).is_some() {
+        // One that cannot be read is there.
+        let is_there = || !matches!(self.api.lookup("", "services", KEY), Ok(None));
+        if is_there() {
             return Ok(false);
         }
         let body = format!(
@@ -162,7 +164,7 @@ impl KubernetesService {
             Err(refused) => {
                 // A server that starts beside this one may have made it, and its address is then taken.
                 let caught_up = self.api.catch_up().await.is_ok();
-                if caught_up && self.api.lookup("", "services", KEY).is_some() {
+                if caught_up && is_there() {
                     return Ok(true);
                 }
                 bail!("make the service default/kubernetes: {refused}")
@@ -171,7 +173,7 @@ impl KubernetesService {
     }
 
     async fn write_endpoints(&self, alive: &[String], stopping: bool) -> Result<bool> {
-        let kept = self.api.lookup_tree("", "endpoints", KEY);
+        let kept = self.api.lookup_tree("", "endpoints", KEY).map_err(Refused::from)?;
         let fresh = kept.is_none();
         if fresh && stopping {
             return Ok(false);
@@ -204,7 +206,8 @@ impl KubernetesService {
     async fn write_slice(&self, body: &str) -> Result<bool> {
         let wanted = self.typed("discovery.k8s.io/v1", "EndpointSlice", body)?;
         let path = format!("{SLICES}/kubernetes");
-        let Some(kept) = self.api.lookup_tree("discovery.k8s.io", "endpointslices", KEY) else {
+        let kept = self.api.lookup_tree("discovery.k8s.io", "endpointslices", KEY).map_err(Refused::from)?;
+        let Some(kept) = kept else {
             return self.create_slice(body).await;
         };
         let (kept, wanted) = (kept.root().as_struct(), wanted.root().as_struct());

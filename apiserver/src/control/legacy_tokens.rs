@@ -86,7 +86,8 @@ impl LegacyTokens {
     /// Sees to it that the ConfigMap says since when uses are noted.
     pub async fn look(&mut self) {
         self.changes.take();
-        let kept = self.api.lookup("", "configmaps", KEY);
+        // One that cannot be read is left alone; a change of it brings us here again.
+        let Ok(kept) = self.api.lookup("", "configmaps", KEY) else { return self.pace.settled(KEY) };
         let kept = kept.map(|object| serde_json::from_slice::<Value>(&object.json).unwrap_or_default());
         if kept.as_ref().is_some_and(|kept| is_day(kept["data"][SINCE].as_str().unwrap_or_default())) {
             return self.pace.settled(KEY);

@@ -6,6 +6,7 @@
 //! of this server is left alone. A key is looked at when its object changes; nothing runs while nothing changes. Nothing
 //! is repaired before the caches show what the store holds: another server may have changed it since.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,10 @@ pub struct AddressRepair {
     addresses: Changes,
     service_agenda: Agenda,
     address_agenda: Agenda,
+    /// Addresses that are left alone until their Service, which cannot be read, changes; by Service.
+    awaiting_service: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Services that are left alone until their IPAddress, which cannot be read, changes; by IPAddress.
+    awaiting_address: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     recorder: Recorder,
 }
 
@@ -47,6 +52,8 @@ impl AddressRepair {
             addresses: Changes::of(api, "networking.k8s.io", "ipaddresses", Scope::All)?,
             service_agenda: Agenda::new(api.clock.clone()),
             address_agenda: Agenda::new(api.clock.clone()),
+            awaiting_service: BTreeMap::new(),
+            awaiting_address: BTreeMap::new(),
             recorder: Recorder { controller: "ipallocator-repair-controller" },
         })
     }
@@ -77,6 +84,8 @@ impl AddressRepair {
         had.iter().for_each(|key| self.address_agenda.after(key, WRITE_GRACE));
         let kept = addresses.iter().filter_map(|key| storage.cache.get(key));
         services.extend(kept.filter_map(|object| parent_key(&storage.tree(&object))));
+        addresses.extend(services.iter().filter_map(|key| self.awaiting_service.remove(key)).flatten());
+        services.extend(addresses.iter().filter_map(|key| self.awaiting_address.remove(key)).flatten());
         for key in services {
             match self.see_to_service(&key).await {
                 Ok(()) => self.service_agenda.done(&key),
@@ -98,7 +107,7 @@ impl AddressRepair {
         }
     }
 
-    fn service(&self, namespace: &str, name: &str) -> Option<Tree> {
+    fn service(&self, namespace: &str, name: &str) -> corten_api::status::Result<Option<Tree>> {
         self.api.lookup_tree("", "services", &format!("{namespace}/{name}"))
     }
 
@@ -116,8 +125,9 @@ impl AddressRepair {
 
     /// Repairs if it is `sure` that the caches show what the store holds. False if it was not sure and something seems
     /// to be wrong.
-    async fn check_service(&self, key: &str, sure: bool) -> Result<bool> {
-        let Some(tree) = self.api.lookup_tree("", "services", key) else { return Ok(true) };
+    async fn check_service(&mut self, key: &str, sure: bool) -> Result<bool> {
+        // One that cannot be read keeps what it holds, and is looked at when it changes.
+        let Ok(Some(tree)) = self.api.lookup_tree("", "services", key) else { return Ok(true) };
         let spec = Service::from_struct(tree.root().as_struct()).spec();
         if spec.cluster_ip().is_empty() || spec.cluster_ip() == "None" {
             return Ok(true);
@@ -146,7 +156,7 @@ impl AddressRepair {
     }
 
     /// What is wrong with a cluster IP of a Service, as the caches show it.
-    fn cluster_ip_fault(&self, service: &Tree, ip: IpAddr) -> Option<Fault> {
+    fn cluster_ip_fault(&mut self, service: &Tree, ip: IpAddr) -> Option<Fault> {
         let meta = metadata::read(service);
         let (namespace, name) = (meta.namespace(), meta.name());
         let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -158,7 +168,12 @@ impl AddressRepair {
             );
             return fault("ClusterIPOutOfRange", note, Remedy::None);
         }
-        let Some(address) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", &ip.to_string()) else {
+        let Ok(address) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", &ip.to_string()) else {
+            let awaiting = self.awaiting_address.entry(ip.to_string().into()).or_default();
+            awaiting.insert(format!("{namespace}/{name}").into());
+            return None;
+        };
+        let Some(address) = address else {
             let note = format!("Cluster IP [{family}]: {ip} is not allocated; repairing");
             return fault("ClusterIPNotAllocated", note, Remedy::Make(ip));
         };
@@ -170,8 +185,11 @@ impl AddressRepair {
             return fault("ClusterIPNotAllocated", repairing, anew);
         };
         if parent.namespace() != namespace || parent.name() != name {
-            let Some(other) = self.service(parent.namespace(), parent.name()) else {
-                return fault("ClusterIPNotAllocated", repairing, anew);
+            let other = match self.service(parent.namespace(), parent.name()) {
+                Ok(Some(other)) => other,
+                Ok(None) => return fault("ClusterIPNotAllocated", repairing, anew),
+                // It may have the address.
+                Err(_) => return None,
             };
             // Of two services with one address neither is in the right: to change the reference would go on for ever.
             if has_cluster_ip(&other, ip) {
@@ -219,8 +237,9 @@ impl AddressRepair {
     }
 
     /// Deletes the address if it is `sure` that the caches show what the store holds, and no Service has it.
-    async fn check_address(&self, key: &str, sure: bool) -> Result<Look> {
-        let Some(tree) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", key) else {
+    async fn check_address(&mut self, key: &str, sure: bool) -> Result<Look> {
+        // One that cannot be read is looked at when it changes.
+        let Ok(Some(tree)) = self.api.lookup_tree("networking.k8s.io", "ipaddresses", key) else {
             return Ok(Look::Sure(None));
         };
         // Before the Service is looked up: a write that has ended by then has its Service in the cache.
@@ -229,7 +248,14 @@ impl AddressRepair {
         }
         let parent = IPAddress::from_struct(tree.root().as_struct()).spec().parent_ref();
         let parent = parent.filter(|parent| is_service(*parent));
-        let service = parent.and_then(|parent| self.service(parent.namespace(), parent.name()));
+        let service = match parent.map(|parent| self.service(parent.namespace(), parent.name())).transpose() {
+            Ok(service) => service.flatten(),
+            Err(_) => {
+                let parent = parent_key(&tree).unwrap_or_default();
+                self.awaiting_service.entry(parent).or_default().insert(key.into());
+                return Ok(Look::Sure(None));
+            }
+        };
         let shown = parent.map(|parent| format!("{}/{}", parent.namespace(), parent.name())).unwrap_or_default();
         let now = Timestamp::from_seconds(self.api.clock.now().seconds);
         let (reason, note) = match judge(&tree, parent.is_some(), service.as_ref(), now) {

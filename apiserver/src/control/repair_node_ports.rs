@@ -3,8 +3,8 @@
 //! A pass reads the bitmap, waits until the caches show at least that moment, rebuilds it from the Services, and puts
 //! the rebuilt one in its place if it is still the one that was read. A port that no Service has may belong to a write
 //! under way, so it is let go only when several passes have found it so, and never while it is known to belong to a
-//! write of this server. There is a pass at start, and one some time after Services or the bitmap have changed, by
-//! whatever server; without changes there is none.
+//! write of this server, nor while a Service cannot be read, which may have it. There is a pass at start, and one some
+//! time after Services or the bitmap have changed, by whatever server; without changes there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::changes::Changes;
 use super::recorder::Recorder;
 use crate::api::Api;
-use crate::cache::Scope;
+use crate::cache::{Scope, Snapshot};
 use crate::metadata;
 use crate::reserve::node_ports::{KEY, NodePorts, PortError, PortRange, Ports};
 
@@ -103,7 +103,12 @@ impl NodePortRepair {
             let under_way: BTreeSet<i64> = self.node_ports.under_way.all().into_iter().collect();
             self.api.feed.wait_for(snapshot.read_at).await.map_err(|status| anyhow!("{}", status.message()))?;
             let storage = Arc::clone(&self.services.storage);
-            let objects = storage.cache.snapshot().objects;
+            let Snapshot { objects, unreadable, .. } = storage.cache.snapshot();
+            if let (None, Some(service)) = (&stored, unreadable.values().next()) {
+                // Without a bitmap no port is given out. It is made when all Services can be read.
+                tracing::warn!(key = %service.key, "no node ports are given out: what a Service holds cannot be read");
+                return Ok(());
+            }
             let trees: Vec<Tree> = objects.values().map(|object| storage.tree(object)).collect();
             let range = self.node_ports.range;
             let mut left = stored.clone().unwrap_or_else(|| Ports::new(range));
@@ -117,7 +122,15 @@ impl NodePortRepair {
                 }
             }
             let mut leaks = self.leaks.clone();
-            keep_leaks(&left, &under_way, &mut rebuilt, &mut leaks);
+            if unreadable.is_empty() {
+                keep_leaks(&left, &under_way, &mut rebuilt, &mut leaks);
+            } else {
+                leaks.clear();
+                for port in left.all() {
+                    // Out of the range it stays out of the bitmap too.
+                    let _ = rebuilt.take(port);
+                }
+            }
             let as_it_was = stored.as_ref() == Some(&rebuilt);
             if as_it_was || self.node_ports.replace(&*self.api.store, snapshot, rebuilt).await? {
                 self.leaks = leaks;

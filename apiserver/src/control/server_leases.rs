@@ -74,8 +74,13 @@ impl ServerLeases {
     /// The addresses of all that are alive, in the order of their keys.
     pub async fn alive(&self) -> Result<Vec<String>> {
         let listing = self.store.range(Read::of(Span::prefix(PREFIX))).await?;
-        let trees = listing.kvs.iter().filter_map(|kv| self.record.decode(&kv.value).ok());
-        Ok(trees.filter_map(|tree| first_address(&tree)).collect())
+        let mut addresses = Vec::new();
+        for kv in &listing.kvs {
+            // Of one that cannot be read nobody knows whether its server lives. It is renewed soon, or expires.
+            let tree = self.record.decode(&kv.value).map_err(|error| anyhow!("{} cannot be read: {error}", kv.key))?;
+            addresses.extend(first_address(&tree));
+        }
+        Ok(addresses)
     }
 }
 

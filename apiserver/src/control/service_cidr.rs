@@ -76,7 +76,8 @@ impl DefaultServiceCidr {
     /// Makes it what it should be, as far as that is for a server to do.
     pub async fn look(&mut self) {
         self.changes.take();
-        let tree = self.api.lookup_tree(GROUP, "servicecidrs", NAME);
+        // One that cannot be read is left alone; a change of it brings us here again.
+        let Ok(tree) = self.api.lookup_tree(GROUP, "servicecidrs", NAME) else { return self.pace.settled(NAME) };
         let step = tree.as_ref().map_or(Step::Create, |tree| next(tree, &self.cidrs));
         if matches!(step, Step::Nothing | Step::ReportMismatch | Step::ReportNotReady { .. }) {
             self.pace.settled(NAME);

@@ -47,7 +47,8 @@ impl SystemNamespaces {
     async fn look(&mut self) {
         for (initial, changes) in &mut self.namespaces {
             changes.take();
-            if self.api.lookup("", "namespaces", &initial.key).is_some() {
+            // One that cannot be read is there.
+            if !matches!(self.api.lookup("", "namespaces", &initial.key), Ok(None)) {
                 self.pace.settled(&initial.key);
             } else if self.pace.admits(&initial.key) {
                 match bootstrap::ensure(&self.api, initial).await {

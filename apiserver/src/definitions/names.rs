@@ -15,7 +15,8 @@ pub struct Names {
 }
 
 struct Has {
-    names: AcceptedNames,
+    /// None of a definition that was never read.
+    names: Option<AcceptedNames>,
     /// Whether it lacks a name that it wants.
     wants_more: bool,
 }
@@ -30,13 +31,26 @@ impl Names {
         };
         self.groups.insert(Arc::clone(definition), Arc::clone(&group));
         let names = AcceptedNames::of(crd);
-        let has = Has { names, wants_more: !lifecycle::has_its_names(crd) };
+        let has = Has { names: Some(names), wants_more: !lifecycle::has_its_names(crd) };
         let all = self.of_group.entry(group).or_default();
         let before = all.insert(Arc::clone(definition), has);
         if before.is_some_and(|before| before.names != all[definition].names) {
             free.extend(wanting(all, definition));
         }
         free
+    }
+
+    /// The definition cannot be read. It keeps the names that it had. Those of one that was never read may be any, so no
+    /// other definition of its group gets a name meanwhile.
+    pub fn note_unreadable(&mut self, definition: &Arc<str>) {
+        // It is named after its resource and its group.
+        let Some((_, group)) = definition.split_once('.').filter(|_| !self.groups.contains_key(definition)) else {
+            return;
+        };
+        let group: Arc<str> = group.into();
+        self.groups.insert(Arc::clone(definition), Arc::clone(&group));
+        let all = self.of_group.entry(group).or_default();
+        all.insert(Arc::clone(definition), Has { names: None, wants_more: false });
     }
 
     /// The definition is gone. Those come back that lack a name, and may have it now.
@@ -51,11 +65,12 @@ impl Names {
         free
     }
 
-    /// The names that are taken in the group of a definition that wants more, its own as well.
-    pub fn taken_for(&self, definition: &Arc<str>) -> Taken<'_> {
+    /// The names that are taken in the group of a definition that wants more, its own as well. None if they are not
+    /// known.
+    pub fn taken_for(&self, definition: &Arc<str>) -> Option<Taken<'_>> {
         let all = self.groups.get(definition).and_then(|group| self.of_group.get(group));
         let all = all.filter(|all| all.get(definition).is_some_and(|has| has.wants_more));
-        all.into_iter().flat_map(BTreeMap::values).map(|has| &has.names).collect()
+        all.into_iter().flat_map(BTreeMap::values).map(|has| has.names.as_ref()).collect()
     }
 }
 
@@ -93,5 +108,24 @@ mod tests {
         assert_eq!(names.forget(&"c".into()), ["b".into()]);
         assert_eq!(names.forget(&"c".into()), []);
         assert_eq!(names.forget(&"b".into()), []);
+    }
+
+    #[test]
+    fn names_that_cannot_be_read_may_be_any() {
+        let mut names = Names::default();
+        let (read, unread, wanting): (Arc<str>, Arc<str>, Arc<str>) =
+            ("a.g.io".into(), "b.g.io".into(), "c.g.io".into());
+        names.note(&read, definition("g.io", "x", "x").view());
+        names.note(&wanting, definition("g.io", "y", "").view());
+        names.note_unreadable(&read);
+        assert!(names.taken_for(&wanting).is_some(), "its names are known from before");
+        names.note_unreadable(&unread);
+        assert!(names.taken_for(&wanting).is_none());
+        assert!(names.taken_for(&read).is_some(), "it wants no more");
+        assert_eq!(names.note(&unread, definition("g.io", "z", "z").view()), [Arc::clone(&wanting)]);
+        assert!(names.taken_for(&wanting).is_some());
+        names.forget(&unread);
+        names.note_unreadable(&unread);
+        assert_eq!(names.forget(&unread), [wanting]);
     }
 }

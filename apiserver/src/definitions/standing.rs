@@ -8,7 +8,6 @@
 use corten_api::status::{Result, Status};
 use corten_custom::Definition;
 
-use super::{GROUP, PLURAL};
 use crate::api::Api;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +22,13 @@ pub enum Standing {
 /// How it was with a definition at a revision of the store, or later.
 pub async fn at(api: &Api, definition: &Definition, revision: u64) -> Result<Standing> {
     api.feed.wait_for(revision).await?;
-    let definitions = api.storage(GROUP, PLURAL).ok_or_else(|| Status::internal("definitions are not served"))?;
-    Ok(match definitions.cache.get(&definition.name()).filter(|kept| *kept.uid == *definition.uid()) {
+    let definitions = super::storage(api).ok_or_else(|| Status::internal("definitions are not served"))?;
+    let kept = match definitions.cache.find(&definition.name()) {
+        Ok(kept) => kept,
+        // It is there, and what it defined before is served on. Whoever cannot read it does not delete its objects.
+        Err(_) => return Ok(Standing::Stands),
+    };
+    Ok(match kept.filter(|kept| *kept.uid == *definition.uid()) {
         Some(kept) if kept.is_being_deleted() => Standing::Goes,
         Some(_) => Standing::Stands,
         None => Standing::Gone,

@@ -36,9 +36,5 @@ pub async fn find(call: &Call, resource: &Resource, name: &str) -> Result<Arc<Ob
         }
     }
     let key = storage.object_key(&call.info.namespace, name);
-    let absent = || match storage.cache.unreadable(&key) {
-        Some(unreadable) => unreadable.status(),
-        None => not_found(resource, name),
-    };
-    storage.cache.get(&key).ok_or_else(absent)
+    storage.cache.find(&key)?.ok_or_else(|| not_found(resource, name))
 }

@@ -55,10 +55,7 @@ async fn range(call: &Call, read: Read) -> Result<Listing> {
 }
 
 fn ingest(storage: &Storage, kv: &KeyValue) -> Result<Arc<Object>> {
-    let unreadable = |status: Status| {
-        let (key, reason) = (Arc::clone(&kv.key), status.message().into());
-        Unreadable { key, revision: kv.mod_revision, reason }.status()
-    };
+    let unreadable = |status: Status| Unreadable::new(Arc::clone(&kv.key), kv.mod_revision, status.message()).status();
     let draft = storage.ingest(&kv.key[storage.prefix.len()..], &kv.value).map_err(unreadable)?;
     Ok(draft.object(kv.mod_revision))
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use corten_api::json::string as quoted;
+use corten_api::status::Status;
 use corten_object::tree::{Tree, View};
 use corten_views::networking_v1::{IPAddress, ServiceCIDR};
 use ipnet::IpNet;
@@ -33,6 +34,9 @@ pub enum AddressError {
     NotReady,
     #[error("the provided IP ({0}) is not in the valid range. The range of valid IPs is {1}")]
     NotInRange(IpAddr, IpNet),
+    /// What decides on it cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     #[error("{0}")]
     Other(String),
 }
@@ -64,7 +68,7 @@ pub async fn take(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<Made, 
         // Another server may have offered it since.
         catch_up(api).await?;
         if !is_offered() {
-            return Err(AddressError::Mismatched);
+            return Err(unless_unreadable(api, AddressError::Mismatched));
         }
     }
     make(api, ip, owner).await
@@ -76,10 +80,26 @@ pub async fn take_any(api: &Arc<Api>, family: &str, owner: Owner<'_>) -> Result<
         // Other servers may have given some back, or offered more.
         Err(AddressError::Full) => {
             catch_up(api).await?;
-            take_any_as_known(api, family, owner).await
+            let taken = take_any_as_known(api, family, owner).await;
+            taken.map_err(|error| unless_unreadable(api, error))
         }
         other => other,
     }
+}
+
+/// A refusal for what no range offers; another one if a range cannot be read, which may offer it.
+fn unless_unreadable(api: &Api, refusal: AddressError) -> AddressError {
+    match check_ranges(api) {
+        Err(unreadable) if !matches!(refusal, AddressError::Other(_)) => {
+            AddressError::Unreadable(unreadable.message().to_owned())
+        }
+        _ => refusal,
+    }
+}
+
+/// An error if a service CIDR cannot be read.
+fn check_ranges(api: &Api) -> Result<(), Status> {
+    api.storage(GROUP, "servicecidrs").map_or(Ok(()), |storage| storage.cache.snapshot().check_readable("", None))
 }
 
 async fn take_any_as_known(api: &Arc<Api>, family: &str, owner: Owner<'_>) -> Result<Made, AddressError> {
@@ -119,7 +139,7 @@ async fn make(api: &Arc<Api>, ip: IpAddr, owner: Owner<'_>) -> Result<Made, Addr
 pub fn pretend_any(api: &Api, family: &str) -> Result<IpAddr, AddressError> {
     match offered(api, family).into_iter().next() {
         Some(Offered { range, ready: true }) => Ok(range.cidr.network()),
-        _ => Err(AddressError::NotReady),
+        _ => Err(unless_unreadable(api, AddressError::NotReady)),
     }
 }
 
@@ -127,8 +147,8 @@ pub fn pretend_any(api: &Api, family: &str) -> Result<IpAddr, AddressError> {
 pub fn pretend(api: &Api, ip: IpAddr) -> Result<(), AddressError> {
     match offered(api, family(ip)).into_iter().next() {
         Some(Offered { range, ready: true }) if range.holds(ip) => Ok(()),
-        Some(Offered { range, ready: true }) => Err(AddressError::NotInRange(ip, range.cidr)),
-        _ => Err(AddressError::NotReady),
+        Some(Offered { range, ready: true }) => Err(unless_unreadable(api, AddressError::NotInRange(ip, range.cidr))),
+        _ => Err(unless_unreadable(api, AddressError::NotReady)),
     }
 }
 
@@ -141,7 +161,9 @@ pub async fn release(api: &Arc<Api>, ip: IpAddr, uid: Option<&str>, owner: Owner
     };
     let mut sure = false;
     loop {
-        let found = api.lookup_tree(GROUP, "ipaddresses", &ip.to_string()).filter(&is_own);
+        let found = api.lookup_tree(GROUP, "ipaddresses", &ip.to_string());
+        let found = found.map_err(|status| format!("give back the cluster IP {ip}: {}", status.message()))?;
+        let found = found.filter(&is_own);
         if let Some(address) = &found {
             match delete(api, &ip.to_string(), metadata::read(address).uid()).await {
                 Ok(()) => return Ok(()),
@@ -167,9 +189,9 @@ fn is_owned(address: &Tree, owner: Owner<'_>) -> bool {
     })
 }
 
-/// Whether any service CIDR holds the address, ready or not.
+/// Whether any service CIDR holds the address, ready or not. One that cannot be read may hold it.
 pub fn in_some_range(api: &Api, ip: IpAddr) -> bool {
-    offered(api, family(ip)).iter().any(|offered| offered.range.holds(ip))
+    offered(api, family(ip)).iter().any(|offered| offered.range.holds(ip)) || check_ranges(api).is_err()
 }
 
 /// Makes the IPAddress that says whose the address is; returns its uid.

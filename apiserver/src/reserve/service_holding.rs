@@ -82,7 +82,9 @@ impl ServiceHolding {
     /// For the deletion of an object: a Service that comes back under its name shall not find these Endpoints.
     pub fn with_endpoints(self) -> ServiceHolding {
         let key = format!("{}/{}", self.namespace, self.name);
-        let endpoints = self.api.lookup("", "endpoints", &key).map(|endpoints| endpoints.uid.to_string());
+        // Those that cannot be read cannot be deleted either.
+        let endpoints = self.api.lookup("", "endpoints", &key).ok().flatten();
+        let endpoints = endpoints.map(|endpoints| endpoints.uid.to_string());
         ServiceHolding { endpoints, ..self }
     }
 

@@ -59,6 +59,9 @@ impl Services {
         });
         let plan = service::plan(&mut object.edit(), old.as_ref().map(Tree::root), &self.network);
         let plan = plan.map_err(|errors| Status::invalid("", "Service", &name, &errors))?;
+        if !plan.ips.is_empty() || plan.needs_ports() {
+            api.decide(|| check_holders(api)).await?;
+        }
         if dry_run {
             self.pretend(api, object, &plan, &name).await?;
             return Ok(Reservation::none());
@@ -149,6 +152,20 @@ impl Services {
     }
 }
 
+/// An error if a Service has not been readable since this server started. The repair loops have not seen to it then, so
+/// nobody knows that all it holds is reserved. One that was readable before keeps what is reserved for it.
+fn check_holders(api: &Api) -> Result<()> {
+    let Some(storage) = api.storage("", "services") else { return Ok(()) };
+    let unreadable = storage.cache.all_unreadable();
+    match unreadable.values().find(|service| !service.was_read) {
+        Some(service) => Err(Status::internal(format!(
+            "no cluster IP and no node port can be allocated, because it is not known which {} holds: it cannot be read: {}",
+            service.key, service.reason
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Addresses of families that the cluster does not have (any more) are left alone.
 pub fn known_ips(network: &Network, ips: &[String]) -> Vec<IpAddr> {
     let parsed = ips.iter().filter_map(|ip| parse_ip_sloppy(ip));
@@ -170,6 +187,9 @@ fn assign_ips(plan: &Plan, ips: &[IpAddr], object: &mut Tree) {
 }
 
 fn ip_refused(object: &Tree, request: &IpRequest, error: &AddressError, name: &str) -> Status {
+    if let AddressError::Unreadable(message) = error {
+        return Status::failure(500, Reason::InternalError, message.as_str());
+    }
     if *error == AddressError::Full && request.address.is_none() {
         return Status::internal(format!("failed to allocate a serviceIP for Service {name:?}: {error}"));
     }

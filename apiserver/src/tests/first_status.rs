@@ -40,7 +40,7 @@ async fn goes_on(pending: &mut Pending, until_what: &str, condition: impl Fn() -
 }
 
 fn is_there(server: &Server) -> bool {
-    server.api.lookup("apiextensions.k8s.io", "customresourcedefinitions", NAME).is_some()
+    server.api.lookup("apiextensions.k8s.io", "customresourcedefinitions", NAME).is_ok_and(|kept| kept.is_some())
 }
 
 /// A create under way, whose definition is stored and whose first status is held.

@@ -98,7 +98,8 @@ async fn a_client_goes_away_in_the_middle() {
     let mut pending = server.begin(map("c"));
     assert_eq!(pending.advance(3).await, None);
     drop((pending, answers));
-    eventually("the write that nobody waits for", || server.api.lookup("", "configmaps", "default/c").is_some()).await;
+    let kept = || server.api.lookup("", "configmaps", "default/c").expect("it can be read");
+    eventually("the write that nobody waits for", || kept().is_some()).await;
 }
 
 #[tokio::test]

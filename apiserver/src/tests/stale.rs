@@ -202,7 +202,8 @@ async fn caches_may_catch_up_while_the_store_is_asked() {
     assert_eq!(pending.advance(5).await, None);
     server.release_feed();
     eventually("the caches to catch up", || {
-        server.api.lookup("", "configmaps", "default/a").is_some_and(|kept| kept.revision == revision)
+        let kept = server.api.lookup("", "configmaps", "default/a").expect("it can be read");
+        kept.is_some_and(|kept| kept.revision == revision)
     })
     .await;
     drop(hold);

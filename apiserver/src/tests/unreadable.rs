@@ -1,5 +1,11 @@
 //! Objects that the store holds and that cannot be read: nobody may take them for absent.
 
+mod definitions;
+mod events;
+mod readers;
+mod services;
+
+use bytes::Bytes;
 use corten_store::embedded::medium::Part;
 use corten_store::{Expect, Put, Store};
 use serde_json::{Value, json};
@@ -20,8 +26,29 @@ async fn make(server: &Server, names: &[&str]) {
 }
 
 /// As a disk or another program may leave it.
-async fn spoil(cluster: &Cluster, key: &str) {
-    cluster.engine().put(Put::new(key, "k8s\0 and no more", Expect::Any)).await.expect("a put");
+const SPOILED: &[u8] = b"k8s\0 and no more";
+
+/// Returns what was there, when the servers know that it is not any more.
+async fn spoil(cluster: &Cluster, key: &str) -> Option<Bytes> {
+    let before = cluster.engine().get(key, None).await.expect("a get").kv;
+    put(cluster, key, Bytes::from_static(SPOILED)).await;
+    before.map(|kv| kv.value)
+}
+
+/// Puts back what was there.
+async fn mend(cluster: &Cluster, key: &str, value: Option<Bytes>) {
+    put(cluster, key, value.expect("it was there before")).await;
+}
+
+async fn put(cluster: &Cluster, key: &str, value: Bytes) {
+    let revision = cluster.engine().put(Put::new(key, value, Expect::Any)).await.expect("a put");
+    for server in cluster.servers() {
+        server.api.applied(revision).await;
+    }
+}
+
+async fn is_spoiled(cluster: &Cluster, key: &str) -> bool {
+    cluster.engine().get(key, None).await.expect("a get").kv.is_some_and(|kv| *kv.value == *SPOILED)
 }
 
 fn text(answer: &Answer) -> String {
@@ -73,15 +100,14 @@ async fn what_cannot_be_decoded_is_never_taken_for_absent() {
     for request in [
         Request::put(one("a")).json(named("a")),
         Request::merge_patch(one("a"), json!({"data": {"x": "y"}})),
+        Request::apply(&one("a"), "tester", json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"x": "y"}})),
         Request::delete(one("a")),
         Request::delete(MAPS),
     ] {
         server.ask(request).await.refused(500, "InternalError", KEY);
     }
     // It was not written over.
-    assert!(
-        cluster.engine().get(KEY, None).await.expect("a get").kv.is_some_and(|kv| kv.value.starts_with(b"k8s\0 and"))
-    );
+    assert!(is_spoiled(&cluster, KEY).await);
     assert!(
         server.api.metrics.text().contains("corten_storage_unreadable_objects{group=\"\",resource=\"configmaps\"} 1\n")
     );
