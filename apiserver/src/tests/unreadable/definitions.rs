@@ -98,13 +98,17 @@ async fn what_was_never_read_is_not_said_to_be_absent() {
         server.get(path).await.has_code(404);
     }
     // Its names may be any.
-    let made = tokio::spawn(server.ask(definition("gadgets", "Gadget")));
-    until("its creation", async || {
-        cluster.advance(Duration::from_secs(5)).await;
-        made.is_finished().then_some(())
+    let mut pending = server.begin(definition("gadgets", "Gadget"));
+    until("the definition", async || {
+        assert!(pending.advance(1).await.is_none(), "it has no status that its creation could be answered with");
+        (server.get(&format!("{DEFINITIONS}/gadgets.g.io")).await.code == 200).then_some(())
     })
     .await;
-    made.await.expect("no panic").created();
+    let made = until("its creation", async || {
+        cluster.advance(Duration::from_secs(5)).await;
+        pending.advance(1).await
+    });
+    made.await.created();
     settle().await;
     assert_eq!(condition(server, "gadgets", "NamesAccepted").await, Value::Null);
     assert_eq!(server.get(API_SERVICE).await.code, 200);
