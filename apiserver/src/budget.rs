@@ -5,9 +5,9 @@
 //! goes with the bytes, and ends when the last handle to them does, which is the connection's. Bytes that are shared
 //! with caches (kept objects, documents) are not counted, since they cost nothing more.
 //!
-//! A body, or a large answer to a read, that does not fit is refused by 429. Pieces of lists and watches are never
-//! refused; but they become small while much is held ([`Budget::piece`]), so that a great many of them fit, and wait
-//! when all is held.
+//! A body, or an answer to a read, that does not fit is refused by 429, unless it is small. Pieces of lists and watches
+//! are never refused; but they become small while much is held ([`Budget::piece`]), so that a great many of them fit, and
+//! wait when half of all is held: whoever does not read leaves the other half to bodies and whole answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +30,14 @@ pub struct Budget(Arc<State>);
 struct State {
     max: usize,
     held: AtomicUsize,
-    /// Rung when bytes are given back that somebody may wait for.
+    /// Who waits for room for a piece: of `Class::Others`, which have less, and of all others.
+    waiting: [Waiting; 2],
+}
+
+#[derive(Default)]
+struct Waiting {
+    count: AtomicUsize,
+    /// Notifies one of them when there is room; it passes that on by the piece that it makes.
     freed: Notify,
 }
 
@@ -39,6 +46,8 @@ struct State {
 pub struct Charge {
     budget: Budget,
     bytes: usize,
+    /// Not counted yet.
+    small: usize,
 }
 
 /// There are not so many bytes left.
@@ -53,7 +62,7 @@ impl From<Exhausted> for Status {
 
 impl Budget {
     pub fn new(max: usize) -> Budget {
-        Budget(Arc::new(State { max, held: AtomicUsize::new(0), freed: Notify::new() }))
+        Budget(Arc::new(State { max, held: AtomicUsize::new(0), waiting: Default::default() }))
     }
 
     pub fn held(&self) -> usize {
@@ -62,16 +71,17 @@ impl Budget {
 
     /// A charge of nothing yet.
     pub fn charge(&self) -> Charge {
-        Charge { budget: self.clone(), bytes: 0 }
+        Charge { budget: self.clone(), bytes: 0, small: 0 }
     }
 
     /// Whether so many bytes more would fit now. Nothing is charged for that.
     pub fn fits(&self, bytes: usize, class: Class) -> bool {
-        self.held().saturating_add(bytes) <= self.max_of(class)
+        bytes < COUNTED_MIN || self.held().saturating_add(bytes) <= self.max_of(class)
     }
 
+    /// Whether pieces have to wait.
     pub fn is_full(&self, class: Class) -> bool {
-        self.held() >= self.max_of(class)
+        self.held() >= self.pieces_max(class)
     }
 
     /// Whether much is held, so that answers are made in the way that holds least.
@@ -88,15 +98,31 @@ impl Budget {
         }
     }
 
-    /// Returns when this class may hold more. Whoever makes the next piece of an answer waits for that: nobody has to read
-    /// what he asked for, and those who do not are cut off some day.
+    /// Returns when this class may hold another piece. Whoever makes the next piece of an answer waits for that: nobody has
+    /// to read what he asked for, and those who do not are cut off some day.
     pub async fn room(&self, class: Class) {
-        while self.is_full(class) {
-            let mut freed = std::pin::pin!(self.0.freed.notified());
-            // Before the second look, so that a ring between it and the wait is heard.
+        if !self.is_full(class) {
+            return;
+        }
+        let waiting = &self.0.waiting[usize::from(class != Class::Others)];
+        waiting.count.fetch_add(1, Ordering::SeqCst);
+        let _leaves = Leaves(&waiting.count);
+        loop {
+            let mut freed = std::pin::pin!(waiting.freed.notified());
+            // Before the second look, so that what is given back between it and the wait is heard of.
             freed.as_mut().enable();
-            if self.is_full(class) {
-                freed.await;
+            if !self.is_full(class) {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// Wakes one who waits for room, of each class that has some. To be called by who had room and did not use it.
+    pub fn pass_room_on(&self) {
+        for (waiting, class) in self.0.waiting.iter().zip([Class::Others, Class::Masters]) {
+            if waiting.count.load(Ordering::SeqCst) > 0 && !self.is_full(class) {
+                waiting.freed.notify_one();
             }
         }
     }
@@ -104,10 +130,12 @@ impl Budget {
     /// Bytes that are charged, whatever is held, until their last handle is dropped.
     pub fn carry(&self, bytes: Vec<u8>) -> Bytes {
         if bytes.capacity() < COUNTED_MIN {
+            self.pass_room_on();
             return bytes.into();
         }
         let mut charge = self.charge();
         charge.add_always(bytes.capacity());
+        self.pass_room_on();
         Bytes::from_owner(Carried { bytes, _charge: charge })
     }
 
@@ -129,15 +157,24 @@ impl Budget {
             Class::Others => self.0.max / 4 * 3,
         }
     }
+
+    fn pieces_max(&self, class: Class) -> usize {
+        self.max_of(class) / 2
+    }
 }
 
 impl Charge {
-    /// Charges so many bytes more, if they fit.
+    /// Charges so many bytes more, if they fit. Nothing is counted before there are some.
     pub fn add(&mut self, bytes: usize, class: Class) -> Result<(), Exhausted> {
+        if self.bytes == 0 && self.small + bytes < COUNTED_MIN {
+            self.small += bytes;
+            return Ok(());
+        }
+        let bytes = bytes + self.small;
         let (held, max) = (&self.budget.0.held, self.budget.max_of(class));
         let fits = |held: usize| held.checked_add(bytes).filter(|&sum| sum <= max);
         held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| Exhausted)?;
-        self.bytes += bytes;
+        (self.bytes, self.small) = (self.bytes + bytes, 0);
         Ok(())
     }
 
@@ -149,11 +186,19 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let state = &self.budget.0;
-        let before = state.held.fetch_sub(self.bytes, Ordering::SeqCst);
-        if before >= self.budget.max_of(Class::Others) {
-            state.freed.notify_waiters();
+        if self.bytes > 0 {
+            self.budget.0.held.fetch_sub(self.bytes, Ordering::SeqCst);
+            self.budget.pass_room_on();
         }
+    }
+}
+
+/// Somebody waits until this is dropped.
+struct Leaves<'w>(&'w AtomicUsize);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -174,17 +219,25 @@ mod tests {
 
     #[test]
     fn something_is_left_for_the_system() {
-        let budget = Budget::new(1000);
+        const K: usize = 1000;
+        let budget = Budget::new(1000 * K);
         let mut charge = budget.charge();
         let mut check = |class, bytes, expected| assert_eq!(charge.add(bytes, class), expected, "{class:?} {bytes}");
-        check(Class::Others, 750, Ok(()));
+        check(Class::Others, 750 * K, Ok(()));
         check(Class::Others, 1, Err(Exhausted));
-        check(Class::System, 200, Ok(()));
-        check(Class::Masters, 51, Err(Exhausted));
-        check(Class::Internal, 51, Ok(()));
-        assert_eq!(budget.held(), 1001);
+        check(Class::System, 200 * K, Ok(()));
+        check(Class::Masters, 50 * K + 1, Err(Exhausted));
+        check(Class::Internal, 50 * K + 1, Ok(()));
+        assert_eq!(budget.held(), 1000 * K + 1);
+        // What is small is neither counted nor refused, until it grows.
+        let mut small = budget.charge();
+        assert_eq!(small.add(COUNTED_MIN - 1, Class::Others), Ok(()));
+        assert!(budget.fits(COUNTED_MIN - 1, Class::Others) && !budget.fits(COUNTED_MIN, Class::Others));
+        assert_eq!(small.add(1, Class::Others), Err(Exhausted));
         drop(charge);
         assert_eq!(budget.held(), 0);
+        assert_eq!(small.add(1, Class::Others), Ok(()));
+        assert_eq!(budget.held(), COUNTED_MIN);
     }
 
     #[test]
@@ -217,17 +270,40 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_room_is_woken_when_there_is_some() {
-        let budget = Budget::new(10_000);
+        let budget = Budget::new(32_000);
         let [first, second] = [budget.carry(vec![0; 8000]), budget.carry(vec![0; 8000])];
         let mut system = std::pin::pin!(budget.room(Class::System));
         let mut others = std::pin::pin!(budget.room(Class::Others));
         assert!(futures::poll!(system.as_mut()).is_pending());
         assert!(futures::poll!(others.as_mut()).is_pending());
         budget.room(Class::Internal).await;
+        // Bodies and whole answers have more.
+        assert!(budget.fits(8000, Class::Others));
+        let third = budget.carry(vec![0; 4100]);
         drop(first);
         system.await;
-        assert!(futures::poll!(others.as_mut()).is_pending(), "8000 of 7500 bytes");
-        drop(second);
+        assert!(futures::poll!(others.as_mut()).is_pending(), "12,100 of 12,000 bytes");
+        drop((second, third));
         others.await;
+    }
+
+    /// One who is woken wakes the next by its piece, or leaves its turn to others when it is dropped.
+    #[tokio::test]
+    async fn room_for_many_wakes_them_one_after_the_other() {
+        let budget = Budget::new(64_000);
+        let held = budget.carry(vec![0; 32_000]);
+        let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(budget.room(Class::Masters))).collect();
+        for one in &mut waiting {
+            assert!(futures::poll!(one.as_mut()).is_pending());
+        }
+        drop(held);
+        let mut waiting = waiting.into_iter();
+        drop(waiting.next());
+        let mut pieces = Vec::new();
+        for one in waiting {
+            tokio::time::timeout(std::time::Duration::from_secs(60), one).await.expect("it is woken");
+            pieces.push(budget.carry(vec![0; 5000]));
+        }
+        assert_eq!(budget.held(), 15_000);
     }
 }

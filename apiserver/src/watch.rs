@@ -310,8 +310,12 @@ impl Frames {
             self.room = None;
         }
         if !std::mem::take(&mut self.gives_way) {
+            let had_room = self.initial.is_some();
             self.write_initial(out);
             self.gives_way = self.initial.is_some() && self.encoder.converts();
+            if had_room && out.is_empty() {
+                self.budget.pass_room_on();
+            }
             if self.initial.is_none() || !out.is_empty() {
                 return Poll::Ready(());
             }

@@ -22,8 +22,9 @@ use super::heads::{Heads, Share};
 /// An answer gives its next piece when no more than this of it waits to be sent.
 pub const AHEAD_MAX: usize = 16 * 1024;
 /// Unsent bytes of all connections, from which each connection may have one piece waiting, and clients that do not read
-/// are given less time.
-const PRESSED: usize = 256 << 20;
+/// are given less time. Unlike the budget, this counts bytes that are shared with caches, as events of watches are; and it
+/// is reached before the pieces of those who do not read fill the budget.
+const PRESSED: usize = 64 << 20;
 /// Unsent bytes are added up over all connections in units of this, so that small answers touch nothing shared.
 const UNIT: usize = 64 * 1024;
 

@@ -220,7 +220,10 @@ fn pieces(list: List) -> Pieces {
         let budget = list.writer.call.api.budget.clone();
         budget.room(list.writer.call.class).await;
         match list.next(COPIED_PIECE).await {
-            Ok(piece) if piece.is_empty() => None,
+            Ok(piece) if piece.is_empty() => {
+                budget.pass_room_on();
+                None
+            }
             Ok(piece) => {
                 if list.converted {
                     // A reader who takes all at once is not the only one.
