@@ -113,7 +113,8 @@ async fn an_object_in_the_way_keeps_the_server_unready_until_it_is_mended() {
 async fn a_store_that_refuses_at_the_start_is_outlived() {
     let cluster = Cluster::without_servers(Settings { disk: Some(SimDisk::default()), ..Settings::default() }).await;
     let store = cluster.viewpoint();
-    store.fail_after(3, 6, On::write("/registry/"), Fault::refused());
+    // Fewer than attempts at what a start cannot do without.
+    store.fail_after(3, 5, On::write("/registry/"), Fault::refused());
     let time_passes = async {
         loop {
             settle().await;
