@@ -116,6 +116,9 @@ pub async fn check(
         }
         let mut grown = compared(case, &outcomes);
         if !grown.iter().all(Grown::is_bounded) {
+            // Where only the larger body is refused, a limit lies between them: they are not to be compared.
+            let limited = pairs(&outcomes).any(|(small, large)| small.answer.code != large.answer.code);
+            let bytes = if limited { 2 * bytes } else { bytes * OTHER_SIZE.0 / OTHER_SIZE.1 };
             confirm(case, bytes, sender, &mut meter, &mut grown).await?;
         }
         let unbounded = grown.iter().filter(|grown| !grown.is_bounded());
@@ -126,7 +129,7 @@ pub async fn check(
 }
 
 /// Buffers double: between two sizes there may be one doubling more than between two others. What grows too much by its
-/// nature does so at other sizes too, and of both measurements the better counts.
+/// nature does so at other sizes too, and of both measurements the better counts. So does what is measured beyond a limit.
 async fn confirm(
     case: &Case<'_>,
     bytes: usize,
@@ -134,7 +137,6 @@ async fn confirm(
     meter: &mut InProcess,
     grown: &mut [Grown],
 ) -> Result<()> {
-    let bytes = bytes * OTHER_SIZE.0 / OTHER_SIZE.1;
     let (small, large) = (Size { bytes, largest: 2 * bytes }, Size { bytes: 2 * bytes, largest: 2 * bytes });
     let began = Instant::now();
     let mut outcomes = (run::run(case, small, sender, meter).await?, run::run(case, large, sender, meter).await?);
@@ -153,12 +155,16 @@ async fn confirm(
     Ok(())
 }
 
-fn compared(case: &Case<'_>, (small, large): &(Vec<Outcome>, Vec<Outcome>)) -> Vec<Grown> {
-    let pairs = small.iter().zip(large).filter(|(small, large)| small.step == large.step);
+/// The same step with the smaller and with the larger body.
+fn pairs((small, large): &(Vec<Outcome>, Vec<Outcome>)) -> impl Iterator<Item = (&Outcome, &Outcome)> {
+    small.iter().zip(large).filter(|(small, large)| small.step == large.step)
+}
+
+fn compared(case: &Case<'_>, outcomes: &(Vec<Outcome>, Vec<Outcome>)) -> Vec<Grown> {
     // A request without a body is about the object that the case has grown: its size is that of the body before.
     let mut ratio: f64 = 2.0;
     let mut bytes = 0;
-    pairs
+    pairs(outcomes)
         .map(|(small, large)| {
             if small.bytes > 512 {
                 ratio = large.bytes as f64 / small.bytes as f64;
