@@ -39,14 +39,15 @@ e2e: packages test-packages
 # The store's own rounds cut the power of its simulated disk, and damage its files; those end to end kill real servers
 # and a real etcd; the sequences are random requests at random interleavings, to one server and to two. The last two rows
 # send large and crooked bodies of every kind: what they cost, by their growth, and in seconds.
+# Whatever is built is selected from the whole workspace: of fewer packages the dependencies have other features, and are
+# built again.
 torture: packages test-packages
-	$(CARGO) build --release --workspace --bin corten
-	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-e2e --test all torture -- --nocapture --test-threads 1
-	CORTEN_TORTURE=50 $(CARGO) test --release --package corten-store torture -- --nocapture --test-threads 1
-	CORTEN_TORTURE=200 $(CARGO) test --release --package corten-store crashes -- --nocapture --test-threads 1
-	CORTEN_TORTURE=500 $(CARGO) test --release --package corten-store damage -- --nocapture --test-threads 1
-	CORTEN_SEQUENCES=100000 $(CARGO) test --release --package corten-apiserver --lib interleavings -- --nocapture --test-threads 1
-	$(CARGO) build --release --package corten-hostile
+	$(CARGO) build --release --workspace --bin corten --bin corten-hostile
+	CORTEN_TORTURE=50 $(CARGO) test --release --workspace --test all torture -- --nocapture --test-threads 1
+	CORTEN_TORTURE=50 $(CARGO) test --release --workspace --test store torture -- --nocapture --test-threads 1
+	CORTEN_TORTURE=200 $(CARGO) test --release --workspace --test store crashes -- --nocapture --test-threads 1
+	CORTEN_TORTURE=500 $(CARGO) test --release --workspace --test store damage -- --nocapture --test-threads 1
+	CORTEN_SEQUENCES=100000 $(CARGO) test --release --workspace --lib interleavings -- --nocapture --test-threads 1
 	target/release/corten-hostile growth
 	CORTEN_BIN=$(CURDIR)/target/release/corten target/release/corten-hostile limits
 

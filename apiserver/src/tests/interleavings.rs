@@ -34,6 +34,8 @@ const FEW: u64 = 240;
 const ROUNDS: u64 = 4;
 /// How many seeds are told for each check that fails.
 const EXAMPLES: usize = 4;
+/// A long run says how far it is after so many seeds.
+const PROGRESS_EVERY: u64 = 500;
 /// More requests than a seed makes.
 const REQUESTS: usize = 40 * ROUNDS as usize + 1;
 
@@ -79,8 +81,12 @@ fn run_all(servers: usize) {
                     if number("CORTEN_VERBOSE").is_some() {
                         eprintln!("seed {}", first + at);
                     }
+                    if at > 0 && at.is_multiple_of(PROGRESS_EVERY) {
+                        println!("{} of {} sequences are begun", at * ROUNDS, count * ROUNDS);
+                    }
                     let plan = Plan { seed: first + at, servers, without: Default::default(), told: false };
                     for finding in run(&plan).findings {
+                        println!("CORTEN_SEED={}: {}: {}", plan.seed, finding.check, finding.text);
                         let mut found = found.lock();
                         let known = found.entry(finding.check).or_default();
                         known.times += 1;
