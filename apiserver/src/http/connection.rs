@@ -42,7 +42,7 @@ use super::lenient::Lenient;
 use super::limits::Limits;
 use super::routes::{Endpoint, routes};
 use super::socket::{self, Socket};
-use super::streams::{Backlog, Connection, Driver, Ended, STREAMS_MAX, Streams};
+use super::streams::{Connection, Driver, Ended, STREAMS_MAX, Streams};
 
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -69,7 +69,6 @@ pub struct Shared {
     routes: Routes,
     requests: Kind,
     heads: Heads,
-    backlog: Backlog,
 }
 
 /// What they begin with.
@@ -87,7 +86,6 @@ impl Shared {
             clock,
             requests,
             heads: Heads::default(),
-            backlog: Backlog::default(),
         }
     }
 }
@@ -177,13 +175,12 @@ pub async fn serve(
     let stream = Lenient::new(stream, activity.clone(), &shared.heads, is_http2);
     let stream = TokioIo::new(Gather::new(stream, turn.clone(), is_http2));
     let limits = Limits::new(activity.clone(), shared.clock.clone(), is_http2);
-    let backlog = shared.backlog.clone();
     let ended = if is_http2 {
         let connection = http2_builder(streams.clone()).serve_connection(stream, service);
-        drive(Driver::new(connection, streams, backlog, turn, activity, limits), token).await
+        drive(Driver::new(connection, streams, turn, activity, limits), token).await
     } else {
         let connection = http1_builder().serve_connection(stream, service).with_upgrades();
-        drive(Driver::new(connection, streams, backlog, turn, activity, limits), token).await
+        drive(Driver::new(connection, streams, turn, activity, limits), token).await
     };
     match ended {
         Ended::ByItself(Ok(())) => {}

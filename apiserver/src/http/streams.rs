@@ -7,8 +7,7 @@
 //! gave.
 //!
 //! Few of the streams that came together are begun at once: the others wait until the tasks that stand in the queue have
-//! had their turn, so that a client who asks much does not put all of it before somebody who asks little; the more
-//! connections have such a backlog, the fewer each of them begins.
+//! had their turn, so that a client who asks much does not put all of it before somebody who asks little.
 //!
 //! Nothing may compute for long in a body, or it would hold up its neighbours: answers are made by tasks of their own,
 //! and the pieces of a list that cost more than copying by threads of their own (`computation`).
@@ -17,7 +16,6 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
@@ -31,40 +29,13 @@ use crate::wakes::Set;
 
 /// As many streams of a connection may be open at once.
 pub const STREAMS_MAX: u32 = 250;
-/// So many new streams of one connection are begun in one poll.
+/// So many new streams are begun in one poll.
 const BEGUN_AT_ONCE: usize = 8;
-/// The same of all connections together, but for one of each.
-const BEGUN_BY_ALL: usize = 16;
 /// So many streams may wait to be begun, most of which the client has taken back, before the connection is ended.
 const WAITING_MAX: usize = 4 * STREAMS_MAX as usize;
 
 /// So many answers of a connection are remembered before those that are over are left out.
 const TIDIED_MIN: usize = 32;
-
-/// How many connections have streams that wait to be begun.
-#[derive(Clone, Default)]
-pub struct Backlog(Arc<AtomicUsize>);
-
-/// One of them, until this is dropped.
-struct Behind(Backlog);
-
-impl Backlog {
-    fn join(&self) -> Behind {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Behind(self.clone())
-    }
-
-    /// How many streams each of them begins at once.
-    fn share(&self) -> usize {
-        (BEGUN_BY_ALL / self.0.load(Ordering::Relaxed).max(1)).clamp(1, BEGUN_AT_ONCE)
-    }
-}
-
-impl Drop for Behind {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Where the HTTP server leaves the futures of new streams.
 #[derive(Clone, Default)]
@@ -113,9 +84,6 @@ pub struct Driver<C> {
     connection: Pin<Box<C>>,
     new: Streams,
     waiting: VecDeque<(BoxFuture<'static, ()>, Option<Arc<Delivery>>)>,
-    backlog: Backlog,
-    /// While some are waiting.
-    behind: Option<Behind>,
     running: Set,
     /// Answers that are not over, and the places of their streams in `running`; HTTP/1.1 has none.
     deliveries: Vec<(Arc<Delivery>, Option<usize>)>,
@@ -128,20 +96,11 @@ pub struct Driver<C> {
 
 impl<C: Connection> Driver<C> {
     /// `new` is what the connection was built with; `turn` and `activity` are told of each poll.
-    pub fn new(
-        connection: C,
-        new: Streams,
-        backlog: Backlog,
-        turn: Turn,
-        activity: Activity,
-        limits: Limits,
-    ) -> Driver<C> {
+    pub fn new(connection: C, new: Streams, turn: Turn, activity: Activity, limits: Limits) -> Driver<C> {
         Driver {
             connection: Box::pin(connection),
             new,
             waiting: VecDeque::new(),
-            backlog,
-            behind: None,
             running: Set::default(),
             deliveries: Vec::new(),
             tidied_at: TIDIED_MIN,
@@ -178,16 +137,13 @@ impl<C: Connection> Driver<C> {
         if self.waiting.is_empty() {
             return;
         }
-        let some = self.waiting.len().min(self.backlog.share());
+        let some = self.waiting.len().min(BEGUN_AT_ONCE);
         for (stream, delivery) in self.waiting.drain(..some) {
             let place = self.running.push(stream);
             self.deliveries.extend(delivery.map(|delivery| (delivery, Some(place))));
         }
         self.running.poll(context);
-        if self.waiting.is_empty() {
-            self.behind = None;
-        } else {
-            self.behind.get_or_insert_with(|| self.backlog.join());
+        if !self.waiting.is_empty() {
             context.waker().wake_by_ref();
         }
     }
@@ -271,7 +227,7 @@ mod tests {
         let streams = Streams::default();
         let activity = Activity::new(clock.clone(), Unsent::default());
         let limits = Limits::new(activity.clone(), clock, false);
-        Driver::new(Source(streams.clone(), left), streams, Backlog::default(), Turn::default(), activity, limits)
+        Driver::new(Source(streams.clone(), left), streams, Turn::default(), activity, limits)
     }
 
     #[test]
@@ -293,18 +249,5 @@ mod tests {
         assert!(poll());
         drop(driver);
         assert_eq!(dropped.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-    }
-
-    #[test]
-    fn connections_with_a_backlog_share_what_is_begun() {
-        let backlog = Backlog::default();
-        let check = |connections: usize, each: usize| {
-            let behind: Vec<_> = (0..connections).map(|_| backlog.join()).collect();
-            assert_eq!(backlog.share(), each, "{connections}");
-            drop(behind);
-        };
-        for (connections, each) in [(0, 8), (1, 8), (2, 8), (3, 5), (10, 1), (16, 1), (1000, 1), (1, 8)] {
-            check(connections, each);
-        }
     }
 }
