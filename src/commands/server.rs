@@ -93,10 +93,6 @@ const COMMAND: Command = Command {
 /// Connections that are open are given so long to finish.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 
-/// How many tasks a busy thread polls before it looks for requests that have come meanwhile. With tokio's 61 whoever asks
-/// little waits long while others keep the server busy.
-const EVENT_INTERVAL: u32 = 8;
-
 fn port(value: &str) -> Result<(), String> {
     value.parse::<u16>().map(drop).map_err(|_| "is not a port, 0 to 65535".to_owned())
 }
@@ -121,11 +117,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         Ok(flags) => flags,
         Err(code) => return code,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(server::STACK)
-        .event_interval(EVENT_INTERVAL)
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(server::STACK).build();
     let result = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(run(&flags)));
     end(result.map(|()| ExitCode::SUCCESS))
 }
