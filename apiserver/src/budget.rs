@@ -37,7 +37,7 @@ struct State {
 #[derive(Default)]
 struct Waiting {
     count: AtomicUsize,
-    /// Notifies one of them when there is room; it passes that on by the piece that it makes.
+    /// Notifies one of them when there is room, which notifies the next when it has made its piece ([`Room`]).
     freed: Notify,
 }
 
@@ -100,9 +100,10 @@ impl Budget {
 
     /// Returns when this class may hold another piece. Whoever makes the next piece of an answer waits for that: nobody has
     /// to read what he asked for, and those who do not are cut off some day.
-    pub async fn room(&self, class: Class) {
+    pub async fn room(&self, class: Class) -> Room {
+        let room = Room(self.clone());
         if !self.is_full(class) {
-            return;
+            return room;
         }
         let waiting = &self.0.waiting[usize::from(class != Class::Others)];
         waiting.count.fetch_add(1, Ordering::SeqCst);
@@ -112,14 +113,14 @@ impl Budget {
             // Before the second look, so that what is given back between it and the wait is heard of.
             freed.as_mut().enable();
             if !self.is_full(class) {
-                return;
+                return room;
             }
             freed.await;
         }
     }
 
-    /// Wakes one who waits for room, of each class that has some. To be called by who had room and did not use it.
-    pub fn pass_room_on(&self) {
+    /// Wakes one who waits for room, of each class that has some.
+    fn pass_room_on(&self) {
         for (waiting, class) in self.0.waiting.iter().zip([Class::Others, Class::Masters]) {
             if waiting.count.load(Ordering::SeqCst) > 0 && !self.is_full(class) {
                 waiting.freed.notify_one();
@@ -130,12 +131,10 @@ impl Budget {
     /// Bytes that are charged, whatever is held, until their last handle is dropped.
     pub fn carry(&self, bytes: Vec<u8>) -> Bytes {
         if bytes.capacity() < COUNTED_MIN {
-            self.pass_room_on();
             return bytes.into();
         }
         let mut charge = self.charge();
         charge.add_always(bytes.capacity());
-        self.pass_room_on();
         Bytes::from_owner(Carried { bytes, _charge: charge })
     }
 
@@ -190,6 +189,16 @@ impl Drop for Charge {
             self.budget.0.held.fetch_sub(self.bytes, Ordering::SeqCst);
             self.budget.pass_room_on();
         }
+    }
+}
+
+/// Somebody's turn to make a piece. The next one has it when this is dropped, whether a piece was made or the client left.
+#[must_use = "the turn is over when this is dropped"]
+pub struct Room(Budget);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.pass_room_on();
     }
 }
 
@@ -276,18 +285,18 @@ mod tests {
         let mut others = std::pin::pin!(budget.room(Class::Others));
         assert!(futures::poll!(system.as_mut()).is_pending());
         assert!(futures::poll!(others.as_mut()).is_pending());
-        budget.room(Class::Internal).await;
+        drop(budget.room(Class::Internal).await);
         // Bodies and whole answers have more.
         assert!(budget.fits(8000, Class::Others));
         let third = budget.carry(vec![0; 4100]);
         drop(first);
-        system.await;
+        drop(system.await);
         assert!(futures::poll!(others.as_mut()).is_pending(), "12,100 of 12,000 bytes");
         drop((second, third));
-        others.await;
+        drop(others.await);
     }
 
-    /// One who is woken wakes the next by its piece, or leaves its turn to others when it is dropped.
+    /// One who is woken wakes the next when it has made its piece, and when it is dropped before or after it is woken.
     #[tokio::test]
     async fn room_for_many_wakes_them_one_after_the_other() {
         let budget = Budget::new(64_000);
@@ -300,10 +309,12 @@ mod tests {
         let mut waiting = waiting.into_iter();
         drop(waiting.next());
         let mut pieces = Vec::new();
-        for one in waiting {
-            tokio::time::timeout(std::time::Duration::from_secs(60), one).await.expect("it is woken");
-            pieces.push(budget.carry(vec![0; 5000]));
+        for (number, one) in waiting.enumerate() {
+            let woken = tokio::time::timeout(std::time::Duration::from_secs(60), one).await.expect("it is woken");
+            // The first one leaves without a piece.
+            pieces.extend((number > 0).then(|| budget.carry(vec![0; 5000])));
+            drop(woken);
         }
-        assert_eq!(budget.held(), 15_000);
+        assert_eq!(budget.held(), 10_000);
     }
 }

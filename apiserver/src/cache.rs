@@ -146,11 +146,6 @@ impl Cache {
         }
     }
 
-    /// Why the object of a key that is there cannot be shown.
-    pub fn unreadable(&self, key: &str) -> Option<Unreadable> {
-        self.state.read().unreadable.get(key).cloned()
-    }
-
     pub fn all_unreadable(&self) -> Unreadables {
         self.state.read().unreadable.clone()
     }

@@ -20,7 +20,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 pub use self::encoder::LastFrame;
 use self::encoder::{Encoder, write_error};
-use crate::budget::Budget;
+use crate::budget::{Budget, Room};
 use crate::cache::{Event, EventKind, Scope, Stop, TooOld, Watcher};
 use crate::call::Call;
 use crate::http::websocket::{self, Framing};
@@ -195,7 +195,7 @@ struct Frames {
     initial: Option<Cursor>,
     budget: Budget,
     /// Rings when there are bytes for more of it.
-    room: Option<BoxFuture<'static, ()>>,
+    room: Option<BoxFuture<'static, Option<Room>>>,
     /// Whether the last piece of it was converted: then others have their turn first.
     gives_way: bool,
     /// Whether the end of the initial objects is marked by a bookmark.
@@ -299,23 +299,20 @@ impl Frames {
             let (budget, stopping, class) = (self.budget.clone(), api.stopping.clone(), *class);
             let room = async move {
                 tokio::select! {
-                    () = budget.room(class) => {}
-                    () = stopping.cancelled() => {}
+                    room = budget.room(class) => Some(room),
+                    () = stopping.cancelled() => None,
                 }
             };
             self.room.get_or_insert_with(|| room.boxed());
         }
-        if let Some(room) = &mut self.room {
-            ready!(room.poll_unpin(context));
-            self.room = None;
-        }
+        let _room = match &mut self.room {
+            Some(room) => ready!(room.poll_unpin(context)),
+            None => None,
+        };
+        self.room = None;
         if !std::mem::take(&mut self.gives_way) {
-            let had_room = self.initial.is_some();
             self.write_initial(out);
             self.gives_way = self.initial.is_some() && self.encoder.converts();
-            if had_room && out.is_empty() {
-                self.budget.pass_room_on();
-            }
             if self.initial.is_none() || !out.is_empty() {
                 return Poll::Ready(());
             }

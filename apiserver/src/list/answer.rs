@@ -218,12 +218,9 @@ fn pieces(list: List) -> Pieces {
     let next = async |list: Option<List>| {
         let mut list = list?;
         let budget = list.writer.call.api.budget.clone();
-        budget.room(list.writer.call.class).await;
+        let _room = budget.room(list.writer.call.class).await;
         match list.next(COPIED_PIECE).await {
-            Ok(piece) if piece.is_empty() => {
-                budget.pass_room_on();
-                None
-            }
+            Ok(piece) if piece.is_empty() => None,
             Ok(piece) => {
                 if list.converted {
                     // A reader who takes all at once is not the only one.

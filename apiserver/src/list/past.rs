@@ -15,10 +15,13 @@ use crate::resource::Storage;
 
 /// How many values are read at once.
 const AT_ONCE: usize = 32;
+/// A key whose object has not changed takes as long as so many bytes of a body.
+const KEY_WORK: usize = 64;
 
 pub async fn snapshot(call: &Call, storage: &Storage, revision: u64) -> Result<Snapshot> {
     let now = storage.cache.snapshot().objects;
     let keys = range(call, Read::of(Span::prefix(Arc::clone(&storage.prefix))).at(revision).want(Want::Keys)).await?;
+    call.weigh(keys.kvs.len().saturating_mul(KEY_WORK)).await;
     let (mut objects, mut charge) = (Objects::new(), call.api.budget.charge());
     let mut read = 0;
     let mut insert = |object: Arc<Object>| objects.insert(Arc::clone(&object.key), object);

@@ -131,7 +131,7 @@ async fn a_deletion_waits() {
     let value = spoil(&cluster, KEY).await;
     eventually("the definition to be looked at", || {
         let storage = crate::definitions::storage(&server.api).expect("definitions are served");
-        storage.cache.unreadable("widgets.g.io").is_some()
+        storage.cache.find("widgets.g.io").is_err()
     })
     .await;
     let released = json!({"metadata": {"finalizers": null}});
