@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use redb::StorageBackend;
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 
 /// Opens the same bytes again and again: after a failed write the database is opened anew.
 pub trait Medium: Send + Sync + 'static {
@@ -101,7 +101,12 @@ impl Medium for FileMedium {
             return Err(io::Error::other(self.replaced(part)));
         }
         let has_holes = AtomicBool::new(metadata.blocks() * BLOCK < metadata.len());
-        Ok(Box::new(FileStorage { file, has_holes }))
+        let in_small_pages = part == Part::Journal;
+        if in_small_pages {
+            // Where this is refused, only time is lost.
+            let _ = fadvise(&file, 0, None, Advice::Random);
+        }
+        Ok(Box::new(FileStorage { file, has_holes, in_small_pages }))
     }
 
     fn is_in_place(&self) -> Result<(), String> {
@@ -138,7 +143,15 @@ const BLOCK: u64 = 512;
 struct FileStorage {
     file: File,
     has_holes: AtomicBool,
+    /// Whether small parts of it are written and synced again and again. Linux caches in one large page what was written
+    /// or read ahead at once, and goes through all of that page's blocks each time a part of it is written and synced.
+    in_small_pages: bool,
 }
+
+/// No page of a cache is smaller.
+const PAGE: usize = 4096;
+/// What is written of a file as a whole, when it is made.
+const WHOLE: usize = 256 << 10;
 
 impl FileStorage {
     /// True if the file system can do it.
@@ -185,7 +198,9 @@ impl StorageBackend for FileStorage {
         if self.has_holes.load(Ordering::Acquire) && !data.is_empty() {
             self.take(FallocateFlags::KEEP_SIZE, offset, data.len() as u64)?;
         }
-        self.file.write_all_at(data, offset)
+        let piece = if self.in_small_pages && data.len() >= WHOLE { PAGE } else { data.len().max(1) };
+        let mut pieces = data.chunks(piece).zip((offset..).step_by(piece));
+        pieces.try_for_each(|(piece, offset)| self.file.write_all_at(piece, offset))
     }
 }
 
