@@ -16,8 +16,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// So much is gathered at most: an event of a kilobyte for each of a hundred watches.
-pub const GATHERED_MAX: usize = 128 * 1024;
+/// So much is gathered at most: eight of the largest frames that clients take, with their heads, or an event of a kilobyte
+/// for each of a hundred watches.
+pub const GATHERED_MAX: usize = 8 * (16 * 1024 + 9);
 /// So much memory is kept at most while there is nothing to write.
 const KEPT: usize = 16 * 1024;
 

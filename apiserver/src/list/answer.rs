@@ -27,10 +27,14 @@ use crate::resource::Resource;
 use crate::show;
 use crate::table::Include;
 
-/// How much of a list is put together before it is sent, where that is copying.
-const COPIED_PIECE: usize = 256 << 10;
+/// How much of a list is put together before it is sent, where that is copying. With the object that goes beyond, it is
+/// sent by two writes (`http/gather`).
+const COPIED_PIECE: usize = 248 << 10;
 /// The same where objects have to be converted, and how much of their JSON is converted before others have their turn.
 const CONVERTED_PIECE: usize = 64 << 10;
+/// The same on the threads for long computations. What is sent of an object, its row in a table, may be far less than what
+/// is converted for that, and each turn and each piece wakes a thread.
+const LONG_TURN: usize = 8 * CONVERTED_PIECE;
 
 /// Answers with a list.
 pub async fn answer(
@@ -185,26 +189,27 @@ impl List {
         let max = budget.piece(if self.converts { CONVERTED_PIECE } else { COPIED_PIECE });
         // Only of what is copied is it known how large it will be.
         let size = if self.writer.copies() { size.min(max) / 16 * 17 + 1024 } else { 0 };
+        let turn = if self.converts { LONG_TURN } else { CONVERTED_PIECE };
         let mut piece = Vec::with_capacity(size);
         loop {
-            let work = self.write(max, &mut piece)?;
+            let work = self.write(max, turn, &mut piece)?;
             self.converted = work > 0;
-            if self.ended || piece.len() >= max || !piece.is_empty() && work >= CONVERTED_PIECE {
+            if self.ended || piece.len() >= max || !piece.is_empty() && work >= turn {
                 return Ok(piece);
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Writes some items, and how much had to be converted for that.
-    fn write(&mut self, max: usize, out: &mut Vec<u8>) -> io::Result<usize> {
+    /// Writes items until they are `max` bytes long or have taken the work of a turn, and how much it was.
+    fn write(&mut self, max: usize, turn: usize, out: &mut Vec<u8>) -> io::Result<usize> {
         let List { encoder, writer, source, items, .. } = self;
         let mut work = 0;
         let more = source.advance(|object| {
             work += writer.work(object);
             encoder.write(writer, *items == 0, object, out);
             *items += 1;
-            go_on_while(out.len() < max && work < CONVERTED_PIECE)
+            go_on_while(out.len() < max && work < turn)
         });
         if !more {
             encoder.end(*items == 0, out)?;

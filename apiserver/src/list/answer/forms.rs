@@ -18,6 +18,8 @@ use crate::table::Include;
 pub struct Writer {
     pub call: Arc<Call>,
     resource: Arc<Resource>,
+    /// Whether the resource is of the version that objects are kept in.
+    is_hub: bool,
     form: Form,
     include: Include,
     /// What the envelope of an object takes around its message, whose field it is in a list too.
@@ -31,7 +33,8 @@ impl Writer {
             Encoding::Protobuf => protobuf::envelope(&resource.api_version(), &resource.kind, b"").len() - 2,
             Encoding::Json | Encoding::Pretty | Encoding::Yaml => 0,
         };
-        Writer { call: Arc::clone(call), resource: Arc::clone(resource), form, include, envelope }
+        let (call, is_hub) = (Arc::clone(call), resource.is_hub());
+        Writer { call, resource: Arc::clone(resource), is_hub, form, include, envelope }
     }
 
     /// Whether objects are sent as they are kept.
@@ -39,16 +42,21 @@ impl Writer {
         (self.form.encoding, self.form.projection) == (Encoding::Json, Projection::Object)
     }
 
+    /// The resource's own answer, of which only the object is looked at each time.
+    fn shows_kept_bytes(&self, object: &Object) -> bool {
+        self.is_hub && !object.other_version
+    }
+
     /// How many bytes of JSON have to be converted to write an object: none if a kept form is copied.
     pub fn work(&self, object: &Object) -> usize {
         let is_kept = match (self.form.encoding, self.form.projection) {
             (Encoding::Yaml | Encoding::Pretty, _) => false,
-            (Encoding::Json, Projection::Object) => self.resource.shows_kept_bytes(object),
+            (Encoding::Json, Projection::Object) => self.shows_kept_bytes(object),
             (Encoding::Json, Projection::Table) => {
-                object.has_row() && (self.include != Include::Object || self.resource.shows_kept_bytes(object))
+                object.has_row() && (self.include != Include::Object || self.shows_kept_bytes(object))
             }
             (Encoding::Json, _) => true,
-            (Encoding::Protobuf, Projection::Object) => self.resource.shows_kept_bytes(object) && object.has_protobuf(),
+            (Encoding::Protobuf, Projection::Object) => self.shows_kept_bytes(object) && object.has_protobuf(),
             (Encoding::Protobuf, _) => false,
         };
         if is_kept { 0 } else { object.json.len() }
@@ -61,9 +69,7 @@ impl Writer {
 
     fn known_size(&self, object: &Object) -> Option<usize> {
         match self.form.projection {
-            Projection::Object if self.resource.shows_kept_bytes(object) => {
-                object.protobuf_size()?.checked_sub(self.envelope)
-            }
+            Projection::Object if self.shows_kept_bytes(object) => object.protobuf_size()?.checked_sub(self.envelope),
             Projection::Object => None,
             _ => object.metadata_size().map(field_size),
         }
@@ -106,7 +112,7 @@ impl Writer {
             Projection::Object if resource.is_custom() => {
                 out.extend_from_slice(&show::object_json(resource, object));
             }
-            Projection::Object if resource.shows_kept_bytes(object) => {
+            Projection::Object if self.shows_kept_bytes(object) => {
                 out.push(b'{');
                 out.extend_from_slice(object.list_item());
             }
