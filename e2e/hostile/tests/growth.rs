@@ -7,7 +7,7 @@ use corten_hostile::record::Record;
 use corten_hostile::{growth, plan, report, server, setup, target};
 
 /// As many as take a minute, in a build for debugging.
-const CASES: usize = 300;
+const CASES: usize = 600;
 /// Of the smaller bodies: enough for what is quadratic to show, with a server that is not optimised.
 const BYTES: usize = 24 << 10;
 
