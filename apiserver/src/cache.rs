@@ -215,7 +215,7 @@ impl Cache {
     /// Everything up to this revision has been seen.
     pub fn progress(&self) -> u64 {
         let applied = self.applied.load(Ordering::Acquire);
-        applied.max(self.state.read().revision)
+        self.state.read().progress(applied)
     }
 
     /// Takes in all that one revision changes here: for each key what it became. Readers see all of it or nothing.
@@ -248,11 +248,16 @@ impl Cache {
     }
 
     /// Nothing comes any more: the resource is gone, or has another storage. Watches end when they have taken what is
-    /// left.
+    /// left. To be called while the feed applies nothing: what it does from now on is not seen here.
     pub fn retire(&self) {
         let mut state = self.state.write();
+        state.revision = state.progress(self.applied.load(Ordering::Acquire));
         state.retired = true;
         self.watchers.wake_all();
+    }
+
+    pub fn is_retired(&self) -> bool {
+        self.state.read().retired
     }
 
     /// Starts over from a reading of the store. Watchers of before are told that they are too late.
@@ -304,9 +309,14 @@ impl State {
         Snapshot {
             objects: self.objects.clone(),
             unreadable: self.unreadable.clone(),
-            revision: applied.max(self.revision),
+            revision: self.progress(applied),
             charge: None,
         }
+    }
+
+    /// Up to which revision this is the store, if the feed had come to `applied` before it was looked at.
+    fn progress(&self, applied: u64) -> u64 {
+        if self.retired { self.revision } else { applied.max(self.revision) }
     }
 
     /// What cannot be read any more, with what is known of its past.

@@ -262,6 +262,18 @@ impl Cluster {
         }
     }
 
+    /// Lets every task run that can, and the store's own thread with them, until that has nothing more to do.
+    pub async fn turn(&self) {
+        let mut written = self.engine.rest();
+        loop {
+            tokio::task::yield_now().await;
+            let before = std::mem::replace(&mut written, self.engine.rest());
+            if written == before {
+                return;
+            }
+        }
+    }
+
     /// Moves the clock and lets everybody whose time has come run.
     pub async fn advance(&self, duration: Duration) {
         self.time.advance(duration);

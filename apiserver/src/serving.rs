@@ -23,6 +23,8 @@ pub struct Serving {
 struct Turn {
     passes: Arc<DropGuard>,
     over: CancellationToken,
+    /// The turns of before that are not over yet.
+    earlier: Vec<CancellationToken>,
 }
 
 /// Held by a request that is being answered from a storage.
@@ -31,14 +33,24 @@ pub struct Pass(#[expect(dead_code, reason = "held for its drop")] Arc<DropGuard
 impl Turn {
     fn begin() -> Turn {
         let over = CancellationToken::new();
-        Turn { passes: Arc::new(over.clone().drop_guard()), over }
+        Turn { passes: Arc::new(over.clone().drop_guard()), over, earlier: Vec::new() }
     }
 
-    /// Ends when the last pass is dropped.
+    /// Takes the place of the present one.
+    fn replace(turn: &mut Turn) -> Turn {
+        let mut next = Turn::begin();
+        next.earlier = turn.earlier.iter().filter(|over| !over.is_cancelled()).cloned().collect();
+        next.earlier.push(turn.over.clone());
+        std::mem::replace(turn, next)
+    }
+
+    /// Ends when the last pass is dropped, of this turn and of all before.
     async fn end(turn: Option<Turn>) {
-        let Some(Turn { passes, over }) = turn else { return };
+        let Some(Turn { passes, over, earlier }) = turn else { return };
         drop(passes);
-        over.cancelled().await;
+        for turn in earlier.iter().chain([&over]) {
+            turn.cancelled().await;
+        }
     }
 }
 
@@ -61,9 +73,7 @@ impl Serving {
 
     /// The future ends when the passes that are out now have been given back.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut turn = self.turn.lock();
-        let before = turn.is_some().then(|| turn.replace(Turn::begin())).flatten();
-        Turn::end(before)
+        Turn::end(self.turn.lock().as_mut().map(Turn::replace))
     }
 
     /// Says that the resource's definition is going: no request that enters from now on creates anything.
@@ -98,5 +108,21 @@ mod tests {
         drop(third);
         assert!(all.now_or_never().is_some());
         assert!(serving.drain().now_or_never().is_some() && serving.close().now_or_never().is_some());
+    }
+
+    #[test]
+    fn passes_of_every_turn_are_waited_for() {
+        for closes in [false, true] {
+            let serving = Serving::default();
+            let first = serving.enter();
+            drop(serving.drain());
+            let second = serving.enter();
+            drop(serving.drain());
+            let mut all = if closes { serving.close().boxed() } else { serving.drain().boxed() };
+            drop(second);
+            assert!((&mut all).now_or_never().is_none(), "the first is out");
+            drop(first);
+            assert!(all.now_or_never().is_some());
+        }
     }
 }

@@ -100,6 +100,19 @@ fn watches_end_with_their_cache_when_they_have_taken_what_is_left() {
 }
 
 #[test]
+fn a_cache_that_has_ended_claims_nothing_of_what_comes_after() {
+    let applied = Arc::new(AtomicU64::new(5));
+    let cache = Arc::new(Cache::new(Objects::new(), 5, Arc::clone(&applied), None));
+    let (_, mut watcher) = cache.snapshot_and_watch(Scope::All);
+    put(&cache, "a", 6);
+    applied.store(8, Ordering::Release);
+    cache.retire();
+    applied.store(9, Ordering::Release);
+    assert_eq!((cache.snapshot().revision, cache.progress()), (8, 8));
+    assert_eq!(taken(&mut watcher, 10), Ok((vec!["a@6".to_owned()], 8)), "a bookmark would say this revision");
+}
+
+#[test]
 fn a_cache_that_starts_over_tells_the_watches_of_before() {
     let cache = cache(0);
     let (_, mut before) = cache.snapshot_and_watch(Scope::All);

@@ -179,7 +179,7 @@ impl Watcher {
             self.registration.ring();
         }
         // The next event may share its revision with the last one that was taken.
-        let revision = next.map_or(applied.max(state.revision), |next| next.revision.saturating_sub(1));
+        let revision = next.map_or(state.progress(applied), |next| next.revision.saturating_sub(1));
         Ok((events, revision))
     }
 

@@ -294,7 +294,17 @@ impl Sweep {
         let is_new = |event: &Arc<Event>| event.kind != EventKind::Deleted && !event.object.is_being_deleted();
         let mut patience = std::pin::pin!(self.api.clock.sleep(PATIENCE));
         let mut patient = true;
-        while !watcher.cache().is_empty() {
+        loop {
+            // A cache that nobody feeds any more may be empty, whatever the store has: its end is looked for first.
+            match watcher.take(usize::MAX) {
+                Ok((events, _)) if events.iter().any(is_new) => return true,
+                Ok(_) => {}
+                Err(Stop::TooOld(_)) => return true,
+                Err(Stop::Ended) => return false,
+            }
+            if watcher.cache().is_empty() {
+                return true;
+            }
             tokio::select! {
                 () = watcher.changed() => {}
                 () = &mut patience, if patient => {
@@ -302,13 +312,6 @@ impl Sweep {
                     report.send(Outcome::StillThere);
                 }
             }
-            match watcher.take(usize::MAX) {
-                Ok((events, _)) if events.iter().any(is_new) => return true,
-                Ok(_) => {}
-                Err(Stop::TooOld(_)) => return true,
-                Err(Stop::Ended) => return false,
-            }
         }
-        true
     }
 }

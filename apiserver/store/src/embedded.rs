@@ -98,6 +98,8 @@ struct Shared {
     state: Mutex<State>,
     /// Rung when there is work for the commit thread.
     work: Condvar,
+    /// Rung when it has done all of it.
+    idle: Condvar,
     disk: Disk,
     /// `State::visible`, to be read without the lock.
     visible: AtomicU64,
@@ -161,6 +163,17 @@ impl Embedded {
     /// How many watches are running.
     pub fn watches(&self) -> usize {
         self.shared.state.lock().feeds.len()
+    }
+
+    /// Blocks until the commit thread has nothing to do, or is told to end; says how many batches it has written. So
+    /// a test whose time stands still finds the same each time it runs.
+    #[cfg(feature = "simulation")]
+    pub fn rest(&self) -> u64 {
+        let mut state = self.shared.state.lock();
+        while !state.closing && (!state.idle || state.has_work()) {
+            self.shared.idle.wait(&mut state);
+        }
+        state.batches
     }
 
     async fn put_one(&self, put: Put) -> Result<Revision, WriteError> {
@@ -248,6 +261,7 @@ impl Shared {
             visible: AtomicU64::new(state.visible),
             state: Mutex::new(state),
             work: Condvar::new(),
+            idle: Condvar::new(),
             disk,
             clock: options.tasks.clock().clone(),
             lazy_delay: options.lazy_delay,

@@ -3,8 +3,8 @@
 use corten_store::{Error, Expect, Store};
 use serde_json::{Value, json};
 
-use super::{PREFIX, WIDGETS, define_widgets, listing_of, redefine, storage, version, widget, with_field};
-use crate::fixture::{Cluster, Next, On, Request, Verb, eventually, settle};
+use super::{PREFIX, WIDGETS, define_widgets, listing_of, redefine, storage, version, widget, widget_of, with_field};
+use crate::fixture::{Cluster, Next, On, Request, Verb, eventually, settle, until};
 
 #[tokio::test]
 async fn watches_end_without_an_error_and_are_begun_anew() {
@@ -96,6 +96,31 @@ async fn a_storage_is_kept_up_until_its_last_request_is_answered() {
     assert_eq!(read.await.expect("no panic").text("/spec/nodeName"), "new");
     assert_eq!(watch.next().await, Next::End);
     assert!(old.serving.enter().is_none());
+}
+
+/// A request that came before a deletion of the objects began is not forgotten when the storage is replaced.
+#[tokio::test]
+async fn a_storage_is_kept_up_for_requests_of_before_a_deletion() {
+    let cluster = Cluster::start().await;
+    let server = cluster.server(0);
+    define_widgets(server).await;
+    server.ask(widget_of("g.io", "held", json!(["example.com/hold"]), "old")).await.created();
+    let hold = server.store.hold(On::verb(Verb::Revision, ""));
+    let read = tokio::spawn(server.begin(Request::get(format!("{WIDGETS}/held"))));
+    hold.wait_for(1).await;
+    server.ask(Request::delete(super::DEFINITION)).await.ok();
+    until("the deletion", async || {
+        // Such a read does not ask the store.
+        let definition = server.get(&format!("{}?resourceVersion=0", super::DEFINITION)).await;
+        (super::condition(&definition.body, "Terminating") == "True").then_some(())
+    })
+    .await;
+    redefine(server, with_field()).await;
+    settle().await;
+    let change = json!({"spec": {"nodeName": "new"}});
+    server.ask(Request::merge_patch(format!("{WIDGETS}/held"), change)).await.ok();
+    drop(hold);
+    assert_eq!(read.await.expect("no panic").text("/spec/nodeName"), "new");
 }
 
 /// While the objects of a definition are read, others write, and what they write is not lost.

@@ -6,8 +6,8 @@ use corten_store::{Read, Span, Store, Want};
 use serde_json::json;
 
 use super::{
-    DEFINITION, DEFINITIONS, PREFIX, WIDGETS, define, define_widgets, established, gone, storage, terminating, version,
-    widget, widget_of,
+    DEFINITION, DEFINITIONS, PREFIX, WIDGETS, define, define_widgets, established, gone, redefine, storage,
+    terminating, version, widget, widget_of, with_field,
 };
 use crate::fixture::{Cluster, Fault, Next, On, Request, Server, eventually, settle, until};
 
@@ -170,6 +170,33 @@ async fn what_another_server_creates_afterwards_is_taken_back() {
 }
 
 /// Somebody without this server's rules writes straight to the store, when everything that was there is marked.
+/// The storage whose objects are being deleted ends while it is empty, and another server creates an object after that.
+#[tokio::test]
+async fn a_deletion_goes_on_in_the_storage_that_took_the_place_of_an_empty_one() {
+    let cluster = Cluster::of(2).await;
+    let (one, other) = (cluster.server(0), cluster.server(1));
+    begin_deletion_behind(one, other).await;
+    let old = storage(one);
+    redefine(one, with_field()).await;
+    eventually("the end of the old storage", || old.cache.is_retired()).await;
+    let created = tokio::spawn(other.begin(widget_of("g.io", "held", json!(HELD), "")));
+    keeps_one(&cluster, "the object of the other server").await;
+    let calls = one.store.calls();
+    cluster.advance(Duration::from_secs(2)).await;
+    let calls = one.store.calls() - calls;
+    assert!(calls < 10, "{calls} calls of the store");
+    other.release_feed();
+    created.await.expect("no panic");
+    until("the deletion of the object", async || {
+        let held = one.get(&format!("{WIDGETS}/held")).await;
+        (!held.body["metadata"]["deletionTimestamp"].is_null()).then_some(())
+    })
+    .await;
+    release(one).await;
+    cluster.advance(Duration::from_secs(2)).await;
+    gone(one, "g.io").await;
+}
+
 #[tokio::test]
 async fn objects_that_come_between_are_deleted() {
     let cluster = Cluster::start().await;

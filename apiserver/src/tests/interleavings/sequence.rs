@@ -270,7 +270,7 @@ impl Sequence {
             if taken > STEPS_MAX {
                 return Err(Finding::new("never rests", self.waiting()));
             }
-            tokio::task::yield_now().await;
+            self.cluster.turn().await;
             let steps = self.steps();
             let weight: u64 = steps.iter().map(|(weight, _)| weight).sum();
             if weight == 0 {
@@ -456,7 +456,7 @@ impl Sequence {
     /// Delivers until nobody has anything to do.
     async fn flow(&mut self) -> Judged {
         for _ in 0..STEPS_MAX {
-            tokio::task::yield_now().await;
+            self.cluster.turn().await;
             let mut delivered = false;
             for server in self.cluster.servers() {
                 delivered |= server.store.deliver_one();

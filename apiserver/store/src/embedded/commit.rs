@@ -71,8 +71,12 @@ fn in_place(shared: &Shared) -> Result<(), Error> {
 fn wait_for_work(shared: &Shared, journal: &Journal) -> (Batch, bool) {
     let mut state = shared.state.lock();
     while !state.has_work() {
+        state.idle = true;
+        shared.idle.notify_all();
         shared.work.wait(&mut state);
     }
+    state.idle = false;
+    state.batches += 1;
     let last = state.closing;
     (state.take_batch(journal.room()), last)
 }

@@ -71,6 +71,9 @@ pub(super) struct State {
     pub(super) wakers: Vec<Waker>,
     /// Set when a time to live ends before all others; the timers are to be told.
     pub(super) expires_sooner: bool,
+    /// How many batches the commit thread has been given, and whether it waits for the next one.
+    pub(super) batches: u64,
+    pub(super) idle: bool,
 }
 
 /// Moments that somebody asked for.
@@ -181,6 +184,8 @@ impl State {
             closing: false,
             wakers: Vec::new(),
             expires_sooner: false,
+            batches: 0,
+            idle: false,
         }
     }
 
