@@ -159,8 +159,14 @@ pub async fn serve(
         new.begin(&running);
         let admitted = running.admit(&heads, request.headers());
         let (begun, requests, answer) = (begun.clone(), requests.clone(), answer(&routes, &peer, admitted, request));
+        let new = new.clone();
         async move {
             let answer = if is_http2 {
+                let standing = new.stand();
+                let answer = async move {
+                    drop(standing);
+                    answer.await
+                };
                 let answer = requests.run(answer).await;
                 answer.ok_or_else(|| io::Error::other("the request's task panicked"))?
             } else {

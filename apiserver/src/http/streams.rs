@@ -6,8 +6,11 @@
 //! own task polls them: an event wakes it once (see `wakes`), it asks each stream that has something, and sends what they
 //! gave.
 //!
-//! Few of the streams that came together are begun at once: the others wait until the tasks that stand in the queue have
-//! had their turn, so that a client who asks much does not put all of it before somebody who asks little.
+//! Few of the streams that came together are begun at once: the others wait until the answers to those are being made, so
+//! that a client who asks much does not put all of it before somebody who asks little. Of a connection that asks far more
+//! than others even fewer are begun, and its task passes its turn in between: how long a new request waits depends on the
+//! number of tasks that are ready, and on the time that so many turns take as the runtime lets pass before it looks for
+//! input.
 //!
 //! Nothing may compute for long in a body, or it would hold up its neighbours: answers are made by tasks of their own,
 //! and the pieces of a list that cost more than copying by threads of their own (`computation`).
@@ -16,9 +19,11 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
+use futures::task::AtomicWaker;
 use hyper::rt::Executor;
 use parking_lot::Mutex;
 
@@ -29,8 +34,14 @@ use crate::wakes::Set;
 
 /// As many streams of a connection may be open at once.
 pub const STREAMS_MAX: u32 = 250;
-/// So many new streams are begun in one poll.
+/// So many streams are begun whose answers nobody makes yet, and others when there are as few as these.
 const BEGUN_AT_ONCE: usize = 8;
+const BEGUN_AGAIN: usize = BEGUN_AT_ONCE / 2;
+/// Where so many wait, fewer are begun, and so many turns are passed after each time: half of the 61 turns after which the
+/// runtime looks for input, and a tenth of what a request costs.
+const MANY: usize = 32;
+const BEGUN_OF_MANY: usize = 1;
+const TURNS_PASSED: usize = 32;
 /// So many streams may wait to be begun, most of which the client has taken back, before the connection is ended.
 const WAITING_MAX: usize = 4 * STREAMS_MAX as usize;
 
@@ -39,7 +50,29 @@ const TIDIED_MIN: usize = 32;
 
 /// Where the HTTP server leaves the futures of new streams.
 #[derive(Clone, Default)]
-pub struct Streams(Arc<Mutex<New>>);
+pub struct Streams {
+    new: Arc<Mutex<New>>,
+    begun: Arc<Begun>,
+}
+
+/// The streams that are begun and whose answers nobody makes yet.
+#[derive(Default)]
+struct Begun {
+    count: AtomicUsize,
+    /// The connection, if it has others to begin.
+    driver: AtomicWaker,
+}
+
+/// A stream that is begun, until somebody makes its answer.
+pub struct Standing(Arc<Begun>);
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) <= BEGUN_AGAIN + 1 {
+            self.0.driver.wake();
+        }
+    }
+}
 
 #[derive(Default)]
 struct New {
@@ -52,13 +85,19 @@ struct New {
 impl Streams {
     /// A request begins. The HTTP/2 server makes its stream next.
     pub fn begin(&self, running: &Running) {
-        self.0.lock().deliveries.push(Arc::clone(running.delivery()));
+        self.new.lock().deliveries.push(Arc::clone(running.delivery()));
+    }
+
+    /// To be called by a stream when it is first polled, and given up when its answer is being made.
+    pub fn stand(&self) -> Standing {
+        self.begun.count.fetch_add(1, Ordering::AcqRel);
+        Standing(Arc::clone(&self.begun))
     }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let mut new = self.0.lock();
+        let mut new = self.new.lock();
         let delivery = new.deliveries.pop();
         new.streams.push((Box::pin(stream), delivery));
     }
@@ -89,6 +128,8 @@ pub struct Driver<C> {
     deliveries: Vec<(Arc<Delivery>, Option<usize>)>,
     /// How many of them there may be before those that are over are left out.
     tidied_at: usize,
+    /// How many turns are still to be passed.
+    passes: usize,
     turn: Turn,
     activity: Activity,
     limits: Limits,
@@ -104,6 +145,7 @@ impl<C: Connection> Driver<C> {
             running: Set::default(),
             deliveries: Vec::new(),
             tidied_at: TIDIED_MIN,
+            passes: 0,
             turn,
             activity,
             limits,
@@ -118,7 +160,7 @@ impl<C: Connection> Driver<C> {
 
     /// Takes over what has come. False if that is too much.
     fn take_new(&mut self) -> bool {
-        let mut new = self.new.0.lock();
+        let mut new = self.new.new.lock();
         if new.deliveries.is_empty() && new.streams.is_empty() {
             return true;
         }
@@ -137,13 +179,27 @@ impl<C: Connection> Driver<C> {
         if self.waiting.is_empty() {
             return;
         }
-        let some = self.waiting.len().min(BEGUN_AT_ONCE);
+        let begun = &self.new.begun;
+        // First, so that whoever leaves from now on is heard.
+        begun.driver.register(context.waker());
+        let most = if self.waiting.len() < MANY {
+            BEGUN_AT_ONCE
+        } else {
+            self.passes = TURNS_PASSED;
+            BEGUN_OF_MANY
+        };
+        let some = self.waiting.len().min(most.saturating_sub(begun.count.load(Ordering::Acquire)));
         for (stream, delivery) in self.waiting.drain(..some) {
             let place = self.running.push(stream);
             self.deliveries.extend(delivery.map(|delivery| (delivery, Some(place))));
         }
+        // Each that is new wakes this task, so that it stands in the queue behind those that make the answers, and sends
+        // together what they give.
         self.running.poll(context);
-        if !self.waiting.is_empty() {
+        let begun = &self.new.begun;
+        if self.waiting.is_empty() {
+            begun.driver.take();
+        } else if self.passes > 0 || begun.count.load(Ordering::Acquire) <= BEGUN_AGAIN {
             context.waker().wake_by_ref();
         }
     }
@@ -173,6 +229,11 @@ impl<C: Connection> Future for Driver<C> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended<C::Output>> {
         let driver = &mut *self;
+        if driver.passes > 0 {
+            driver.passes -= 1;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         driver.turn.next();
         driver.activity.turn();
         // First, so that the connection sends what they give.
@@ -198,6 +259,7 @@ mod tests {
     use super::*;
     use crate::http::activity::Unsent;
     use corten_runtime::clock::{Clock, Wall};
+    use futures::FutureExt;
     use std::task::Waker;
     use tokio::sync::oneshot;
 
@@ -249,5 +311,93 @@ mod tests {
         assert!(poll());
         drop(driver);
         assert_eq!(dropped.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    }
+
+    /// A connection that has them all at its first poll.
+    struct Burst(Streams, Vec<BoxFuture<'static, ()>>);
+
+    impl Future for Burst {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            let all = std::mem::take(&mut self.1);
+            all.into_iter().for_each(|stream| self.0.execute(stream));
+            Poll::Pending
+        }
+    }
+
+    impl Connection for Burst {
+        fn shut_down(self: Pin<&mut Self>) {}
+    }
+
+    /// A burst of streams, and those of them that are begun and whose answers nobody makes.
+    struct Case {
+        driver: Driver<Burst>,
+        standing: Arc<Mutex<Vec<Standing>>>,
+        wakes: Arc<AtomicUsize>,
+    }
+
+    struct Count(Arc<AtomicUsize>);
+
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Case {
+        fn new(count: usize) -> Case {
+            let (clock, _) = Clock::manual(Wall::from_seconds(1));
+            let (streams, standing) = (Streams::default(), Arc::<Mutex<Vec<Standing>>>::default());
+            let stream = |_| {
+                let (streams, standing) = (streams.clone(), Arc::clone(&standing));
+                async move { standing.lock().push(streams.stand()) }.boxed()
+            };
+            let burst = Burst(streams.clone(), (0..count).map(stream).collect());
+            let activity = Activity::new(clock.clone(), Unsent::default());
+            let limits = Limits::new(activity.clone(), clock, false);
+            let driver = Driver::new(burst, streams.clone(), Turn::default(), activity, limits);
+            Case { driver, standing, wakes: Arc::default() }
+        }
+
+        /// How many stand after a poll.
+        fn poll(&mut self) -> usize {
+            let waker = Waker::from(Arc::new(Count(Arc::clone(&self.wakes))));
+            assert!(Pin::new(&mut self.driver).poll(&mut Context::from_waker(&waker)).is_pending());
+            self.standing.lock().len()
+        }
+
+        /// So many answers are begun to be made; whether another poll is wanted.
+        fn leave(&mut self, count: usize) -> bool {
+            let before = self.wakes.load(Ordering::Relaxed);
+            self.standing.lock().drain(..count);
+            self.wakes.load(Ordering::Relaxed) > before
+        }
+    }
+
+    #[test]
+    fn streams_wait_for_those_before_them() {
+        let mut case = Case::new(20);
+        assert_eq!(case.poll(), 8);
+        assert_eq!(case.poll(), 8, "however often it has its turn");
+        assert!(!case.leave(3));
+        assert!(case.leave(1));
+        assert_eq!(case.poll(), 8);
+        assert!(case.leave(8));
+        assert_eq!(case.poll(), 8, "these are all");
+        assert!(!case.leave(8), "nobody waits");
+    }
+
+    #[test]
+    fn who_asks_much_passes_turns() {
+        let mut case = Case::new(MANY);
+        assert_eq!(case.poll(), 1);
+        case.leave(1);
+        for _ in 0..TURNS_PASSED {
+            let before = case.wakes.load(Ordering::Relaxed);
+            assert_eq!(case.poll(), 0);
+            assert!(case.wakes.load(Ordering::Relaxed) > before, "it would sleep for ever");
+        }
+        assert_eq!(case.poll(), 8, "{} wait", MANY - 1);
     }
 }

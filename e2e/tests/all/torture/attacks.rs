@@ -6,7 +6,7 @@
 //!
 //! A second with a small crowd in every run. With `CORTEN_TORTURE` it is a minute with a large one, or as many seconds as
 //! `CORTEN_ATTACK_SECONDS` says, and the neighbour's latency is judged: only then has the machine nothing else to do.
-//! The crowd's threads give way to all others, as those of another machine would.
+//! The crowd's threads give way to all others, and the neighbour's goes before them, as those of other machines would.
 
 mod crowd;
 mod neighbour;

@@ -38,8 +38,6 @@ pub enum Attack {
 const STREAMS: usize = 100;
 /// So many connect at once.
 const CONNECTING: usize = 64;
-/// The lowest priority that a thread can have.
-const NICE: i32 = 19;
 
 #[derive(Clone)]
 pub struct Target {
@@ -184,6 +182,13 @@ impl Target {
     }
 }
 
+/// Has this thread run when no other wants to. Where that is refused, it is as important as others.
+fn give_way() {
+    let Ok(own) = std::fs::read_link("/proc/thread-self") else { return };
+    let thread = own.file_name().unwrap_or_default();
+    let _ = std::process::Command::new("chrt").args(["--idle", "--pid", "0"]).arg(thread).status();
+}
+
 pub struct Crowd {
     runtime: Option<Runtime>,
     target: Target,
@@ -193,10 +198,7 @@ impl Crowd {
     pub fn start(attack: Attack, target: Target, scale: &Scale) -> anyhow::Result<Crowd> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .on_thread_start(|| {
-                // Where it is refused, they are as important as others.
-                let _ = rustix::process::setpriority_process(None, NICE);
-            })
+            .on_thread_start(give_way)
             .enable_all()
             .build()?;
         let connections = match attack {
