@@ -117,7 +117,11 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         Ok(flags) => flags,
         Err(code) => return code,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(server::STACK).build();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // By itself the runtime looks ever less often for what other threads wake, the shorter its turns are: commits would
+    // wait behind a crowd of requests.
+    builder.enable_all().global_queue_interval(61).thread_stack_size(server::STACK);
+    let runtime = builder.build();
     let result = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(run(&flags)));
     end(result.map(|()| ExitCode::SUCCESS))
 }
