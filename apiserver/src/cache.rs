@@ -256,6 +256,7 @@ impl Cache {
         self.watchers.wake_all();
     }
 
+    #[cfg(test)]
     pub fn is_retired(&self) -> bool {
         self.state.read().retired
     }

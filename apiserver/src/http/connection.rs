@@ -159,10 +159,10 @@ pub async fn serve(
         new.begin(&running);
         let admitted = running.admit(&heads, request.headers());
         let (begun, requests, answer) = (begun.clone(), requests.clone(), answer(&routes, &peer, admitted, request));
-        let new = new.clone();
+        let others = new.begun();
         async move {
             let answer = if is_http2 {
-                let standing = new.stand();
+                let standing = others.stand();
                 let answer = async move {
                     drop(standing);
                     answer.await

@@ -55,9 +55,10 @@ pub struct Streams {
     begun: Arc<Begun>,
 }
 
-/// The streams that are begun and whose answers nobody makes yet.
+/// The streams that are begun and whose answers nobody makes yet. A stream holds this alone: of one that held `Streams`,
+/// which hold it, nobody could get rid when its connection ends.
 #[derive(Default)]
-struct Begun {
+pub struct Begun {
     count: AtomicUsize,
     /// The connection, if it has others to begin.
     driver: AtomicWaker,
@@ -68,8 +69,9 @@ pub struct Standing(Arc<Begun>);
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::AcqRel) <= BEGUN_AGAIN + 1 {
-            self.0.driver.wake();
+        let Begun { count, driver } = &*self.0;
+        if count.fetch_sub(1, Ordering::AcqRel) <= BEGUN_AGAIN + 1 {
+            driver.wake();
         }
     }
 }
@@ -88,10 +90,16 @@ impl Streams {
         self.new.lock().deliveries.push(Arc::clone(running.delivery()));
     }
 
+    pub fn begun(&self) -> Arc<Begun> {
+        Arc::clone(&self.begun)
+    }
+}
+
+impl Begun {
     /// To be called by a stream when it is first polled, and given up when its answer is being made.
-    pub fn stand(&self) -> Standing {
-        self.begun.count.fetch_add(1, Ordering::AcqRel);
-        Standing(Arc::clone(&self.begun))
+    pub fn stand(self: Arc<Self>) -> Standing {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        Standing(self)
     }
 }
 
@@ -284,12 +292,11 @@ mod tests {
         fn shut_down(self: Pin<&mut Self>) {}
     }
 
-    fn driver(left: Vec<BoxFuture<'static, ()>>) -> Driver<Source> {
+    fn driver<C: Connection>(connection: C, streams: Streams) -> Driver<C> {
         let (clock, _) = Clock::manual(Wall::from_seconds(1));
-        let streams = Streams::default();
         let activity = Activity::new(clock.clone(), Unsent::default());
         let limits = Limits::new(activity.clone(), clock, false);
-        Driver::new(Source(streams.clone(), left), streams, Turn::default(), activity, limits)
+        Driver::new(connection, streams, Turn::default(), activity, limits)
     }
 
     #[test]
@@ -301,7 +308,9 @@ mod tests {
             let _kept = kept;
             std::future::pending().await
         };
-        let mut driver = driver(vec![Box::pin(second), Box::pin(first)]);
+        let streams = Streams::default();
+        let source = Source(streams.clone(), vec![Box::pin(second), Box::pin(first)]);
+        let mut driver = driver(source, streams);
         let context = &mut Context::from_waker(Waker::noop());
         let mut poll = || Pin::new(&mut driver).poll(context).is_ready();
         assert!(!poll());
@@ -347,17 +356,13 @@ mod tests {
 
     impl Case {
         fn new(count: usize) -> Case {
-            let (clock, _) = Clock::manual(Wall::from_seconds(1));
             let (streams, standing) = (Streams::default(), Arc::<Mutex<Vec<Standing>>>::default());
             let stream = |_| {
-                let (streams, standing) = (streams.clone(), Arc::clone(&standing));
-                async move { standing.lock().push(streams.stand()) }.boxed()
+                let (begun, standing) = (streams.begun(), Arc::clone(&standing));
+                async move { standing.lock().push(begun.stand()) }.boxed()
             };
             let burst = Burst(streams.clone(), (0..count).map(stream).collect());
-            let activity = Activity::new(clock.clone(), Unsent::default());
-            let limits = Limits::new(activity.clone(), clock, false);
-            let driver = Driver::new(burst, streams.clone(), Turn::default(), activity, limits);
-            Case { driver, standing, wakes: Arc::default() }
+            Case { driver: driver(burst, streams), standing, wakes: Arc::default() }
         }
 
         /// How many stand after a poll.
