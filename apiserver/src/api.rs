@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use corten_access::authenticate::Authenticators;
@@ -24,6 +24,7 @@ use corten_store::Store;
 use crate::admission::Chain as Admission;
 use crate::budget::Budget;
 use crate::computation::Pool;
+use crate::definitions::seen::Seen;
 use crate::feed::Feed;
 use crate::http::{ApiRequest, ApiResponse, Endpoint};
 use crate::in_flight::InFlight;
@@ -38,9 +39,9 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     pub feed: Arc<Feed>,
     pub registry: ArcSwap<Registry>,
-    /// Whether the registry has had what the definitions define. Until then a path that it does not know may be a custom
-    /// resource's, and nobody may be told that it is none. To be read before the registry.
-    pub definitions_served: AtomicBool,
+    /// Whether the registry has what the definitions define. Until then a path that it does not know may be a custom
+    /// resource's, and nobody may be told that it is none. To be asked before the registry.
+    pub definitions_seen: Seen,
     pub clock: Clock,
     pub random: Random,
     pub authenticators: Authenticators,

@@ -64,6 +64,14 @@ pub struct Cache {
     unreadable_changed: Arc<Notify>,
 }
 
+/// How far a cache's own count of its changes has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    fillings: u64,
+    /// Since it was filled.
+    events: u64,
+}
+
 /// Sees every change of a resource as it is applied: an index that must never be behind the cache.
 pub trait Observer: Send + Sync {
     /// Everything anew.
@@ -170,6 +178,12 @@ impl Cache {
 
     pub fn events_received(&self) -> u64 {
         self.state.read().ring.end()
+    }
+
+    /// Of the last change; a later one is greater.
+    pub fn position(&self) -> Position {
+        let state = self.state.read();
+        Position { fillings: state.fillings, events: state.ring.end() }
     }
 
     pub fn fillings(&self) -> u64 {

@@ -10,6 +10,7 @@
 
 mod cleanup;
 mod names;
+pub mod seen;
 mod serve;
 pub mod standing;
 
@@ -104,6 +105,7 @@ impl Definitions {
     /// Looks at each definition that there is reason to look at. One definition's failure holds up no other.
     async fn look(&mut self) {
         let storage = Arc::clone(&self.changes.storage);
+        let position = storage.cache.position();
         let changed = self.changes.take().into_iter();
         let unseen = |key: &Arc<str>| {
             let revision = storage.cache.get(key).map(|object| object.revision);
@@ -132,6 +134,7 @@ impl Definitions {
                 }
             }
         }
+        self.api.definitions_seen.looked_at(position);
     }
 
     fn now(&self) -> Timestamp {
@@ -222,6 +225,7 @@ impl Definitions {
     /// The definition is gone, and with it what it defined.
     fn forget(&mut self, key: &Arc<str>) {
         self.known.remove(key);
+        self.api.definitions_seen.did_not_fail(key);
         self.due.extend(self.names.forget(key));
         self.cleanups.stop(key);
         if let Some(served) = self.served.remove(key) {

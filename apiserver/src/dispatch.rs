@@ -233,10 +233,16 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         })
         .await;
     }
-    let all_served = call.api.definitions_served.load(Ordering::Acquire);
     let resource = match enter(call) {
         Ok(resource) => resource,
-        Err(registry) => return documents::unknown(call, &registry, all_served),
+        // What this server has just shown of a definition may be ahead of what it serves.
+        Err(_) => {
+            let all_served = call.api.definitions_seen.wait(&call.api).await;
+            match enter(call) {
+                Ok(resource) => resource,
+                Err(registry) => return documents::unknown(call, &registry, all_served),
+            }
+        }
     };
     let resource = &resource;
     let route = router::route(call, resource);

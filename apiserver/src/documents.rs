@@ -24,7 +24,9 @@ use crate::show::{json_answer, nosniff, whole};
 pub async fn answer(call: &Arc<Call>, _body: RequestBody) -> Result<ApiResponse> {
     let path = call.info.path.as_str();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let all_served = call.api.definitions_served.load(Ordering::Acquire);
+    let of_definitions = matches!(parts.as_slice(), ["apis" | "openapi", ..]);
+    let seen = &call.api.definitions_seen;
+    let all_served = if of_definitions { seen.wait(&call.api).await } else { seen.has_begun() };
     let registry = call.api.registry.load();
     if is_routed(&registry, &parts, path) {
         if call.method != Method::GET {
@@ -95,7 +97,7 @@ fn check_accepts(call: &Call, parts: &[&str]) -> Result<()> {
 
 /// A path of the API that nobody serves: the router says so for the groups it knows.
 ///
-/// `all_served` is what `definitions_served` said before the registry was loaded.
+/// `all_served` is what `definitions_seen` said before the registry was loaded.
 pub fn unknown(call: &Call, registry: &Registry, all_served: bool) -> Result<ApiResponse> {
     check_definitions(call)?;
     let group = group_of(&call.info);
@@ -107,7 +109,7 @@ fn group_of(info: &RequestInfo) -> Option<&str> {
 }
 
 /// An error for a path that the registry does not know, and that a definition may define which could not be read since
-/// this server started: by its name it is known which resource of which group that is.
+/// this server started, or whose objects could not: by its name it is known which resource of which group that is.
 fn check_definitions(call: &Call) -> Result<()> {
     let (Some(group), Some(storage)) = (group_of(&call.info), definitions::storage(&call.api)) else { return Ok(()) };
     let unreadable = storage.cache.all_unreadable();
@@ -117,6 +119,7 @@ fn check_definitions(call: &Call) -> Result<()> {
     };
     match unreadable.iter().find(|(name, _)| defines(name)) {
         Some((_, definition)) => Err(definition.status()),
+        None if call.api.definitions_seen.any_failed(defines) => Err(starting()),
         None => Ok(()),
     }
 }
@@ -124,15 +127,16 @@ fn check_definitions(call: &Call) -> Result<()> {
 /// A path that the registry does not know. It may be a custom resource's while the server starts: a garbage collector
 /// that is told 404 then takes an owner for gone, and deletes what it owns.
 fn not_served(all_served: bool) -> Result<ApiResponse> {
+    if all_served { Ok(no_page()) } else { Err(starting()) }
+}
+
+fn starting() -> Status {
     const RETRY_AFTER_SECONDS: i32 = 5;
-    if all_served {
-        return Ok(no_page());
-    }
     let mut starting = Status::service_unavailable(
         "the request has been made before all known HTTP paths have been installed, please try again",
     );
     starting.details_mut().retry_after_seconds = RETRY_AFTER_SECONDS;
-    Err(starting)
+    starting
 }
 
 /// Upstream's last word on a path.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -34,6 +34,7 @@ use crate::computation::Pool;
 use crate::control::{self, Control};
 use crate::data_folder::DataFolder;
 use crate::definitions::Definitions;
+use crate::definitions::seen::Seen;
 use crate::feed::Feed;
 use crate::http::{Bound, Listener};
 use crate::identity::{Accounts, RbacObserver};
@@ -181,7 +182,7 @@ pub(crate) async fn assemble(config: &Config, foundation: Foundation, scope: &Sc
         store,
         feed: Arc::clone(&feed),
         registry: ArcSwap::from_pointee(registry),
-        definitions_served: AtomicBool::new(false),
+        definitions_seen: Seen::default(),
         clock,
         random,
         authenticators: identity.authenticators,
@@ -250,7 +251,6 @@ impl Assembly {
         control.run(&controllers);
         let mut definitions = Definitions::new(&api, &controllers, settings.shared_store)?;
         definitions.begin().await;
-        api.definitions_served.store(true, Ordering::Release);
         readiness.reached(Step::Defined);
         controllers.spawn("definitions", OnFailure::FailScope, move |token| definitions.run(token));
         let lacking = bootstrap.left();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use corten_custom::{CustomStrategy, Definition, Version, lifecycle};
 use corten_object::json;
 use corten_object::tree::Tree;
@@ -88,8 +88,11 @@ impl Definitions {
             error!(definition = %key, "cannot be served: the server has such a resource of its own");
             return Ok(());
         }
-        let added = self.api.feed.add(Arc::clone(&storage)).await;
-        added.map_err(|error| anyhow!("read its objects: {error}"))?;
+        if let Err(error) = self.api.feed.add(Arc::clone(&storage)).await {
+            self.api.definitions_seen.failed(key);
+            bail!("read its objects: {error}");
+        }
+        self.api.definitions_seen.did_not_fail(key);
         let served = Served { shape, terminating, definition, storage };
         let replaced = self.served.insert(Arc::clone(key), served);
         self.publish(key, tree);

@@ -20,7 +20,10 @@ async fn a_failure_leaves_what_is_served_and_is_tried_again() {
     server.ask(definition("g.io", json!([version("v1", json!({}))]))).await.created();
     define(server, "other.io", json!([version("v1", json!({}))])).await;
     settle().await;
-    server.get(WIDGETS).await.has_code(404);
+    // It may have objects, and nobody is told that there are none.
+    server.get(WIDGETS).await.has_code(503);
+    server.get("/apis/g.io/v1").await.has_code(503);
+    server.get("/apis/g.io/v1/others").await.has_code(404);
     for delay in [5, 10, 20] {
         cluster.advance(Duration::from_millis(delay)).await;
     }
@@ -54,6 +57,37 @@ async fn a_change_of_one_definition_touches_no_other() {
     assert!(server.store.calls() - calls < 5, "{} calls of the store", server.store.calls() - calls);
     super::redefine(server, with_field()).await;
     assert!(others().iter().zip(&before).all(|(now, before)| Arc::ptr_eq(now, before)));
+}
+
+/// Another server has established the definition, and this one shows that before it serves it.
+#[tokio::test]
+async fn what_is_shown_of_a_definition_holds_for_who_asks_next() {
+    const PATHS: [&str; 4] = [WIDGETS, "/apis/g.io/v1", "/apis/g.io", "/apis"];
+    let cluster = Cluster::of(2).await;
+    let (one, other) = (cluster.server(0), cluster.server(1));
+    let hold = other.store.hold(listing_of(PREFIX));
+    define_widgets(one).await;
+    established(other, "g.io").await;
+    hold.wait_for(1).await;
+    let mut early = PATHS.map(|path| other.begin(Request::get(path)));
+    for (path, pending) in PATHS.iter().zip(&mut early) {
+        assert_eq!(pending.advance(3).await, None, "{path}");
+    }
+    cluster.advance(Duration::from_secs(2)).await;
+    for (path, pending) in PATHS.iter().zip(early) {
+        let answer = pending.await;
+        assert_eq!(answer.code, if *path == "/apis" { 200 } else { 503 }, "{path}");
+    }
+    let mut late = PATHS.map(|path| other.begin(Request::get(path)));
+    for (path, pending) in PATHS.iter().zip(&mut late) {
+        assert_eq!(pending.advance(3).await, None, "{path}");
+    }
+    drop(hold);
+    for (path, pending) in PATHS.iter().zip(late) {
+        let answer = pending.await.ok();
+        assert!(*path == WIDGETS || answer.to_string().contains("g.io/v1"), "{path}: {answer}");
+    }
+    other.get("/apis/g.io/v1/others").await.has_code(404);
 }
 
 #[tokio::test]
