@@ -1,8 +1,9 @@
 //! One connection: TLS, then HTTP/1.1 or HTTP/2 with upgrades, until its client goes, wastes its time or the server
 //! stops.
 //!
-//! A connection's task moves bytes and nothing else. What an HTTP/2 request asks for is done in a task of its own,
-//! which ends when the client takes the request back. A write that has begun goes on without either (`write_phase`).
+//! A connection's task moves bytes, and answers what is asked without a body and can be answered at once: most reads.
+//! Any other HTTP/2 request is handled in a task of its own, which ends when the client takes the request back. A write
+//! that has begun goes on without either (`write_phase`).
 //!
 //! What a client may cost is bounded: its time by `limits`, what it leaves unread by `activity`, the heads of its
 //! requests by `heads`, what it sends by the windows of HTTP/2 and by what the pipeline reads, and the number of clients
@@ -20,7 +21,7 @@ use corten_runtime::clock::Clock;
 use corten_runtime::metrics::Counter;
 use corten_runtime::tasks::{CancellationToken, Kind};
 use http::StatusCode;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::{Request, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -158,6 +159,7 @@ pub async fn serve(
         let mut running = begun.begin();
         new.begin(&running);
         let admitted = running.admit(&heads, request.headers());
+        let has_body = !request.body().is_end_stream();
         let (begun, requests, answer) = (begun.clone(), requests.clone(), answer(&routes, &peer, admitted, request));
         let others = new.begun();
         async move {
@@ -167,8 +169,8 @@ pub async fn serve(
                     drop(standing);
                     answer.await
                 };
-                let answer = requests.run(answer).await;
-                answer.ok_or_else(|| io::Error::other("the request's task panicked"))?
+                let answer = if has_body { requests.run(answer) } else { requests.run_from_here(answer) };
+                answer.await.ok_or_else(|| io::Error::other("the request's task panicked"))?
             } else {
                 answer.await
             };
@@ -231,7 +233,7 @@ where
     Self: Future,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    B: hyper::body::Body + 'static,
+    B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn shut_down(self: Pin<&mut Self>) {
@@ -245,7 +247,7 @@ where
     Self: Future,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    B: hyper::body::Body + 'static,
+    B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     Streams: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
 {

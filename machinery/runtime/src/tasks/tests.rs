@@ -166,6 +166,27 @@ async fn threads_and_blocking_work_are_members() {
     assert_eq!(kind.run(async { 6 * 7 }).await, Some(42));
     assert_eq!(kind.run(async { panic!("boo") }).await, None::<()>);
     drop(kind.run(std::future::pending::<()>()));
+    let here = tokio::task::try_id();
+    assert_eq!(kind.run_from_here(async { tokio::task::try_id() }).await, Some(here), "who waits has begun it");
+    let after_a_wait = kind.run_from_here(async {
+        tokio::task::yield_now().await;
+        tokio::task::try_id()
+    });
+    assert_ne!(after_a_wait.await, Some(here), "and leaves it to a task when it has to wait");
+    assert_eq!(kind.run_from_here(async { panic!("boo") }).await, None::<()>);
+    let panics_later = kind.run_from_here(async {
+        tokio::task::yield_now().await;
+        panic!("boo")
+    });
+    assert_eq!(panics_later.await, None::<()>);
+    drop(kind.run_from_here(std::future::pending::<()>()));
+    let mut waiting = kind.run_from_here(std::future::pending::<()>());
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("it has something to wait for"),
+        () = std::future::ready(()) => {}
+    }
+    drop(waiting);
     root.left().await;
     assert_eq!(kind.count(), 0);
     assert_eq!(root.kind("hash").count(), 0);
