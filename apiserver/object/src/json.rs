@@ -7,7 +7,7 @@ mod tests;
 mod write;
 
 pub(crate) use scan::{Scanner, unescape};
-pub(crate) use write::is_written;
+pub(crate) use write::{is_compact, is_written};
 
 pub use parse::{Form, Parsed, parse, parse_written};
 pub use scan::{ParseError, check as check_syntax};

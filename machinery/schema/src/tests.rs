@@ -16,8 +16,17 @@ fn fields_are_found_by_name() {
         assert_eq!(ty.by_name.len(), ty.fields.len(), "{}", ty.name);
         for (index, field) in ty.fields.iter().enumerate() {
             assert_eq!(ty.field_named(field.name), Some(FieldId(index as u16)), "{} {}", ty.name, field.name);
+            for before in 0..=ty.fields.len() as u16 {
+                assert_eq!(
+                    ty.field_after(before, field.name),
+                    Some(FieldId(index as u16)),
+                    "{} after {before}",
+                    ty.name
+                );
+            }
         }
         assert_eq!(ty.field_named("no such field"), None);
+        assert_eq!(ty.field_after(0, "no such field"), None);
     }
 }
 

@@ -453,14 +453,17 @@ impl Parser {
 
     fn structure(&mut self, ty: TypeId) -> Result_<Id> {
         let base = self.pending.len();
+        // Most texts have their fields in the order of the type.
+        let mut next = 0;
         self.object(|parser, key| {
-            let Some(field) = ty.get().field_named(parser.tree.text(key)) else {
+            let Some(field) = ty.get().field_after(next, parser.tree.text(key)) else {
                 if parser.strict.len() < STRICT_MAX {
                     let name = parser.tree.text(key).to_owned();
                     parser.note("unknown", &name);
                 }
                 return parser.scan(|scanner| scanner.skip_value());
             };
+            next = field.0 + 1;
             let number = u32::from(field.0);
             let description: &'static Field = ty.field(field);
             let seen = parser.pending[base..].iter().position(|link| link.key.start == number);
@@ -591,7 +594,12 @@ impl Parser {
         if null && kind != RawKind::Json {
             return Ok(None);
         }
-        let json = self.tree.text[start..self.pos].to_vec();
+        let json = &self.tree.text[start..self.pos];
+        if super::is_compact(json) {
+            let text = Text { start: start as u32, len: json.len() as u32 };
+            return Ok(Some(self.tree.push(Slot::Raw(text))));
+        }
+        let json = json.to_vec();
         let at = self.tree.text.len();
         super::write_compact(&json, &mut self.tree.text);
         let text = Text { start: at as u32, len: (self.tree.text.len() - at) as u32 };

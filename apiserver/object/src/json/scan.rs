@@ -108,7 +108,7 @@ impl Scanner<'_> {
                     self.pos += 1;
                     open.pop();
                 }
-                Some(b',') if !self.just_opened() => {
+                Some(b',') => {
                     self.pos += 1;
                     if end == b'}' {
                         self.skip_space();
@@ -121,10 +121,6 @@ impl Scanner<'_> {
             }
         }
         Ok(false)
-    }
-
-    fn just_opened(&self) -> bool {
-        matches!(self.bytes[..self.pos].iter().rev().find(|b| !b.is_ascii_whitespace()), Some(b'{' | b'['))
     }
 
     fn key(&mut self) -> Result<()> {
@@ -166,13 +162,7 @@ impl Scanner<'_> {
         self.pos += 1;
         let mut escapes = false;
         loop {
-            // Most strings are long runs of plain bytes.
-            while let Some(&byte) = self.bytes.get(self.pos) {
-                if byte == b'"' || byte == b'\\' || byte < 0x20 {
-                    break;
-                }
-                self.pos += 1;
-            }
+            self.pos += plain_run(&self.bytes[self.pos..]);
             match self.peek() {
                 Some(b'"') => {
                     self.pos += 1;
@@ -248,6 +238,29 @@ impl Scanner<'_> {
     }
 }
 
+/// How many bytes there are before the first that means something in a string: a quote, an escape or a control
+/// character. Eight are looked at at once.
+fn plain_run(bytes: &[u8]) -> usize {
+    let mut run = 0;
+    while let Some(eight) = bytes[run..].first_chunk() {
+        let special = special(u64::from_le_bytes(*eight));
+        if special != 0 {
+            return run + (special.trailing_zeros() / 8) as usize;
+        }
+        run += 8;
+    }
+    let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    run + bytes[run..].iter().take_while(is_plain).count()
+}
+
+/// Has the highest bit of a byte set if that byte is special; of those above the lowest such byte it tells nothing.
+fn special(bytes: u64) -> u64 {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    let below = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes;
+    let equal = |byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
+    (below(bytes, 0x20) | equal(b'"') | equal(b'\\')) & (EACH * 0x80)
+}
+
 /// A byte as Go's scanner quotes it: as the character of that number.
 fn quote_char(byte: u8) -> String {
     match byte {
@@ -312,4 +325,35 @@ fn unescape_unicode(rest: &[u8]) -> (char, usize) {
 
 fn hex4(bytes: &[u8]) -> u32 {
     bytes.iter().take(4).fold(0, |code, &byte| code * 16 + (byte as char).to_digit(16).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_ends_a_plain_run_or_does_not_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let is_special = matches!(byte, b'"' | b'\\' | 0..0x20);
+            for length in 1..20 {
+                for place in 0..length {
+                    // What comes before and after it is near the limits.
+                    for filler in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+                        let mut bytes = vec![filler; length];
+                        bytes[place] = byte;
+                        let run = if is_special { place } else { length };
+                        assert_eq!(plain_run(&bytes), run, "{byte:#x} at {place} of {length} of {filler:#x}");
+                        bytes[place + 1..].fill(b'"');
+                        let run = if is_special { place } else { place + 1 };
+                        assert_eq!(
+                            plain_run(&bytes),
+                            run,
+                            "{byte:#x} at {place} of {length} of {filler:#x}, then quotes"
+                        );
+                    }
+                }
+            }
+        }
+        assert_eq!(plain_run(b""), 0);
+    }
 }

@@ -275,13 +275,18 @@ fn write_zero(field: &Field, out: &mut Vec<u8>) {
     out.extend_from_slice(zero);
 }
 
+/// Whether [`write_compact`] certainly changes nothing. Most is as it must be already, managedFields above all; looking at
+/// all bytes at once is what a processor is good at.
+pub(crate) fn is_compact(json: &[u8]) -> bool {
+    let suspect =
+        |found: bool, &byte: &u8| found | matches!(byte, b'\t' | b'\n' | b'\r' | b' ' | b'<' | b'>' | b'&' | 0xe2);
+    !json.iter().fold(false, suspect)
+}
+
 /// Writes JSON text without white space, `<`, `>`, `&` and the two line separators escaped, as Go writes what a
 /// marshaller gave it.
 pub fn write_compact(json: &[u8], out: &mut Vec<u8>) {
-    // Most is as it must be already, managedFields above all; looking at all bytes at once is what a processor is good at.
-    let suspect =
-        |found: bool, &byte: &u8| found | matches!(byte, b'\t' | b'\n' | b'\r' | b' ' | b'<' | b'>' | b'&' | 0xe2);
-    if !json.iter().fold(false, suspect) {
+    if is_compact(json) {
         return out.extend_from_slice(json);
     }
     let mut in_string = false;
