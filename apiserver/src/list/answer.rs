@@ -187,8 +187,8 @@ impl List {
     async fn next(&mut self, size: usize) -> io::Result<Vec<u8>> {
         let budget = &self.writer.call.api.budget;
         let max = budget.piece(if self.converts { CONVERTED_PIECE } else { COPIED_PIECE });
-        // Only of what is copied is it known how large it will be.
-        let size = if self.writer.copies() { size.min(max) / 16 * 17 + 1024 } else { 0 };
+        // Of what is converted it is not known how large it will be.
+        let size = if self.converts { 0 } else { size.min(max) / 16 * 17 + 1024 };
         let turn = if self.converts { LONG_TURN } else { CONVERTED_PIECE };
         let mut piece = Vec::with_capacity(size);
         loop {

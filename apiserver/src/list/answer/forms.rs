@@ -37,11 +37,6 @@ impl Writer {
         Writer { call, resource: Arc::clone(resource), is_hub, form, include, envelope }
     }
 
-    /// Whether objects are sent as they are kept.
-    pub fn copies(&self) -> bool {
-        (self.form.encoding, self.form.projection) == (Encoding::Json, Projection::Object)
-    }
-
     /// The resource's own answer, of which only the object is looked at each time.
     fn shows_kept_bytes(&self, object: &Object) -> bool {
         self.is_hub && !object.other_version
