@@ -19,7 +19,7 @@ use bytes::Bytes;
 use corten_access::user::{API_SERVER, MASTERS_GROUP, User};
 use corten_runtime::tasks::CancellationToken;
 use futures::FutureExt;
-use futures::future::select_all;
+use futures::future::{join_all, select_all};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 pub use self::ensure::ensure;
@@ -27,9 +27,13 @@ pub use self::initial::{FLOW_CONTROL, Initial, objects};
 use crate::api::Api;
 use crate::cache::Scope;
 use crate::control::changes::Changes;
+use crate::control::client::Refused;
 use crate::control::pace::Pace;
 use crate::http::{ApiRequest, Endpoint, Peer, RequestBody, ResponseBody};
 use crate::readiness::{Readiness, Step};
+
+/// How many objects are made at once, so that they share commits of the store.
+const MADE_AT_ONCE: usize = 16;
 
 pub fn server_user() -> User {
     User::new(API_SERVER, &[MASTERS_GROUP])
@@ -91,18 +95,30 @@ impl Bootstrap {
 
     async fn pass(&mut self, readiness: &mut Readiness, mut due: impl FnMut(&mut Pace, &str) -> bool) -> bool {
         let mut store_fails = false;
-        for initial in std::mem::take(&mut self.left) {
-            let path = initial.path();
-            if !store_fails && due(&mut self.pace, &path) {
-                let Err(refused) = ensure(&self.api, &initial).await else { continue };
-                tracing::warn!(object = path, error = %refused, "an object of every cluster could not be made");
-                // The others would only wait for the same.
-                store_fails = refused.code >= 500;
-                self.pace.failed(&path);
-            } else if store_fails {
-                self.pace.failed(&path);
+        let mut left = std::mem::take(&mut self.left).into_iter().peekable();
+        while let Some(step) = left.peek().map(|initial| initial.step) {
+            let with_it = |other: Step| (step == Step::Namespaces) == (other == Step::Namespaces);
+            let batch = std::iter::from_fn(|| left.next_if(|initial| with_it(initial.step)));
+            let tried = batch.take(MADE_AT_ONCE).map(|initial| {
+                let tried = !store_fails && due(&mut self.pace, &initial.path());
+                (initial, tried)
+            });
+            let batch: Vec<(Initial, bool)> = tried.collect();
+            for (initial, made) in join_all(batch.into_iter().map(|(initial, tried)| self.make(initial, tried))).await {
+                let path = initial.path();
+                match made {
+                    Some(Ok(())) => continue,
+                    Some(Err(refused)) => {
+                        tracing::warn!(object = path, error = %refused, "an object of every cluster could not be made");
+                        // The others would only wait for the same.
+                        store_fails |= refused.code >= 500;
+                        self.pace.failed(&path);
+                    }
+                    None if store_fails => self.pace.failed(&path),
+                    None => {}
+                }
+                self.left.push(initial);
             }
-            self.left.push(initial);
         }
         for step in [Step::Namespaces, Step::Roles, Step::PriorityClasses, Step::FlowControl] {
             if self.left.iter().all(|initial| initial.step != step) {
@@ -110,6 +126,12 @@ impl Bootstrap {
             }
         }
         self.left.is_empty()
+    }
+
+    /// Tries to make one, if it is to be tried.
+    async fn make(&self, initial: Initial, tried: bool) -> (Initial, Option<std::result::Result<(), Refused>>) {
+        let made = if tried { Some(ensure(&self.api, &initial).await) } else { None };
+        (initial, made)
     }
 
     /// The paths of the objects that are left.
