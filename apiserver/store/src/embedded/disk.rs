@@ -11,7 +11,7 @@ mod format_2;
 pub(super) mod pages;
 mod seal;
 
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -50,9 +50,36 @@ struct Opened {
     /// How often it was opened anew.
     opening: u64,
     /// Absent after a close, and when opening it anew failed.
-    database: Option<Arc<Database>>,
+    database: Option<Arc<Open>>,
     faults: Arc<Faults>,
     closed: bool,
+}
+
+/// A database, which writes a last time when it is dropped, and may panic then as at any other time.
+struct Open(Option<Database>);
+
+impl Open {
+    fn close(mut self) -> Result<(), Error> {
+        let Some(database) = self.0.take() else { return Ok(()) };
+        guarded(|| database.close())?.map_err(|error| Error::Corrupt(error.to_string()))
+    }
+}
+
+impl Deref for Open {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        self.0.as_ref().expect("only who ends it takes it out")
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        if guarded(|| drop(database)).is_err() {
+            tracing::warn!("the store's database did not close well; the next start will check it");
+        }
+    }
 }
 
 /// What a database holds.
@@ -117,7 +144,7 @@ impl Work {
 impl Disk {
     pub(super) fn open(medium: Arc<dyn Medium>, cache_bytes: usize) -> Result<Disk, Error> {
         let (database, faults) = open_database(&*medium, cache_bytes)?;
-        let opened = Opened { opening: 0, database: Some(Arc::new(database)), faults, closed: false };
+        let opened = Opened { opening: 0, database: Some(Arc::new(Open(Some(database)))), faults, closed: false };
         let (opened, undecided) = (RwLock::new(opened), Mutex::new(false));
         Ok(Disk { medium, cache_bytes, gate: Mutex::new(()), opened, undecided })
     }
@@ -208,7 +235,8 @@ impl Disk {
             |error: ReadError| Failure { undecided: self.is_undecided(), ..Failure::of(error.into_error()) };
         let (database, opening, before) = self.open_for_commit().map_err(nothing_written)?;
         let next = Seal { generation: generation + 1, ..before.clone() };
-        let error = match write(&database, work, next) {
+        let written = guarded(|| write(&database, work, next));
+        let error = match written.unwrap_or_else(|error| Err(redb::Error::Corrupted(error.to_string()))) {
             Ok(seal) => {
                 *self.undecided.lock() = false;
                 return Ok(seal);
@@ -241,7 +269,7 @@ impl Disk {
     }
 
     /// The tables and their seal. They are opened anew if they have seen an error.
-    fn open_for_commit(&self) -> Result<(Arc<Database>, u64, Seal), ReadError> {
+    fn open_for_commit(&self) -> Result<(Arc<Open>, u64, Seal), ReadError> {
         let opened = || {
             let (database, opening) = self.database()?;
             self.seal().map(|seal| (database, opening, seal))
@@ -268,7 +296,8 @@ impl Disk {
     /// The state of the disk as it is now.
     pub(super) fn reader(&self) -> Result<Reader, ReadError> {
         let (database, opening) = self.database()?;
-        let transaction = database.begin_read().map_err(|error| read_error(opening, error.into()))?;
+        let transaction = guarded(|| database.begin_read()).map_err(ReadError::Failed)?;
+        let transaction = transaction.map_err(|error| read_error(opening, error.into()))?;
         Ok(Reader { transaction, values: OnceLock::new(), opening })
     }
 
@@ -288,7 +317,8 @@ impl Disk {
         }
         opened.database = None;
         let (database, faults) = open_database(&*self.medium, self.cache_bytes).map_err(ReadError::Failed)?;
-        *opened = Opened { opening: opening + 1, database: Some(Arc::new(database)), faults, closed: false };
+        *opened =
+            Opened { opening: opening + 1, database: Some(Arc::new(Open(Some(database)))), faults, closed: false };
         Ok(())
     }
 
@@ -301,12 +331,12 @@ impl Disk {
         let _gate = self.gate.lock();
         let mut opened = self.opened.write();
         opened.closed = true;
-        if let Some(Err(error)) = opened.database.take().and_then(Arc::into_inner).map(Database::close) {
+        if let Some(Err(error)) = opened.database.take().and_then(Arc::into_inner).map(Open::close) {
             tracing::warn!(%error, "the store's database did not close well; the next start will check it");
         }
     }
 
-    fn database(&self) -> Result<(Arc<Database>, u64), ReadError> {
+    fn database(&self) -> Result<(Arc<Open>, u64), ReadError> {
         let opened = self.opened.read();
         match &opened.database {
             Some(database) => Ok((Arc::clone(database), opened.opening)),
@@ -491,7 +521,7 @@ fn open_database(medium: &dyn Medium, cache_bytes: usize) -> Result<(Database, A
 /// Whether the database finds all its pages as it wrote them. It may write to mend itself.
 pub(super) fn check_pages(medium: &dyn Medium) -> Result<bool, Error> {
     let (mut database, _) = open_database(medium, 64 << 20)?;
-    guarded(|| database.check_integrity())?.map_err(|error| Error::Corrupt(error.to_string()))
+    guarded(move || database.check_integrity())?.map_err(|error| Error::Corrupt(error.to_string()))
 }
 
 /// The database may panic on a file that somebody else has written into, or that its disk has changed.
