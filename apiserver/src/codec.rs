@@ -97,6 +97,21 @@ impl Storage {
         converted.filter(|tree| tree.type_of(tree.root_id()) == Some(ty))
     }
 
+    /// Makes of an object that is to be kept what a reading of the store will show.
+    pub fn settle(&self, tree: &mut Tree) {
+        if self.definition().is_none() {
+            self.strategy().default_on_read(&mut tree.edit());
+            debug_assert!(self.is_as_read(tree), "{} will be read with other defaults", metadata::kind(tree));
+        }
+    }
+
+    fn is_as_read(&self, tree: &Tree) -> bool {
+        let mut read = tree.clone();
+        self.default_hub(&mut read);
+        self.strategy().default_on_read(&mut read.edit());
+        read.root().equals(tree.root())
+    }
+
     /// Defaults of the hub version.
     pub fn default_hub(&self, tree: &mut Tree) {
         let root = tree.root_id();

@@ -186,6 +186,7 @@ async fn store_new(
     warn(strategy.warn_create(tree.root(), &context));
     let attributes = Attributes { name: &name, ..Attributes::of(call, resource, Operation::Create, dry_run) };
     call.api.admission.validate(call, &attributes, Some(tree), None).await?;
+    storage.settle(tree);
 
     let key = storage.object_key(&call.info.namespace, &name);
     let draft = storage.draft(tree, &key);
@@ -499,6 +500,7 @@ async fn store_changed(
     ignore_new_times(&mut tree, &existing.tree);
     let attributes = Attributes { name, ..Attributes::of(call, resource, Operation::Update, dry_run) };
     call.api.admission.validate(call, &attributes, Some(&tree), Some(&existing.tree)).await?;
+    storage.settle(&mut tree);
 
     if ends_here(&tree, &existing.tree) && storage.strategy().is_finished(tree.root()) {
         return end(call, resource, storage, &tree, key, existing, dry_run).await;

@@ -63,7 +63,8 @@ pub trait Strategy: Send + Sync {
     /// for what is read from storage, so it must be quick and leave alone what is set.
     fn default(&self, _version: &str, _object: &mut Edit<'_>) {}
 
-    /// What is shown of objects that older servers stored; called for what was read from storage, never for requests.
+    /// What is shown of objects that older servers stored, or of those that rules let pass half filled in; called for
+    /// what was read from storage and, once the rules have passed it, for what goes there: never for requests.
     fn default_on_read(&self, _object: &mut Edit<'_>) {}
 
     /// What an object that has nothing in it still shows, such as a watch's bookmark.

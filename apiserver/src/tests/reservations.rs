@@ -651,3 +651,19 @@ async fn nothing_is_lost_while_the_store_fails() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_write_answers_what_a_reading_of_the_store_shows() {
+    let mut cluster = Cluster::start().await;
+    let created = cluster.server(0).ask(create("a", json!({"ports": [{"port": 80}]}))).await.created();
+    // The rules let an ExternalName have the one field, and every reading gives it the other.
+    let spec = json!({"type": "ExternalName", "externalName": "example.com", "clusterIP": "10.96.58.57"});
+    let external = || Request::put(path("a")).json(json!({"metadata": {"name": "a"}, "spec": spec}));
+    assert_ne!(created["spec"]["clusterIP"], "10.96.58.57");
+    let changed = cluster.server(0).ask(external()).await.ok();
+    assert_eq!(changed["spec"]["clusterIPs"], json!(["10.96.58.57"]), "{changed}");
+    let again = cluster.server(0).ask(external()).await;
+    again.refused(422, "Invalid", "spec.clusterIPs: Forbidden: may not be set for ExternalName services");
+    cluster.restart().await;
+    assert_eq!(cluster.server(0).get(&path("a")).await.ok(), changed, "read from the store");
+}
