@@ -82,9 +82,7 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     pub fn new(api: &Arc<Api>) -> Result<Bootstrap> {
-        let mut left = objects(&api.registry.load())?;
-        // What the others live in comes first.
-        left.sort_by_key(|initial| initial.step != Step::Namespaces);
+        let left = objects(&api.registry.load())?;
         Ok(Bootstrap { api: Arc::clone(api), left, pace: Pace::new(api.clock.clone()) })
     }
 
@@ -94,13 +92,33 @@ impl Bootstrap {
     }
 
     async fn pass(&mut self, readiness: &mut Readiness, mut due: impl FnMut(&mut Pace, &str) -> bool) -> bool {
+        let left = std::mem::take(&mut self.left).into_iter();
+        let (namespaces, others): (Vec<Initial>, Vec<Initial>) =
+            left.partition(|initial| initial.step == Step::Namespaces);
+        // What the others live in comes first.
         let mut store_fails = false;
-        let mut left = std::mem::take(&mut self.left).into_iter().peekable();
-        while let Some(step) = left.peek().map(|initial| initial.step) {
-            let with_it = |other: Step| (step == Step::Namespaces) == (other == Step::Namespaces);
-            let batch = std::iter::from_fn(|| left.next_if(|initial| with_it(initial.step)));
-            let tried = batch.take(MADE_AT_ONCE).map(|initial| {
-                let tried = !store_fails && due(&mut self.pace, &initial.path());
+        for objects in [namespaces, others] {
+            self.make_all(objects, &mut store_fails, &mut due).await;
+        }
+        for step in [Step::Namespaces, Step::Roles, Step::PriorityClasses, Step::FlowControl] {
+            if self.left.iter().all(|initial| initial.step != step) {
+                readiness.reached(step);
+            }
+        }
+        self.left.is_empty()
+    }
+
+    /// Tries to make those that are due. The rest is left.
+    async fn make_all(
+        &mut self,
+        objects: Vec<Initial>,
+        store_fails: &mut bool,
+        due: &mut impl FnMut(&mut Pace, &str) -> bool,
+    ) {
+        let mut objects = objects.into_iter().peekable();
+        while objects.peek().is_some() {
+            let tried = objects.by_ref().take(MADE_AT_ONCE).map(|initial| {
+                let tried = !*store_fails && due(&mut self.pace, &initial.path());
                 (initial, tried)
             });
             let batch: Vec<(Initial, bool)> = tried.collect();
@@ -111,21 +129,15 @@ impl Bootstrap {
                     Some(Err(refused)) => {
                         tracing::warn!(object = path, error = %refused, "an object of every cluster could not be made");
                         // The others would only wait for the same.
-                        store_fails |= refused.code >= 500;
+                        *store_fails |= refused.code >= 500;
                         self.pace.failed(&path);
                     }
-                    None if store_fails => self.pace.failed(&path),
+                    None if *store_fails => self.pace.failed(&path),
                     None => {}
                 }
                 self.left.push(initial);
             }
         }
-        for step in [Step::Namespaces, Step::Roles, Step::PriorityClasses, Step::FlowControl] {
-            if self.left.iter().all(|initial| initial.step != step) {
-                readiness.reached(step);
-            }
-        }
-        self.left.is_empty()
     }
 
     /// Tries to make one, if it is to be tried.

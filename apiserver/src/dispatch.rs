@@ -233,18 +233,16 @@ async fn answer(call: &Arc<Call>, body: RequestBody) -> Result<ApiResponse> {
         })
         .await;
     }
-    let resource = match enter(call) {
-        Ok(resource) => resource,
+    let (mut found, mut all_served) = (enter(call), false);
+    if found.is_err() {
         // What this server has just shown of a definition may be ahead of what it serves.
-        Err(_) => {
-            let all_served = call.api.definitions_seen.wait(&call.api).await;
-            match enter(call) {
-                Ok(resource) => resource,
-                Err(registry) => return documents::unknown(call, &registry, all_served),
-            }
-        }
+        all_served = call.api.definitions_seen.wait(&call.api).await;
+        found = enter(call);
+    }
+    let resource = match &found {
+        Ok(resource) => resource,
+        Err(registry) => return documents::unknown(call, registry, all_served),
     };
-    let resource = &resource;
     let route = router::route(call, resource);
     if matches!(route, Ok(Route::NoPage)) {
         return Ok(documents::no_page());

@@ -212,7 +212,12 @@ pub struct Default {
 }
 
 impl Type {
-    /// The same, found sooner if it is one of those that follow the first so many fields.
+    pub fn field_named(&self, name: &str) -> Option<FieldId> {
+        let found = self.by_name.binary_search_by(|&i| self.fields[i as usize].name.cmp(name)).ok()?;
+        Some(FieldId(self.by_name[found]))
+    }
+
+    /// A field by its name, found sooner if it is one of those that follow the first so many fields.
     pub fn field_after(&self, before: u16, name: &str) -> Option<FieldId> {
         const LIKELY: usize = 4;
         let following = self.fields.iter().skip(usize::from(before)).take(LIKELY);
@@ -220,11 +225,6 @@ impl Type {
             Some((number, _)) => Some(FieldId(number)),
             None => self.field_named(name),
         }
-    }
-
-    pub fn field_named(&self, name: &str) -> Option<FieldId> {
-        let found = self.by_name.binary_search_by(|&i| self.fields[i as usize].name.cmp(name)).ok()?;
-        Some(FieldId(self.by_name[found]))
     }
 }
 

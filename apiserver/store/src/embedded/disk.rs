@@ -55,6 +55,12 @@ struct Opened {
     closed: bool,
 }
 
+impl Opened {
+    fn new(opening: u64, database: Database, faults: Arc<Faults>) -> Opened {
+        Opened { opening, database: Some(Arc::new(Open(Some(database)))), faults, closed: false }
+    }
+}
+
 /// A database, which writes a last time when it is dropped, and may panic then as at any other time.
 struct Open(Option<Database>);
 
@@ -144,7 +150,7 @@ impl Work {
 impl Disk {
     pub(super) fn open(medium: Arc<dyn Medium>, cache_bytes: usize) -> Result<Disk, Error> {
         let (database, faults) = open_database(&*medium, cache_bytes)?;
-        let opened = Opened { opening: 0, database: Some(Arc::new(Open(Some(database)))), faults, closed: false };
+        let opened = Opened::new(0, database, faults);
         let (opened, undecided) = (RwLock::new(opened), Mutex::new(false));
         Ok(Disk { medium, cache_bytes, gate: Mutex::new(()), opened, undecided })
     }
@@ -317,8 +323,7 @@ impl Disk {
         }
         opened.database = None;
         let (database, faults) = open_database(&*self.medium, self.cache_bytes).map_err(ReadError::Failed)?;
-        *opened =
-            Opened { opening: opening + 1, database: Some(Arc::new(Open(Some(database)))), faults, closed: false };
+        *opened = Opened::new(opening + 1, database, faults);
         Ok(())
     }
 
