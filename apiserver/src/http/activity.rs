@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 use super::body::ResponseBody;
 use super::heads::{Heads, Share};
 
-/// An answer gives its next piece when no more than this of it waits to be sent.
-pub const AHEAD_MAX: usize = 16 * 1024;
+/// An answer gives its next piece when no more than this of it waits to be sent: one piece of a list that is copied.
+pub const AHEAD_MAX: usize = 128 * 1024;
 /// Unsent bytes of all connections, from which each connection may have one piece waiting, and clients that do not read
 /// are given less time. Unlike the budget, this counts bytes that are shared with caches, as events of watches are; and it
 /// is reached before the pieces of those who do not read fill the budget.

@@ -28,8 +28,8 @@ use crate::show;
 use crate::table::Include;
 
 /// How much of a list is put together before it is sent, where that is copying. With the object that goes beyond, it is
-/// sent by two writes (`http/gather`).
-const COPIED_PIECE: usize = 248 << 10;
+/// sent by one write (`http/gather`); the next is put together meanwhile, and both stay in a core's cache.
+const COPIED_PIECE: usize = 120 << 10;
 /// The same where objects have to be converted, and how much of their JSON is converted before others have their turn.
 const CONVERTED_PIECE: usize = 64 << 10;
 /// The same on the threads for long computations. What is sent of an object, its row in a table, may be far less than what

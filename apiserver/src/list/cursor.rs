@@ -16,36 +16,33 @@ const COMPARISONS: usize = 4096;
 #[derive(Clone)]
 pub struct Cursor {
     snapshot: Snapshot,
-    /// What the keys begin with.
-    prefix: Box<str>,
     selection: Arc<Selection>,
     next: Bound<Arc<str>>,
-    /// The last key that is looked at, if not all are.
-    last: Option<Arc<str>>,
+    end: Bound<Arc<str>>,
     ended: bool,
 }
 
 impl Cursor {
-    /// From a key on, which begins with the prefix.
+    /// All whose keys begin with the prefix, from this key on.
     pub fn new(snapshot: Snapshot, prefix: &str, start: &str, selection: &Arc<Selection>) -> Cursor {
-        let next = Bound::Included(start.into());
-        Cursor { snapshot, prefix: prefix.into(), selection: Arc::clone(selection), next, last: None, ended: false }
+        let (next, end) = (Bound::Included(start.max(prefix).into()), end_of(prefix));
+        Cursor { snapshot, selection: Arc::clone(selection), next, end, ended: false }
     }
 
     /// The object of this key alone, if it is selected.
     pub fn one(snapshot: Snapshot, key: &str, selection: &Arc<Selection>) -> Cursor {
-        Cursor { last: Some(key.into()), ..Cursor::new(snapshot, key, key, selection) }
+        Cursor::new(snapshot, key, key, selection).up_to(&key.into())
     }
 
     /// The same, up to this key and no further.
     pub fn up_to(self, last: &Arc<str>) -> Cursor {
-        Cursor { last: Some(Arc::clone(last)), ..self }
+        Cursor { end: Bound::Included(Arc::clone(last)), ..self }
     }
 
-    /// Everything that comes after a key, selected or not.
+    /// What comes after a key, selected or not.
     pub fn rest(&self, after: &Arc<str>) -> Cursor {
         let next = Bound::Excluded(Arc::clone(after));
-        Cursor { selection: Arc::default(), next, last: None, ended: false, ..self.clone() }
+        Cursor { selection: Arc::default(), next, ended: false, ..self.clone() }
     }
 
     /// How many comparisons it takes at most to look at all objects.
@@ -55,20 +52,14 @@ impl Cursor {
 
     /// Looks at a slice of the objects, and gives those that are selected until `take` breaks. False if none are left.
     pub fn advance(&mut self, mut take: impl FnMut(&Arc<Object>) -> ControlFlow<()>) -> bool {
+        let (next, end) = (borrowed(&self.next), borrowed(&self.end));
+        self.ended |= is_empty(next, end);
         if self.ended {
             return false;
         }
-        let next = match &self.next {
-            Bound::Included(key) => Bound::Included(&**key),
-            Bound::Excluded(key) => Bound::Excluded(&**key),
-            Bound::Unbounded => Bound::Unbounded,
-        };
         let slice = (COMPARISONS / (1 + self.selection.cost())).max(1);
         let mut place = None;
-        for (looked, (key, object)) in self.snapshot.objects.range::<_, str>((next, Bound::Unbounded)).enumerate() {
-            if !key.starts_with(&*self.prefix) || self.last.as_ref().is_some_and(|last| key > last) {
-                break;
-            }
+        for (looked, (key, object)) in self.snapshot.objects.range::<_, str>((next, end)).enumerate() {
             if self.selection.matches(object) && take(object).is_break() || looked + 1 == slice {
                 place = Some(Arc::clone(key));
                 break;
@@ -112,6 +103,72 @@ impl Cursor {
                 return (count, last);
             }
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The first key beyond all that begin with a prefix.
+fn end_of(prefix: &str) -> Bound<Arc<str>> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Bound::Excluded(end.into());
+        }
+    }
+    Bound::Unbounded
+}
+
+fn borrowed(bound: &Bound<Arc<str>>) -> Bound<&str> {
+    match bound {
+        Bound::Included(key) => Bound::Included(key),
+        Bound::Excluded(key) => Bound::Excluded(key),
+        Bound::Unbounded => Bound::Unbounded,
+    }
+}
+
+/// Whether no key can lie between the bounds.
+fn is_empty(next: Bound<&str>, end: Bound<&str>) -> bool {
+    match (next, end) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(next), Bound::Included(end)) => next > end,
+        (Bound::Included(next) | Bound::Excluded(next), Bound::Included(end) | Bound::Excluded(end)) => next >= end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_the_next_of_its_length() {
+        let cases = [
+            ("", None),
+            ("default/", Some("default0")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+        ];
+        for (prefix, end) in cases {
+            let expected = end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.into()));
+            assert_eq!(end_of(prefix), expected, "{prefix:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_may_leave_no_key() {
+        use Bound::{Excluded, Included, Unbounded};
+        let cases = [
+            (Included("b"), Included("b"), false),
+            (Included("b"), Excluded("b"), true),
+            (Excluded("b"), Included("b"), true),
+            (Excluded("b"), Included("c"), false),
+            (Included("c"), Included("b"), true),
+            (Included("c"), Unbounded, false),
+            (Unbounded, Excluded("a"), false),
+        ];
+        for (next, end, empty) in cases {
+            assert_eq!(is_empty(next, end), empty, "{next:?} {end:?}");
         }
     }
 }
