@@ -77,7 +77,7 @@ lint: packages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	scripts/install-packages.sh g++
-	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --all-targets -- --deny warnings
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --locked --all-targets -- --deny warnings
 	$(CARGO) deny --all-features check bans licenses sources
 	$(CARGO) run --quiet --package corten-schema-generate -- --check
 	$(CARGO) test --quiet --package corten-tidy
