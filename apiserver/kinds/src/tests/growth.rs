@@ -20,6 +20,8 @@ use crate::{columns, object_meta, service};
 const COUNT: usize = 1500;
 /// What the clock and a busy machine may add.
 const NOISE: Duration = Duration::from_millis(5);
+/// Comparisons until one of them is enough; a list whose pairs are compared costs four times as much in each.
+const TRIES: usize = 12;
 const DRAWN: usize = 6;
 
 /// Places where lists were once compared pair by pair, and elements by which that showed.
@@ -300,10 +302,11 @@ fn update(
     strategy.warn_update(new.root(), old, context);
 }
 
-/// None if twice the elements cost about twice the time.
+/// None if twice the elements cost about twice the time. The least of many tries counts: while others are busy, a long
+/// one is undisturbed more rarely than a short one.
 fn grows_too_fast(place: &Place, filling: Filling) -> Option<String> {
     let (mut one, mut two) = (Cost::of(place, COUNT, filling), Cost::of(place, 2 * COUNT, filling));
-    for _ in 0..3 {
+    for _ in 0..TRIES {
         if two.least <= one.least * 3 + NOISE {
             return None;
         }
