@@ -44,8 +44,7 @@ impl Storage {
             definition.read(&mut tree);
             return Ok(tree);
         }
-        self.default_hub(&mut tree);
-        self.strategy().default_on_read(&mut tree.edit());
+        self.default_read(&mut tree);
         Ok(tree)
     }
 
@@ -107,9 +106,14 @@ impl Storage {
 
     fn is_as_read(&self, tree: &Tree) -> bool {
         let mut read = tree.clone();
-        self.default_hub(&mut read);
-        self.strategy().default_on_read(&mut read.edit());
+        self.default_read(&mut read);
         read.root().equals(tree.root())
+    }
+
+    /// Defaults of what was read from the store.
+    fn default_read(&self, tree: &mut Tree) {
+        self.default_hub(tree);
+        self.strategy().default_on_read(&mut tree.edit());
     }
 
     /// Defaults of the hub version.

@@ -52,7 +52,8 @@ impl Cursor {
 
     /// Looks at a slice of the objects, and gives those that are selected until `take` breaks. False if none are left.
     pub fn advance(&mut self, mut take: impl FnMut(&Arc<Object>) -> ControlFlow<()>) -> bool {
-        let (next, end) = (borrowed(&self.next), borrowed(&self.end));
+        let next = self.next.as_ref().map(|key| &**key);
+        let end = self.end.as_ref().map(|key| &**key);
         self.ended |= is_empty(next, end);
         if self.ended {
             return false;
@@ -117,14 +118,6 @@ fn end_of(prefix: &str) -> Bound<Arc<str>> {
         }
     }
     Bound::Unbounded
-}
-
-fn borrowed(bound: &Bound<Arc<str>>) -> Bound<&str> {
-    match bound {
-        Bound::Included(key) => Bound::Included(key),
-        Bound::Excluded(key) => Bound::Excluded(key),
-        Bound::Unbounded => Bound::Unbounded,
-    }
 }
 
 /// Whether no key can lie between the bounds.
