@@ -114,11 +114,12 @@ type Operations = &'static [(&'static str, fn(&str) -> Work)];
 const DECODED: Operations = &[
     ("parsed as a custom object", |spec| from_json(custom(spec), CUSTOM)),
     ("parsed as YAML", |spec| from_yaml(custom(spec))),
-    ("written as YAML", |spec| {
-        let text = custom(spec);
-        work(move || drop(yaml::from_json(text.as_bytes())))
-    }),
 ];
+
+const WRITTEN: Operations = &[("written as YAML", |spec| {
+    let text = custom(spec);
+    work(move || drop(yaml::from_json(text.as_bytes())))
+})];
 
 const PATCHED: Operations = &[
     ("merged into itself", |spec| merge_patch(parse(&custom(spec), CUSTOM), custom(spec))),
@@ -146,13 +147,13 @@ const OWNED: Operations = &[
     }),
 ];
 
-/// Each operation with each value.
-fn on_all_values(operations: Operations) {
+/// Each operation with each value, of so many times its usual size.
+fn on_all_values(operations: Operations, times: usize) {
     let mut cases = Vec::new();
     for (operation, make) in operations {
         for &(body, size, text) in bodies::ALL {
             let make = Box::new(move |n: usize| make(&text(n)));
-            cases.push(Case { name: format!("{body}, {operation}"), size, make });
+            cases.push(Case { name: format!("{body}, {operation}"), size: size * times, make });
         }
     }
     check(cases);
@@ -160,17 +161,24 @@ fn on_all_values(operations: Operations) {
 
 #[test]
 fn any_value_is_decoded_by_its_size() {
-    on_large_stack(|| on_all_values(DECODED));
+    on_large_stack(|| on_all_values(DECODED, 1));
+}
+
+/// Large ones, so that of each deep value even the smaller has more lines and levels than YAML indents: up to there
+/// the columns grow by the square.
+#[test]
+fn any_value_is_written_as_yaml_by_its_size() {
+    on_large_stack(|| on_all_values(WRITTEN, 3));
 }
 
 #[test]
 fn any_value_is_patched_by_its_size() {
-    on_large_stack(|| on_all_values(PATCHED));
+    on_large_stack(|| on_all_values(PATCHED, 1));
 }
 
 #[test]
 fn any_value_is_owned_by_its_size() {
-    on_large_stack(|| on_all_values(OWNED));
+    on_large_stack(|| on_all_values(OWNED, 1));
 }
 
 /// A name, a size, and the work of a size.

@@ -17,10 +17,9 @@ const SLACK: f64 = 1.25;
 /// What does not count: less is noise, of this machine or of the allocator.
 const CPU_FLOOR: Duration = Duration::from_millis(4);
 const ALLOCATED_FLOOR: f64 = 512.0 * 1024.0;
-/// What looks too much is measured again so often, and at other sizes, before it is believed.
-const REPEATS: usize = 4;
-/// But no more once so much has been spent on a case: no noise makes seconds.
-const ENOUGH: Duration = Duration::from_secs(3);
+/// What looks too much is measured again for so long, and then at other sizes, before it is believed: noise comes in
+/// bursts of seconds, and what costs too much costs it each time.
+const MEASURED_MAX: Duration = Duration::from_secs(5);
 const OTHER_SIZE: (usize, usize) = (5, 7);
 
 /// What one request of a case cost, small and large.
@@ -106,15 +105,7 @@ pub async fn check(
         }
         findings.differences.extend(record.differences(case, bytes, &outcomes.0));
         findings.differences.extend(record.differences(case, 2 * bytes, &outcomes.1));
-        let began = Instant::now();
-        for _ in 0..REPEATS {
-            if began.elapsed() > ENOUGH || compared(case, &outcomes).iter().all(Grown::is_bounded) {
-                break;
-            }
-            least(&mut outcomes.0, run::run(case, small, sender, &mut meter).await?);
-            least(&mut outcomes.1, run::run(case, large, sender, &mut meter).await?);
-        }
-        let mut grown = compared(case, &outcomes);
+        let mut grown = measure(case, (small, large), &mut outcomes, sender, &mut meter).await?;
         if !grown.iter().all(Grown::is_bounded) {
             // Where only the larger body is refused, a limit lies between them: they are not to be compared.
             let limited = pairs(&outcomes).any(|(small, large)| small.answer.code != large.answer.code);
@@ -138,21 +129,33 @@ async fn confirm(
     grown: &mut [Grown],
 ) -> Result<()> {
     let (small, large) = (Size { bytes, largest: 2 * bytes }, Size { bytes: 2 * bytes, largest: 2 * bytes });
-    let began = Instant::now();
     let mut outcomes = (run::run(case, small, sender, meter).await?, run::run(case, large, sender, meter).await?);
-    for _ in 0..REPEATS {
-        if began.elapsed() > ENOUGH {
-            break;
-        }
-        least(&mut outcomes.0, run::run(case, small, sender, meter).await?);
-        least(&mut outcomes.1, run::run(case, large, sender, meter).await?);
-    }
-    for (first, second) in grown.iter_mut().zip(compared(case, &outcomes)) {
+    let again = measure(case, (small, large), &mut outcomes, sender, meter).await?;
+    for (first, second) in grown.iter_mut().zip(again) {
         if second.excess() < first.excess() {
             *first = second;
         }
     }
     Ok(())
+}
+
+/// Measures what looks too much again; of each number the least counts.
+async fn measure(
+    case: &Case<'_>,
+    (small, large): (Size, Size),
+    outcomes: &mut (Vec<Outcome>, Vec<Outcome>),
+    sender: &Sender,
+    meter: &mut InProcess,
+) -> Result<Vec<Grown>> {
+    let began = Instant::now();
+    loop {
+        let grown = compared(case, outcomes);
+        if began.elapsed() > MEASURED_MAX || grown.iter().all(Grown::is_bounded) {
+            return Ok(grown);
+        }
+        least(&mut outcomes.0, run::run(case, small, sender, meter).await?);
+        least(&mut outcomes.1, run::run(case, large, sender, meter).await?);
+    }
 }
 
 /// The same step with the smaller and with the larger body.

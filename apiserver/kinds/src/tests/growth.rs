@@ -20,8 +20,9 @@ use crate::{columns, object_meta, service};
 const COUNT: usize = 1500;
 /// What the clock and a busy machine may add.
 const NOISE: Duration = Duration::from_millis(5);
-/// Comparisons until one of them is enough; a list whose pairs are compared costs four times as much in each.
-const TRIES: usize = 12;
+/// How much time is spent on a list before it is believed to fail: noise comes in bursts of seconds, and a list whose
+/// pairs are compared costs four times as much each time.
+const SPENT_MAX: Duration = Duration::from_secs(10);
 const DRAWN: usize = 6;
 
 /// Places where lists were once compared pair by pair, and elements by which that showed.
@@ -242,6 +243,7 @@ struct Cost {
     old: Tree,
     new: Tree,
     least: Duration,
+    spent: Duration,
 }
 
 impl Cost {
@@ -250,6 +252,7 @@ impl Cost {
             old: place.object(count, filling, false),
             new: place.object(count, filling, true),
             least: Duration::MAX,
+            spent: Duration::ZERO,
         };
         cost.measure(place);
         cost
@@ -283,7 +286,9 @@ impl Cost {
         errors.append(strategy.validate(old.root(), &context));
         let _ = errors.to_string();
         strategy.warn_create(old.root(), &context);
-        self.least = self.least.min(cpu_time() - began);
+        let cost = cpu_time() - began;
+        self.least = self.least.min(cost);
+        self.spent += cost;
     }
 }
 
@@ -306,15 +311,19 @@ fn update(
 /// one is undisturbed more rarely than a short one.
 fn grows_too_fast(place: &Place, filling: Filling) -> Option<String> {
     let (mut one, mut two) = (Cost::of(place, COUNT, filling), Cost::of(place, 2 * COUNT, filling));
-    for _ in 0..TRIES {
-        if two.least <= one.least * 3 + NOISE {
-            return None;
+    while two.least > one.least * 3 + NOISE {
+        if one.spent + two.spent > SPENT_MAX {
+            return Some(complaint(place, filling, &one, &two));
         }
         one.measure(place);
         two.measure(place);
     }
+    None
+}
+
+fn complaint(place: &Place, filling: Filling, one: &Cost, two: &Cost) -> String {
     let (kind, name) = (place.resource.kind, place.name());
-    Some(format!("{kind} {name}, {filling:?}: {:?} and {:?}", one.least, two.least))
+    format!("{kind} {name}, {filling:?}: {:?} and {:?}", one.least, two.least)
 }
 
 #[test]

@@ -28,8 +28,9 @@ const COSTS: f64 = 8.0;
 /// What may be added to that, of nanoseconds and of bytes, so that what is next to nothing does not count.
 const NANOS: f64 = 300_000.0;
 const BYTES: f64 = 65_536.0;
-/// How often a case is measured before it is believed to fail.
-const ATTEMPTS: usize = 6;
+/// How much time is spent on a case before it is believed to fail: noise comes in bursts of seconds, and what costs too
+/// much costs it each time.
+const NANOS_MAX: f64 = 10e9;
 
 /// Runs a test with as much stack as a thread of the server has.
 pub fn on_large_stack(test: impl FnOnce() + Send) {
@@ -49,14 +50,15 @@ pub fn check(cases: Vec<Case<'_>>) {
 fn measure(case: &Case<'_>) -> Option<String> {
     let (small, large) = ((case.make)(case.size), (case.make)(case.size * TIMES));
     let (mut less, mut more) = (Cost::of(&*small), Cost::of(&*large));
-    for _ in 1..ATTEMPTS {
-        if more.nanos <= less.nanos * COSTS + NANOS {
-            break;
-        }
-        less.nanos = less.nanos.min(Cost::of(&*small).nanos);
-        more.nanos = more.nanos.min(Cost::of(&*large).nanos);
+    let mut spent = less.nanos + more.nanos;
+    let mut slow = more.nanos > less.nanos * COSTS + NANOS;
+    while slow && spent < NANOS_MAX {
+        let (small, large) = (Cost::of(&*small).nanos, Cost::of(&*large).nanos);
+        spent += small + large;
+        less.nanos = less.nanos.min(small);
+        more.nanos = more.nanos.min(large);
+        slow = more.nanos > less.nanos * COSTS + NANOS;
     }
-    let slow = more.nanos > less.nanos * COSTS + NANOS;
     let bloated = more.bytes > less.bytes * COSTS + BYTES;
     (slow || bloated).then(|| {
         format!(
