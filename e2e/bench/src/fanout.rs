@@ -1,5 +1,6 @@
 //! Many watchers of one resource: what it costs to deliver an event to one of them, and how long that takes.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use tokio::task::JoinSet;
 use crate::client::{Connection, Operation, Protocol, Target};
 use crate::load::Measured;
 use crate::objects;
-use crate::scenarios::{NAMESPACE, config_maps};
-use crate::server::Server;
+use crate::scenarios::config_maps;
+use crate::turns::{Bench, Work};
 
 /// Streams on one HTTP/2 connection.
 const STREAMS: usize = 50;
@@ -35,39 +36,48 @@ struct Shared {
     delivered: AtomicU64,
     /// When each object was sent, in nanoseconds since the epoch.
     sent: Vec<AtomicU64>,
+    /// What the names of its objects begin with, and their label.
+    run: String,
 }
 
-/// Creates objects at a steady rate while watchers read; every event must reach every watcher.
-pub async fn run(server: &Server, target: &Target, plan: Plan, run: &'static str) -> Result<Measured> {
-    let sent = (0..plan.events).map(|_| AtomicU64::new(0)).collect();
-    let shared = Arc::new(Shared { epoch: Instant::now(), delivered: AtomicU64::new(0), sent });
-    let mut watchers = watch_all(target, plan, run, &shared).await?;
-    let (cpu, start) = (server.cpu()?, Instant::now());
-    create(target, plan, run, &shared).await?;
-    let wanted = (plan.events * plan.watchers) as u64;
-    let deadline = Instant::now() + DELIVERY_MAX;
-    while shared.delivered.load(Ordering::Relaxed) < wanted && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+impl Work for Plan {
+    fn count(&self) -> usize {
+        self.events
     }
-    let (elapsed, cpu) = (start.elapsed(), server.cpu()? - cpu);
-    let delivered = shared.delivered.load(Ordering::Relaxed);
-    ensure!(delivered == wanted, "{delivered} of {wanted} events were delivered");
-    let (mut latencies, mut bytes) = (Vec::new(), 0);
-    while let Some(watcher) = watchers.join_next().await {
-        let (len, theirs) = watcher?;
-        bytes += len;
-        latencies.extend(theirs);
+
+    /// Creates objects at a steady rate while watchers read; every event must reach every watcher.
+    async fn run(&self, bench: &Bench, numbers: Range<usize>) -> Result<Measured> {
+        let run = format!("fan-{}", numbers.start);
+        let plan = Plan { events: numbers.len(), ..*self };
+        let sent = numbers.map(|_| AtomicU64::new(0)).collect();
+        let shared = Arc::new(Shared { epoch: Instant::now(), delivered: AtomicU64::new(0), sent, run });
+        let mut watchers = watch_all(&bench.target, plan, &shared).await?;
+        let (cpu, start) = (bench.server.cpu()?, Instant::now());
+        create(&bench.target, plan, &shared).await?;
+        let wanted = (plan.events * plan.watchers) as u64;
+        let deadline = Instant::now() + DELIVERY_MAX;
+        while shared.delivered.load(Ordering::Relaxed) < wanted && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let (elapsed, cpu) = (start.elapsed(), bench.server.cpu()? - cpu);
+        let delivered = shared.delivered.load(Ordering::Relaxed);
+        ensure!(delivered == wanted, "{delivered} of {wanted} events were delivered");
+        let (mut latencies, mut bytes) = (Vec::new(), 0);
+        while let Some(watcher) = watchers.join_next().await {
+            let (len, theirs) = watcher?;
+            bytes += len;
+            latencies.extend(theirs);
+        }
+        Ok(Measured { operations: wanted, elapsed, cpu, bytes, latencies })
     }
-    latencies.sort_unstable();
-    Ok(Measured { operations: wanted, elapsed, cpu, bytes, latencies })
 }
 
-async fn create(target: &Target, plan: Plan, run: &'static str, shared: &Shared) -> Result<()> {
+async fn create(target: &Target, plan: Plan, shared: &Shared) -> Result<()> {
     let mut writer = target.connect().await?;
     let mut pace = tokio::time::interval(Duration::from_secs_f64(1.0 / plan.rate));
     for number in 0..plan.events {
         pace.tick().await;
-        let body = objects::config_map(&format!("{run}-{number}"), run, "");
+        let body = objects::config_map(&format!("{}-{number}", shared.run), &shared.run, "");
         shared.sent[number].store(shared.epoch.elapsed().as_nanos() as u64, Ordering::Relaxed);
         writer.expect(Operation::post(config_maps(), body), StatusCode::CREATED).await?;
     }
@@ -76,7 +86,7 @@ async fn create(target: &Target, plan: Plan, run: &'static str, shared: &Shared)
 
 type Reader = (u64, Vec<Duration>);
 
-async fn watch_all(target: &Target, plan: Plan, run: &'static str, shared: &Arc<Shared>) -> Result<JoinSet<Reader>> {
+async fn watch_all(target: &Target, plan: Plan, shared: &Arc<Shared>) -> Result<JoinSet<Reader>> {
     let mut tasks = JoinSet::new();
     let mut connection: Option<Connection> = None;
     for number in 0..plan.watchers {
@@ -88,14 +98,13 @@ async fn watch_all(target: &Target, plan: Plan, run: &'static str, shared: &Arc<
             _ => connection.take(),
         }
         .context("a connection")?;
-        let path =
-            format!("/api/v1/namespaces/{NAMESPACE}/configmaps?watch=1&resourceVersion=0&labelSelector=run%3D{run}");
+        let path = format!("{}?watch=1&resourceVersion=0&labelSelector=run%3D{}", config_maps(), shared.run);
         let response = own.send(Operation::get(path)).await?;
         ensure!(response.status() == StatusCode::OK, "watch: {}", response.status());
         let (shared, events) = (Arc::clone(shared), plan.events);
         let sampled = number % SAMPLED == 0;
         tasks.spawn(async move {
-            let result = read(response.into_body(), &shared, events, sampled.then_some(run)).await;
+            let result = read(response.into_body(), &shared, events, sampled).await;
             drop(own);
             result
         });
@@ -104,7 +113,7 @@ async fn watch_all(target: &Target, plan: Plan, run: &'static str, shared: &Arc<
 }
 
 /// Reads lines until as many as there will be have come.
-async fn read(mut body: Incoming, shared: &Shared, events: usize, sampled: Option<&str>) -> Reader {
+async fn read(mut body: Incoming, shared: &Shared, events: usize, sampled: bool) -> Reader {
     let (mut seen, mut bytes, mut latencies, mut line) = (0, 0, Vec::new(), Vec::new());
     while seen < events
         && let Some(Ok(frame)) = body.frame().await
@@ -112,10 +121,10 @@ async fn read(mut body: Incoming, shared: &Shared, events: usize, sampled: Optio
         let Some(data) = frame.data_ref() else { continue };
         bytes += data.len() as u64;
         let lines = data.iter().filter(|byte| **byte == b'\n').count();
-        if let Some(run) = sampled {
+        if sampled {
             line.extend_from_slice(data);
             while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-                latencies.extend(age(&line[..end], run, shared));
+                latencies.extend(age(&line[..end], shared));
                 line.drain(..=end);
             }
         }
@@ -126,9 +135,9 @@ async fn read(mut body: Incoming, shared: &Shared, events: usize, sampled: Optio
 }
 
 /// How long ago the object of an event was sent.
-fn age(line: &[u8], run: &str, shared: &Shared) -> Option<Duration> {
+fn age(line: &[u8], shared: &Shared) -> Option<Duration> {
     let text = std::str::from_utf8(line).ok()?;
-    let before = format!("\"name\":\"{run}-");
+    let before = format!("\"name\":\"{}-", shared.run);
     let rest = &text[text.find(&before)? + before.len()..];
     let number: usize = rest[..rest.find('"')?].parse().ok()?;
     let sent = Duration::from_nanos(shared.sent.get(number)?.load(Ordering::Relaxed));

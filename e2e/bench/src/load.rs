@@ -1,5 +1,6 @@
 //! A closed loop: so many requests in flight, each followed by the next as soon as it is answered.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 
 use crate::client::{Connection, Operation, Protocol, Target};
-use crate::server::Server;
+use crate::turns::{Bench, Work};
 
 /// How many requests are in flight, and over how many connections.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +30,24 @@ pub struct Measured {
     /// CPU time of the server's process.
     pub cpu: Duration,
     pub bytes: u64,
-    /// Sorted.
+    /// Of a sum, sorted.
     pub latencies: Vec<Duration>,
 }
 
 impl Measured {
+    /// Of all parts together.
+    pub fn sum(parts: &[Measured]) -> Measured {
+        let mut latencies: Vec<Duration> = parts.iter().flat_map(|part| &part.latencies).copied().collect();
+        latencies.sort_unstable();
+        Measured {
+            operations: parts.iter().map(|part| part.operations).sum(),
+            elapsed: parts.iter().map(|part| part.elapsed).sum(),
+            cpu: parts.iter().map(|part| part.cpu).sum(),
+            bytes: parts.iter().map(|part| part.bytes).sum(),
+            latencies,
+        }
+    }
+
     pub fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.operations.max(1) as f64
     }
@@ -50,32 +64,37 @@ impl Measured {
 
 pub type Make = dyn Fn(usize) -> Operation + Send + Sync;
 
-/// Sends `count` operations, the n-th made by `make(n)`; every answer must be `expected`.
-pub async fn run(
-    server: &Server,
-    target: &Target,
-    width: Width,
-    count: usize,
-    expected: StatusCode,
-    make: Arc<Make>,
-) -> Result<Measured> {
-    let mut users = users(target, width).await?;
-    // The first answers build what the later ones find: connections, caches, pages of memory.
-    let (cpu, start) = (server.cpu()?, Instant::now());
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut tasks = JoinSet::new();
-    for user in users.drain(..) {
-        tasks.spawn(user_loop(user, Arc::clone(&next), count, expected, Arc::clone(&make)));
+/// So many operations, the n-th made by `make(n)`; every answer must be `expected`.
+pub struct Load {
+    pub width: Width,
+    pub count: usize,
+    pub expected: StatusCode,
+    pub make: Arc<Make>,
+}
+
+impl Work for Load {
+    fn count(&self) -> usize {
+        self.count
     }
-    let (mut bytes, mut latencies) = (0, Vec::with_capacity(count));
-    while let Some(done) = tasks.join_next().await {
-        let (more, theirs) = done??;
-        bytes += more;
-        latencies.extend(theirs);
+
+    async fn run(&self, bench: &Bench, numbers: Range<usize>) -> Result<Measured> {
+        let mut users = users(&bench.target, self.width).await?;
+        // The first answers build what the later ones find: connections, caches, pages of memory.
+        let (cpu, start) = (bench.server.cpu()?, Instant::now());
+        let next = Arc::new(AtomicUsize::new(numbers.start));
+        let mut tasks = JoinSet::new();
+        for user in users.drain(..) {
+            tasks.spawn(user_loop(user, Arc::clone(&next), numbers.end, self.expected, Arc::clone(&self.make)));
+        }
+        let (mut bytes, mut latencies) = (0, Vec::with_capacity(numbers.len()));
+        while let Some(done) = tasks.join_next().await {
+            let (more, theirs) = done??;
+            bytes += more;
+            latencies.extend(theirs);
+        }
+        let (elapsed, cpu) = (start.elapsed(), bench.server.cpu()? - cpu);
+        Ok(Measured { operations: numbers.len() as u64, elapsed, cpu, bytes, latencies })
     }
-    let elapsed = start.elapsed();
-    latencies.sort_unstable();
-    Ok(Measured { operations: count as u64, elapsed, cpu: server.cpu()? - cpu, bytes, latencies })
 }
 
 async fn users(target: &Target, width: Width) -> Result<Vec<Connection>> {
@@ -102,14 +121,14 @@ async fn users(target: &Target, width: Width) -> Result<Vec<Connection>> {
 async fn user_loop(
     mut connection: Connection,
     next: Arc<AtomicUsize>,
-    count: usize,
+    end: usize,
     expected: StatusCode,
     make: Arc<Make>,
 ) -> Result<(u64, Vec<Duration>)> {
     let (mut bytes, mut latencies) = (0, Vec::new());
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= count {
+        if number >= end {
             return Ok((bytes, latencies));
         }
         let operation = make(number);

@@ -13,6 +13,7 @@ mod objects;
 mod report;
 mod scenarios;
 mod server;
+mod turns;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +29,8 @@ const USAGE: &str = "Loads a server of its own and prints what operations cost.
 Usage:
   corten-bench [flags] [BINARY [BINARY]]
 
-BINARY is a release build of corten (target/release/corten by default); two are compared with each other.
+BINARY is a release build of corten (target/release/corten by default); two are compared with each other,
+in turns.
 
 Flags:
   --quick       fewer operations
@@ -66,20 +68,22 @@ fn arguments() -> Result<Option<Arguments>> {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let mut all: Vec<Vec<Row>> = Vec::new();
     for binary in &arguments.binaries {
-        println!("{}\n{}", binary.display(), report::HEAD);
-        let mut rows = Vec::new();
-        let mut say = |row: Row| {
-            println!("{}", report::line(&row));
-            rows.push(row);
-        };
-        scenarios::run(binary, arguments.protocol, arguments.size, &mut say).await?;
-        println!();
-        all.push(rows);
+        println!("{}", binary.display());
     }
-    if let [first, second] = &all[..] {
-        print!("{}", report::comparison(first, second));
+    println!("{}", report::HEAD);
+    let mut compared = Vec::new();
+    let mut say = |rows: Vec<Row>| {
+        for row in &rows {
+            println!("{}", report::line(row));
+        }
+        if let [first, second] = &rows[..] {
+            compared.push(report::comparison(first, second));
+        }
+    };
+    scenarios::run(&arguments.binaries, arguments.protocol, arguments.size, &mut say).await?;
+    if !compared.is_empty() {
+        println!("\n{}", compared.join("\n"));
     }
     if arguments.build {
         println!("{}", report::line(&build::clean_release()?));

@@ -1,19 +1,20 @@
 //! What is measured, in the order in which each finds what the one before has made.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use http::StatusCode;
 
-use crate::budget::{self, Budget, Unit};
+use crate::budget::{self, Budget};
 use crate::client::{Operation, Protocol, TABLE, Target};
 use crate::fanout;
-use crate::load::{self, Measured, ONE, WIDE};
+use crate::load::{Load, ONE, WIDE};
 use crate::objects;
 use crate::report::Row;
 use crate::server::Server;
+use crate::turns::{self, Bench};
 
 pub const NAMESPACE: &str = "load";
 
@@ -27,6 +28,8 @@ pub struct Size {
     pub events: usize,
     pub starts: usize,
     pub idle: Duration,
+    /// In how many parts an operation is measured; each list is at least one.
+    pub turns: usize,
 }
 
 pub const FULL: Size = Size {
@@ -37,6 +40,7 @@ pub const FULL: Size = Size {
     events: 2_000,
     starts: 5,
     idle: Duration::from_secs(10),
+    turns: 10,
 };
 
 pub const QUICK: Size = Size {
@@ -47,6 +51,7 @@ pub const QUICK: Size = Size {
     events: 400,
     starts: 2,
     idle: Duration::from_secs(2),
+    turns: 5,
 };
 
 pub fn config_maps() -> String {
@@ -57,63 +62,72 @@ fn pods() -> String {
     format!("/api/v1/namespaces/{NAMESPACE}/pods")
 }
 
-/// Runs everything on servers of its own; `say` hears of each row as soon as it is known.
-pub async fn run(binary: &Path, protocol: Protocol, size: Size, say: &mut dyn FnMut(Row)) -> Result<()> {
-    say(Row::plain(budget::BINARY, std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20)));
-    say(Row::plain(budget::COLD_START, cold_start(binary, size.starts).await?.as_secs_f64() * 1e3));
-    let server = Server::start(binary).await?;
-    let target = server.target(protocol)?;
-    let result = on(&server, &target, size, say).await;
-    server.stop()?;
+/// Runs everything on servers of its own, one of each binary; `say` hears of a row, of each of them, as soon as it is
+/// known.
+pub async fn run(binaries: &[PathBuf], protocol: Protocol, size: Size, say: &mut dyn FnMut(Vec<Row>)) -> Result<()> {
+    let mut sizes = Vec::new();
+    for binary in binaries {
+        sizes.push(Row::plain(budget::BINARY, std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20)));
+    }
+    say(sizes);
+    say(cold_starts(binaries, size.starts).await?);
+    let mut benches = Vec::new();
+    for binary in binaries {
+        benches.push(Bench::start(binary, protocol).await?);
+    }
+    let result = on(&benches, size, say).await;
+    for bench in benches {
+        bench.server.stop()?;
+    }
     result
 }
 
 /// The middle one of several starts.
-async fn cold_start(binary: &Path, starts: usize) -> Result<Duration> {
-    let mut all = Vec::with_capacity(starts);
+async fn cold_starts(binaries: &[PathBuf], starts: usize) -> Result<Vec<Row>> {
+    let mut all = vec![Vec::with_capacity(starts); binaries.len()];
     for _ in 0..starts {
-        let server = Server::start(binary).await?;
-        all.push(server.cold_start);
-        server.stop()?;
+        for (binary, times) in binaries.iter().zip(&mut all) {
+            let server = Server::start(binary).await?;
+            times.push(server.cold_start.as_secs_f64() * 1e3);
+            server.stop()?;
+        }
     }
-    all.sort_unstable();
-    Ok(all[starts / 2])
+    Ok(all.into_iter().map(|times| Row::middle(budget::COLD_START, times)).collect())
 }
 
-async fn on(server: &Server, target: &Target, size: Size, say: &mut dyn FnMut(Row)) -> Result<()> {
-    let before = server.cpu()?;
-    tokio::time::sleep(size.idle).await;
-    let busy = server.cpu()? - before;
-    say(Row::plain(budget::IDLE, busy.as_secs_f64() / size.idle.as_secs_f64() * 100.0));
-    say(Row::plain(budget::IDLE_MEMORY, server.memory()?.0));
-    prepare(target).await?;
-
+async fn on(benches: &[Bench], size: Size, say: &mut dyn FnMut(Vec<Row>)) -> Result<()> {
+    say(idle(benches, size.idle).await?);
+    say(memory(benches, budget::IDLE_MEMORY)?);
+    for bench in benches {
+        prepare(&bench.target).await?;
+    }
+    let wide = |count, expected, make| Load { width: WIDE, count, expected, make };
     let create = |n: usize| Operation::post(config_maps(), objects::config_map(&format!("c-{n}"), "load", "new"));
-    say(wide(server, target, budget::CREATE_CONFIG_MAP, size.config_maps, StatusCode::CREATED, Arc::new(create))
-        .await?);
+    let load = wide(size.config_maps, StatusCode::CREATED, Arc::new(create));
+    say(turns::measure(benches, budget::CREATE_CONFIG_MAP, size.turns, &load).await?);
     let update = |n: usize| {
         let name = format!("c-{n}");
         Operation::put(format!("{}/{name}", config_maps()), objects::config_map(&name, "load", "changed"))
     };
-    say(wide(server, target, budget::UPDATE_CONFIG_MAP, size.config_maps, StatusCode::OK, Arc::new(update)).await?);
+    let load = wide(size.config_maps, StatusCode::OK, Arc::new(update));
+    say(turns::measure(benches, budget::UPDATE_CONFIG_MAP, size.turns, &load).await?);
     let create = |n: usize| Operation::post(pods(), objects::pod(&format!("p-{n}")));
-    say(wide(server, target, budget::CREATE_POD, size.pods, StatusCode::CREATED, Arc::new(create)).await?);
+    let load = wide(size.pods, StatusCode::CREATED, Arc::new(create));
+    say(turns::measure(benches, budget::CREATE_POD, size.turns, &load).await?);
     let of = size.pods;
     let get = move |n: usize| Operation::get(format!("{}/p-{}", pods(), n % of));
-    say(wide(server, target, budget::GET_POD, size.gets, StatusCode::OK, Arc::new(get)).await?);
-    let list = |_| Operation::get(pods());
-    let measured = load::run(server, target, ONE, size.lists, StatusCode::OK, Arc::new(list)).await?;
-    say(Row::measured(budget::LIST, &measured));
-    let table = |_| Operation::get(pods()).accepting(TABLE);
-    let measured = load::run(server, target, ONE, size.lists, StatusCode::OK, Arc::new(table)).await?;
-    say(Row::measured(budget::TABLE, &measured));
+    let load = wide(size.gets, StatusCode::OK, Arc::new(get));
+    say(turns::measure(benches, budget::GET_POD, size.turns, &load).await?);
+    let one = |make| Load { width: ONE, count: size.lists, expected: StatusCode::OK, make };
+    let load = one(Arc::new(|_| Operation::get(pods())));
+    say(turns::measure(benches, budget::LIST, size.turns, &load).await?);
+    let load = one(Arc::new(|_| Operation::get(pods()).accepting(TABLE)));
+    say(turns::measure(benches, budget::TABLE, size.turns, &load).await?);
     let plan = fanout::Plan { watchers: 200, events: size.events, rate: 400.0 };
-    say(Row::measured(budget::DELIVER, &fanout::run(server, target, plan, "fan").await?));
-    let (now, most) = server.memory()?;
-    say(Row::plain(budget::MEMORY, now).note(format!("at most {most:.0} MiB")));
+    say(turns::measure(benches, budget::DELIVER, size.turns, &plan).await?);
+    say(memory(benches, budget::MEMORY)?);
     Ok(())
 }
-
 /// The namespace, and the service account that a controller would make.
 async fn prepare(target: &Target) -> Result<()> {
     let mut connection = target.connect().await?;
@@ -123,15 +137,23 @@ async fn prepare(target: &Target) -> Result<()> {
     connection.expect(Operation::post(path, objects::service_account("default")), StatusCode::CREATED).await
 }
 
-async fn wide(
-    server: &Server,
-    target: &Target,
-    budget: Budget,
-    count: usize,
-    expected: StatusCode,
-    make: Arc<load::Make>,
-) -> Result<Row> {
-    debug_assert_eq!(budget.unit, Unit::Microseconds);
-    let measured: Measured = load::run(server, target, WIDE, count, expected, make).await?;
-    Ok(Row::measured(budget, &measured))
+async fn idle(benches: &[Bench], time: Duration) -> Result<Vec<Row>> {
+    let mut before = Vec::new();
+    for bench in benches {
+        before.push(bench.server.cpu()?);
+    }
+    tokio::time::sleep(time).await;
+    let share = |(bench, before): (&Bench, Duration)| {
+        let busy = bench.server.cpu()? - before;
+        Ok(Row::plain(budget::IDLE, busy.as_secs_f64() / time.as_secs_f64() * 100.0))
+    };
+    benches.iter().zip(before).map(share).collect()
+}
+
+fn memory(benches: &[Bench], budget: Budget) -> Result<Vec<Row>> {
+    let row = |bench: &Bench| {
+        let (now, most) = bench.server.memory()?;
+        Ok(Row::plain(budget, now).note(format!("at most {most:.0} MiB")))
+    };
+    benches.iter().map(row).collect()
 }
