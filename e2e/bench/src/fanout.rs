@@ -36,7 +36,7 @@ struct Shared {
     delivered: AtomicU64,
     /// When each object was sent, in nanoseconds since the epoch.
     sent: Vec<AtomicU64>,
-    /// What the names of its objects begin with, and their label.
+    /// The namespace of its objects, their label, and what their names begin with.
     run: String,
 }
 
@@ -47,13 +47,17 @@ impl Work for Plan {
 
     /// Creates objects at a steady rate while watchers read; every event must reach every watcher.
     async fn run(&self, bench: &Bench, numbers: Range<usize>) -> Result<Measured> {
+        // In a namespace of its own: the watches begin with what is there, and that is not what is measured.
         let run = format!("fan-{}", numbers.start);
+        let mut connection = bench.target.connect().await?;
+        let create = Operation::post("/api/v1/namespaces", objects::namespace(&run));
+        connection.expect(create, StatusCode::CREATED).await?;
         let plan = Plan { events: numbers.len(), ..*self };
         let sent = numbers.map(|_| AtomicU64::new(0)).collect();
         let shared = Arc::new(Shared { epoch: Instant::now(), delivered: AtomicU64::new(0), sent, run });
         let mut watchers = watch_all(&bench.target, plan, &shared).await?;
         let (cpu, start) = (bench.server.cpu()?, Instant::now());
-        create(&bench.target, plan, &shared).await?;
+        create_all(&bench.target, plan, &shared).await?;
         let wanted = (plan.events * plan.watchers) as u64;
         let deadline = Instant::now() + DELIVERY_MAX;
         while shared.delivered.load(Ordering::Relaxed) < wanted && Instant::now() < deadline {
@@ -72,14 +76,14 @@ impl Work for Plan {
     }
 }
 
-async fn create(target: &Target, plan: Plan, shared: &Shared) -> Result<()> {
+async fn create_all(target: &Target, plan: Plan, shared: &Shared) -> Result<()> {
     let mut writer = target.connect().await?;
     let mut pace = tokio::time::interval(Duration::from_secs_f64(1.0 / plan.rate));
     for number in 0..plan.events {
         pace.tick().await;
         let body = objects::config_map(&format!("{}-{number}", shared.run), &shared.run, "");
         shared.sent[number].store(shared.epoch.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        writer.expect(Operation::post(config_maps(), body), StatusCode::CREATED).await?;
+        writer.expect(Operation::post(config_maps(&shared.run), body), StatusCode::CREATED).await?;
     }
     Ok(())
 }
@@ -98,7 +102,7 @@ async fn watch_all(target: &Target, plan: Plan, shared: &Arc<Shared>) -> Result<
             _ => connection.take(),
         }
         .context("a connection")?;
-        let path = format!("{}?watch=1&resourceVersion=0&labelSelector=run%3D{}", config_maps(), shared.run);
+        let path = format!("{}?watch=1&resourceVersion=0&labelSelector=run%3D{}", config_maps(&shared.run), shared.run);
         let response = own.send(Operation::get(path)).await?;
         ensure!(response.status() == StatusCode::OK, "watch: {}", response.status());
         let (shared, events) = (Arc::clone(shared), plan.events);

@@ -16,7 +16,7 @@ use crate::report::Row;
 use crate::server::Server;
 use crate::turns::{self, Bench};
 
-pub const NAMESPACE: &str = "load";
+const NAMESPACE: &str = "load";
 
 /// How many of each. A tenth of it is enough to see a tendency, not to compare two builds.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ pub const FULL: Size = Size {
     config_maps: 20_000,
     pods: 10_000,
     gets: 50_000,
-    lists: 20,
+    lists: 100,
     events: 2_000,
     starts: 5,
     idle: Duration::from_secs(10),
@@ -54,8 +54,8 @@ pub const QUICK: Size = Size {
     turns: 5,
 };
 
-pub fn config_maps() -> String {
-    format!("/api/v1/namespaces/{NAMESPACE}/configmaps")
+pub fn config_maps(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/configmaps")
 }
 
 fn pods() -> String {
@@ -102,12 +102,13 @@ async fn on(benches: &[Bench], size: Size, say: &mut dyn FnMut(Vec<Row>)) -> Res
         prepare(&bench.target).await?;
     }
     let wide = |count, expected, make| Load { width: WIDE, count, expected, make };
-    let create = |n: usize| Operation::post(config_maps(), objects::config_map(&format!("c-{n}"), "load", "new"));
+    let create =
+        |n: usize| Operation::post(config_maps(NAMESPACE), objects::config_map(&format!("c-{n}"), "load", "new"));
     let load = wide(size.config_maps, StatusCode::CREATED, Arc::new(create));
     say(turns::measure(benches, budget::CREATE_CONFIG_MAP, size.turns, &load).await?);
     let update = |n: usize| {
         let name = format!("c-{n}");
-        Operation::put(format!("{}/{name}", config_maps()), objects::config_map(&name, "load", "changed"))
+        Operation::put(format!("{}/{name}", config_maps(NAMESPACE)), objects::config_map(&name, "load", "changed"))
     };
     let load = wide(size.config_maps, StatusCode::OK, Arc::new(update));
     say(turns::measure(benches, budget::UPDATE_CONFIG_MAP, size.turns, &load).await?);
