@@ -16,6 +16,11 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         if corten_fuzz::any(tree.root(), &|node| node.get("<<").is_some()) {
             return;
         }
+        // In a block, only a line feed ends a line for our scanner; upstream's knows two separators beside it.
+        let ends_lines_otherwise = |text: &str| text.contains('\n') && text.contains(['\u{2028}', '\u{2029}']);
+        if corten_fuzz::any(tree.root(), &|node| ends_lines_otherwise(node.as_str())) {
+            return;
+        }
         let written = yaml::from_json(corten_fuzz::text(&tree).as_bytes());
         let again = yaml::to_json(&written).expect("what was written is YAML").json;
         let again = json::parse(again, Form::Plain).expect("YAML becomes JSON").tree;

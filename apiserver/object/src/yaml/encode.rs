@@ -126,7 +126,7 @@ impl Writer<'_> {
 
     /// A literal ends with its own line break.
     fn end_line(&mut self) {
-        if !self.out.ends_with('\n') {
+        if !self.out.ends_with(is_break) {
             self.out.push('\n');
         }
     }

@@ -139,6 +139,13 @@ fn separators_of_lines_end_lines() {
         assert_eq!(from_json(json.as_bytes()), yaml);
         check(yaml, json);
     }
+    // The scanner does not read these: in a block, only a line feed ends a line for it.
+    for (json, yaml) in [
+        (r#"{"a":["\u2028L\nM\u2028"],"b":1}"#, "a:\n- |2\n\u{2028}  L\n  M\u{2028}b: 1\n"),
+        (r#"{"a":"L\n\u2029","b":1}"#, "a: |+\n  L\n\u{2029}b: 1\n"),
+    ] {
+        assert_eq!(from_json(json.as_bytes()), yaml);
+    }
 }
 
 #[test]
