@@ -5,6 +5,7 @@
 
 mod access;
 mod anyday;
+mod beneath;
 mod convergence;
 mod custom;
 mod damage;
