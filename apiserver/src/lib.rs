@@ -45,6 +45,7 @@ mod publication;
 mod readiness;
 mod registry;
 mod request;
+mod request_size;
 mod reserve;
 mod resource;
 mod router;

@@ -153,6 +153,9 @@ pub fn accepts_any(headers: &HeaderMap, produced: &[&str]) -> bool {
             .any(|media| media == "*/*" || produced.iter().any(|known| *known == media || *known == "*/*"))
 }
 
+/// The media type of a configuration to apply.
+pub const APPLY: &str = "application/apply-patch+yaml";
+
 /// A body's media type without its parameters.
 pub fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -169,8 +172,7 @@ pub enum BodyEncoding {
 
 /// The encoding that a Content-Type names; JSON where there is none.
 pub fn body_encoding(headers: &HeaderMap, protobuf: bool) -> Result<BodyEncoding> {
-    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = value.split(';').next().unwrap_or_default().trim();
+    let media = content_type(headers);
     match media {
         "" | "application/json" => Ok(BodyEncoding::Json),
         "application/yaml" => Ok(BodyEncoding::Yaml),

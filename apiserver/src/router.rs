@@ -91,7 +91,7 @@ fn check_media_types(call: &Call, resource: &Resource) -> Result<()> {
         "application/json-patch+json",
         "application/merge-patch+json",
         "application/strategic-merge-patch+json",
-        "application/apply-patch+yaml",
+        negotiate::APPLY,
     ];
     let is_proxy = call.info.subresource == "proxy";
     if call.info.verb == "patch" && !is_proxy && !PATCHES.contains(&negotiate::content_type(&call.headers)) {

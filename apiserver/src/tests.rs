@@ -11,6 +11,7 @@ mod limits;
 mod lists;
 mod publication;
 mod reservations;
+mod sizes;
 mod stale;
 mod starting;
 mod unreadable;

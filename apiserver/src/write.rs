@@ -13,7 +13,7 @@ use corten_api::status::{Reason, Result, Status};
 use corten_api::time::Timestamp;
 use corten_kinds::object_meta;
 use corten_object::tree::Tree;
-use corten_store::{Applied, Error, Expect, KeyValue, Put, WriteError};
+use corten_store::{Applied, Encoding, Error, Expect, KeyValue, Put, WriteError};
 use corten_views::meta_v1::ObjectMeta;
 
 use crate::admission::{self, Attributes, Operation};
@@ -25,7 +25,9 @@ use crate::escalation;
 use crate::handlers;
 use crate::latest::{Latest, Unwritten};
 use crate::metadata;
+use crate::negotiate;
 use crate::object::{Draft, Object};
+use crate::request_size;
 use crate::reserve::Reservation;
 use crate::resource::{Lifetime, Resource, Storage};
 
@@ -197,7 +199,7 @@ async fn store_new(
             None => Ok(draft.unstored(0)),
         };
     }
-    let object = match put(call, storage, tree, draft, reservation, Expect::Absent, false).await {
+    let object = match put_small_enough(call, storage, tree, draft, reservation, Expect::Absent, false).await {
         Ok(object) => object,
         Err(WriteError::Conflict(conflict)) => return Err(Uncreated::Exists(conflict.current)),
         Err(WriteError::Failed(error)) => return Err(Uncreated::Failed(store_error(resource, "create", error))),
@@ -260,6 +262,29 @@ pub fn ensure_request_namespace(resource: &Resource, tree: &mut Tree, namespace:
     ensure_namespace(resource, tree, namespace)
 }
 
+/// Gives an object to the store; without its managedFields, which may be large, if it is too large with them. An apply is
+/// about them.
+async fn put_small_enough(
+    call: &Call,
+    storage: &Storage,
+    tree: &mut Tree,
+    draft: Draft,
+    reservation: &mut Reservation,
+    expect: Expect,
+    lazy: bool,
+) -> std::result::Result<Arc<Object>, WriteError> {
+    let key = Arc::clone(&draft.key);
+    let answer = put(call, storage, tree, draft, reservation, expect, lazy).await;
+    match answer {
+        Err(WriteError::Failed(Error::TooLarge(_))) if negotiate::content_type(&call.headers) != negotiate::APPLY => {
+            metadata::edit(tree).remove(ObjectMeta::MANAGED_FIELDS);
+            let draft = storage.draft(tree, &key);
+            put(call, storage, tree, draft, reservation, expect, lazy).await
+        }
+        answer => answer,
+    }
+}
+
 /// Gives an object to the store. On success the object is in the cache before anybody reads a later revision.
 pub async fn put(
     call: &Call,
@@ -272,6 +297,9 @@ pub async fn put(
 ) -> std::result::Result<Arc<Object>, WriteError> {
     let store = &call.api.store;
     let value = storage.encode(tree, &draft, store.encoding());
+    if store.encoding() == Encoding::Json {
+        request_size::check(storage, tree, &draft, value.len(), expect)?;
+    }
     let draft = Arc::new(draft);
     let companion: Arc<Draft> = Arc::clone(&draft);
     let mut put = Put::new(storage.store_key(&draft.key), value, expect).companion(companion);
@@ -308,7 +336,7 @@ pub async fn remove(
 
 pub fn store_error(resource: &Resource, verb: &str, error: Error) -> Status {
     match error {
-        Error::TooLarge(message) => Status::too_large(message),
+        Error::TooLarge(message) => Status::failure(500, Reason::Unknown, message),
         Error::Unavailable { applied: Applied::No, .. } => {
             Status::server_timeout(&resource.group, &resource.plural, verb, 2)
         }
@@ -516,7 +544,7 @@ async fn store_changed(
     }
     let lazy = storage.lifetime == Lifetime::Lease && same_holder(&tree, &existing.tree);
     let expect = Expect::ModRevision(existing.object.revision);
-    match put(call, storage, &tree, draft, reservation, expect, lazy).await {
+    match put_small_enough(call, storage, &mut tree, draft, reservation, expect, lazy).await {
         Ok(object) => Ok(Updated { object, created: false }),
         Err(WriteError::Conflict(conflict)) => Err(Unwritten::Overtaken(conflict.current)),
         Err(WriteError::Failed(error)) => Err(Unwritten::Failed(store_error(resource, "update", error))),

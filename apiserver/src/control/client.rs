@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use crate::api::Api;
 use crate::bootstrap::ask_with;
+use crate::negotiate;
 
 const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
-const APPLY: &str = "application/apply-patch+yaml";
 
 /// An answer that is no success.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub async fn merge(api: &Arc<Api>, path: &str, patch: impl Into<Vec<u8>>) -> Res
 /// Applies by force, as a manager of that name.
 pub async fn apply(api: &Arc<Api>, path: &str, manager: &str, body: impl Into<Vec<u8>>) -> Result<Bytes> {
     let path = format!("{path}?fieldManager={manager}&force=true");
-    send(api, Method::PATCH, &path, APPLY, body.into()).await
+    send(api, Method::PATCH, &path, negotiate::APPLY, body.into()).await
 }
 
 pub async fn delete(api: &Arc<Api>, path: &str) -> Result<Bytes> {

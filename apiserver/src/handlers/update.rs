@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::decode::{Expected, Foreign, foreign, kind_missing};
 use crate::http::{ApiResponse, RequestBody};
 use crate::metadata;
-use crate::negotiate::{Form, body_encoding};
+use crate::negotiate::{self, Form, body_encoding};
 use crate::options::{FieldValidation, WriteOptions};
 use crate::owned_versions::VersionsOf;
 use crate::resource::Resource;
@@ -119,19 +119,17 @@ pub enum PatchType {
 
 impl PatchType {
     pub fn read(call: &Call, strategic: bool) -> Result<PatchType> {
-        let value = call.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        match media {
+        match negotiate::content_type(&call.headers) {
             "application/json-patch+json" => Ok(PatchType::Json),
             "application/merge-patch+json" => Ok(PatchType::Merge),
             "application/strategic-merge-patch+json" if strategic => Ok(PatchType::Strategic),
-            "application/apply-patch+yaml" => Ok(PatchType::Apply),
+            negotiate::APPLY => Ok(PatchType::Apply),
             _ => {
                 let mut known = vec!["application/json-patch+json", "application/merge-patch+json"];
                 if strategic {
                     known.push("application/strategic-merge-patch+json");
                 }
-                known.push("application/apply-patch+yaml");
+                known.push(negotiate::APPLY);
                 Err(Status::unsupported_media_type(format!(
                     "the body of the request was in an unknown format - accepted media types include: {}",
                     known.join(", ")

@@ -17,6 +17,7 @@ use http::Method;
 use crate::call::Call;
 use crate::http::{ApiResponse, ResponseBody};
 use crate::metrics::Metrics;
+use crate::negotiate;
 use crate::request::RequestInfo;
 
 /// Counts the request, now or when its answer has been sent.
@@ -142,7 +143,7 @@ fn verb(call: &Call, scope: &str) -> &'static str {
         Method::GET if info.verb == "watch" => "WATCH",
         Method::GET | Method::HEAD if scope == "namespace" || scope == "cluster" => "LIST",
         Method::GET | Method::HEAD => "GET",
-        Method::PATCH if crate::negotiate::content_type(&call.headers) == "application/apply-patch+yaml" => "APPLY",
+        Method::PATCH if negotiate::content_type(&call.headers) == negotiate::APPLY => "APPLY",
         Method::PATCH => "PATCH",
         Method::POST => "POST",
         Method::PUT => "PUT",

@@ -6,7 +6,8 @@ use corten_e2e::{Engine, Etcd, Options, Server, eventually};
 use futures::StreamExt;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use k8s_openapi::api::rbac::v1::Role;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use std::pin::pin;
@@ -165,5 +166,40 @@ async fn a_page_of_what_was_compacted_is_too_old() -> anyhow::Result<()> {
         .map(|item| &item["metadata"]["name"])
         .collect();
     assert_eq!(names, ["c", "d"]);
+    Ok(())
+}
+
+/// Makes and deletes a Role of some more than so many bytes. False if it is too large.
+async fn is_taken(fixture: &Fixture, bytes: usize) -> anyhow::Result<bool> {
+    let roles: Api<Role> = Api::namespaced(fixture.client.clone(), "default");
+    let role: Role = parse(json!({
+        "metadata": {"name": "large"},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["x".repeat(bytes)]}],
+    }))?;
+    match roles.create(&PostParams::default(), &role).await {
+        Ok(_) => roles.delete("large", &DeleteParams::default()).await.map(|_| true).map_err(Into::into),
+        Err(kube::Error::Api(status)) if status.message == "etcdserver: request is too large" => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[tokio::test]
+async fn both_engines_take_objects_of_the_same_size() -> anyhow::Result<()> {
+    let embedded = Fixture::on(Server::with(on(Engine::Embedded)).await?).await?;
+    let (mut taken, mut refused) = (1_571_000, 1_573_000);
+    anyhow::ensure!(is_taken(&embedded, taken).await? && !is_taken(&embedded, refused).await?);
+    while refused - taken > 1 {
+        let middle = usize::midpoint(taken, refused);
+        match is_taken(&embedded, middle).await? {
+            true => taken = middle,
+            false => refused = middle,
+        }
+    }
+    let etcd = Etcd::start().await?;
+    let etcd = Fixture::on(Server::with(on(Engine::Etcd(etcd.url()))).await?).await?;
+    // A create also asks etcd for what is there already, as upstream's does not: its key's length is to be spared. And
+    // etcd numbers requests, a number having a byte more or less.
+    assert!(is_taken(&etcd, taken - "/registry/roles/default/large".len() - 10).await?, "etcd takes less");
+    assert!(!is_taken(&etcd, refused).await?, "etcd takes more");
     Ok(())
 }

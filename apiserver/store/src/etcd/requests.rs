@@ -96,8 +96,13 @@ fn status_meaning(code: i32, text: &str, never_connected: bool) -> Error {
     if text.contains("database space exceeded") {
         return Error::NoSpace(text.to_owned());
     }
-    if text.contains("request is too large") || text.contains("message larger than max") {
+    if text.contains("request is too large") {
         return Error::TooLarge(text.to_owned());
+    }
+    // Upstream's client does not even send it.
+    if let Some((_, sizes)) = text.split_once("received message larger than max") {
+        let what = "trying to send message larger than max";
+        return Error::TooLarge(format!("rpc error: code = ResourceExhausted desc = {what}{sizes}"));
     }
     if never_connected || WITHOUT_EFFECT.iter().any(|known| text.ends_with(known)) {
         return unavailable(text, Applied::No);
