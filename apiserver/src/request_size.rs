@@ -9,6 +9,8 @@ use crate::resource::Storage;
 
 /// What etcd writes into its log for one request.
 const LOGGED_MAX: usize = 3 << 19;
+/// An object of so many bytes whose status repeats them, as a definition's does with its names, is too large with it.
+pub const HALF: usize = LOGGED_MAX / 2;
 /// What upstream's client sends, which has something to spare for the frame around it.
 const SENT_MAX: usize = 2 << 20;
 /// What etcd adds to a request in its log: a number of its own, and who asks.
@@ -17,7 +19,7 @@ const LOGGED_MORE: usize = 18;
 /// Whether etcd would take an object of which the embedded engine is given so many bytes of JSON.
 pub fn check(storage: &Storage, tree: &Tree, draft: &Draft, json: usize, expect: Expect) -> Result<(), Error> {
     // Protobuf is rarely longer than JSON, and never twice as long.
-    if json < LOGGED_MAX / 2 {
+    if json < HALF {
         return Ok(());
     }
     let value = storage.encode(tree, draft, Encoding::Protobuf).len();

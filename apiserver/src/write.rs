@@ -112,6 +112,7 @@ async fn create_once(
     drop(phase);
     if let Ok(object) = &result
         && !dry_run
+        && object.json.len() < request_size::HALF
         && storage.strategy().awaits_first_status(tree.root())
     {
         // An object that is kept was created, whether or not its controller is well.

@@ -100,3 +100,14 @@ async fn a_create_is_answered_when_its_object_is_gone() {
     cluster.engine().delete(stored, Expect::Any).await.expect("deleted");
     within("the answer", pending).await.created();
 }
+
+/// Its status would have the names once more, and be refused for that.
+#[tokio::test]
+async fn a_create_does_not_wait_for_a_status_that_is_too_large() {
+    let cluster = Cluster::start().await;
+    let mut definition = definition();
+    let names: Vec<String> = (0..100_000).map(|i| format!("gears{i:06}")).collect();
+    definition["spec"]["names"]["shortNames"] = json!(names);
+    // The clock of the test stands still: a wait would have no end.
+    within("the answer", cluster.server(0).ask(Request::post(DEFINITIONS).json(definition))).await.created();
+}

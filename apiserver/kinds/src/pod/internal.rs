@@ -13,6 +13,10 @@ use corten_views::core_v1::PodSpec;
 
 use structs::{Field, Zero};
 
+/// A text that is longer has no further elements of lists. With all its zeros, internal JSON may be fifty times as long as
+/// what a client has sent.
+const TEXT_MAX: usize = 4 * 1024 * 1024;
+
 static TABLES: &[&[(&str, &[Field])]] = &[structs::STRUCTS, volume_structs::STRUCTS, device_structs::STRUCTS];
 
 /// A struct as the value at fault.
@@ -43,7 +47,7 @@ pub fn bad_list<'t>(nodes: impl Iterator<Item = Node<'t>>) -> BadValue {
     BadValue::Json(out)
 }
 
-/// How one struct differs from another, as a unified diff of their indented JSON.
+/// How one struct differs from another, as a unified diff of their indented JSON, as far as that goes.
 pub fn diff<'a, 'b>(old: impl View<'a>, new: impl View<'b>) -> String {
     diff_as(internal_name(old.as_struct()), old.as_struct(), new.as_struct())
 }
@@ -157,6 +161,9 @@ fn write_pod_security_context(spec: Struct<'_>, out: &mut String) {
 fn write_list<'t>(nodes: impl Iterator<Item = Node<'t>>, out: &mut String) {
     out.push('[');
     for (i, node) in nodes.enumerate() {
+        if out.len() > TEXT_MAX {
+            break;
+        }
         if i > 0 {
             out.push(',');
         }

@@ -81,6 +81,35 @@ impl<'t> Raw<'t> {
     fn inside(self) -> Cursor<'t> {
         Cursor { source: self.source, at: self.start as usize + 1, container: self.container + 1 }
     }
+
+    /// With each name of an object once, and without members that are null. Only the containers around a place are held,
+    /// as each takes many times the room of its text.
+    pub fn write_without_nulls(self, out: &mut Vec<u8>) {
+        let mut inside = self.inside();
+        match self.text().as_bytes().first() {
+            Some(b'{') => {
+                let mut members = BTreeMap::new();
+                while inside.more() {
+                    members.insert(inside.key(), inside.part());
+                }
+                let mut object = Members::new(out);
+                for (key, part) in members {
+                    if let Some(part) = part {
+                        part.write_without_nulls(object.name(&key));
+                    }
+                }
+                object.end();
+            }
+            Some(b'[') => {
+                let items = std::iter::from_fn(|| inside.more().then(|| inside.part()));
+                write_array(out, items, |part, out| match part {
+                    Some(part) => part.write_without_nulls(out),
+                    None => out.extend_from_slice(b"null"),
+                });
+            }
+            _ => out.extend_from_slice(self.text().as_bytes()),
+        }
+    }
 }
 
 /// Reads over the members of one container.
@@ -117,6 +146,11 @@ impl<'t> Cursor<'t> {
     }
 
     fn value(&mut self) -> Slot<'t> {
+        self.part().map(Lazy::Raw)
+    }
+
+    /// The text of a value; None is a null.
+    fn part(&mut self) -> Option<Raw<'t>> {
         let (start, container) = (self.at, self.container);
         if let Some(b'{' | b'[') = self.peek() {
             let end = self.source.ends.get(container as usize).copied().unwrap_or_default();
@@ -124,7 +158,7 @@ impl<'t> Cursor<'t> {
         } else if self.scalar() == "null" {
             return None;
         }
-        Some(Lazy::Raw(Raw { source: self.source, start: start as u32, end: self.at as u32, container }))
+        Some(Raw { source: self.source, start: start as u32, end: self.at as u32, container })
     }
 }
 
@@ -133,6 +167,8 @@ pub enum Lazy<'t> {
     /// The value null of an operation, which is not told from one that is absent when it is written.
     Null,
     Raw(Raw<'t>),
+    /// What is only to be written.
+    Text(Vec<u8>),
     Object(Object<'t>),
     /// Of a form into which an item is put, and out of which one is taken, without moving all others.
     Array(Box<Vector<Slot<'t>>>),
@@ -188,6 +224,7 @@ impl<'t> Lazy<'t> {
         match self {
             Lazy::Null => out.extend_from_slice(b"null"),
             Lazy::Raw(raw) => out.extend_from_slice(raw.text().as_bytes()),
+            Lazy::Text(text) => out.extend_from_slice(text),
             Lazy::Object(members) => {
                 let mut object = Members::new(out);
                 members.iter().for_each(|(key, value)| write_slot(value, object.name(key)));

@@ -67,12 +67,19 @@ fn merge<'t>(current: &mut Lazy<'t>, mut change: Lazy<'t>) {
     }
 }
 
-/// Takes nulls out of objects; lists keep theirs.
+/// Takes nulls out of objects; lists keep theirs. What has not been taken apart is written as it will be.
 fn prune(value: &mut Lazy<'_>) {
-    if let Some(members) = value.object() {
-        members.retain(|_, member| member.is_some());
-        members.values_mut().flatten().for_each(prune);
-    } else if let Some(items) = value.array() {
-        items.iter_mut().flatten().for_each(prune);
+    match value {
+        Lazy::Raw(raw) if raw.text().starts_with(['{', '[']) => {
+            let mut text = Vec::new();
+            raw.write_without_nulls(&mut text);
+            *value = Lazy::Text(text);
+        }
+        Lazy::Object(members) => {
+            members.retain(|_, member| member.is_some());
+            members.values_mut().flatten().for_each(prune);
+        }
+        Lazy::Array(items) => items.iter_mut().flatten().for_each(prune),
+        Lazy::Null | Lazy::Raw(_) | Lazy::Text(_) => {}
     }
 }

@@ -150,6 +150,18 @@ fn merge_patches_take_nulls_out() {
         let patched = merge(&config_map(r#"{"a":"1","b":"2"}"#), patch.as_bytes()).expect("applies");
         assert_eq!(part(&patched.tree, &["data"]), expected, "{patch}");
     }
+    let custom = r#"{"apiVersion":"e.com/v1","kind":"A","metadata":{"name":"a"},"spec":{"a":[1],"b":2}}"#;
+    let custom = json::parse(custom.into(), Form::Custom { metadata: corten_schema::ids::meta_v1::OBJECT_META });
+    let custom = custom.expect("an object").tree;
+    for (patch, expected) in [
+        (r#"{"c":{"x":null,"y":[{"n":null,"m":1},null,[{}]]}}"#, r#"{"a":[1],"b":2,"c":{"y":[{"m":1},null,[{}]]}}"#),
+        (r#"{"c":{"x":1,"x":null,"z":0,"y":{"y":1,"y":{"k":null}}}}"#, r#"{"a":[1],"b":2,"c":{"y":{"y":{}},"z":0}}"#),
+        (r#"{"a":{"x":null,"y":"null"}}"#, r#"{"a":{"y":"null"},"b":2}"#),
+        (r#"{"a":[{"n":null},null]}"#, r#"{"a":[{},null],"b":2}"#),
+    ] {
+        let patched = merge(&custom, format!(r#"{{"spec":{patch}}}"#).as_bytes()).expect("applies");
+        assert_eq!(part(&patched.tree, &["spec"]), expected, "{patch}");
+    }
     let noted = merge(&config_map("{}"), br#"{"nope":1,"data":{"a":"1","a":"2"}}"#).expect("applies");
     assert_eq!(noted.strict, [r#"duplicate field "data.a""#, r#"unknown field "nope""#]);
 }

@@ -11,6 +11,8 @@ const LONG: usize = 200;
 /// as that lasts, which is many times what real objects take; difflib itself takes the cube of the length at worst.
 const STEPS_FOR_LINE: usize = 100;
 const STEPS_MIN: usize = 50_000;
+/// A diff is cut when it is longer: nobody reads it to its end.
+const LENGTH_MAX: usize = 1024 * 1024;
 
 pub fn unified(old: &str, new: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) = (old.split('\n').collect(), new.split('\n').collect());
@@ -20,6 +22,10 @@ pub fn unified(old: &str, new: &str) -> String {
         let (of_old, of_new) = (range(first.a.0, last.a.1), range(first.b.0, last.b.1));
         let _ = writeln!(out, "@@ -{of_old} +{of_new} @@");
         for change in group {
+            if out.len() > LENGTH_MAX {
+                out.push_str("...\n");
+                return out;
+            }
             if change.same {
                 write_lines(' ', &a[change.a.0..change.a.1], &mut out);
             } else {
@@ -33,6 +39,9 @@ pub fn unified(old: &str, new: &str) -> String {
 
 fn write_lines(mark: char, lines: &[&str], out: &mut String) {
     for line in lines {
+        if out.len() > LENGTH_MAX {
+            return;
+        }
         out.push(mark);
         out.push_str(line);
         out.push('\n');
@@ -197,6 +206,18 @@ mod tests {
         let lines = |mark: char| out.lines().filter(|line| line.starts_with(mark)).count();
         assert_eq!(lines('-') - lines('+'), 0);
         assert!(lines('-') > 0 && lines('-') <= old.len());
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        let text = |mark: &str| (0..100_000).map(|i| format!("{mark} and some more {i}\n")).collect::<String>();
+        let out = unified(&text("old"), &text("new"));
+        assert!(
+            out.len() > LENGTH_MAX
+                && out.len() < LENGTH_MAX + 100
+                && out.starts_with("@@ -1,100001 +1,100001 @@\n-old")
+        );
+        assert_eq!(unified(&text("old"), &text("old")), "");
     }
 
     #[test]
