@@ -18,14 +18,13 @@ pub fn unified(old: &str, new: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) = (old.split('\n').collect(), new.split('\n').collect());
     let mut out = String::new();
     for group in groups(changes(&a, &b)) {
+        if out.len() > LENGTH_MAX {
+            break;
+        }
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let (of_old, of_new) = (range(first.a.0, last.a.1), range(first.b.0, last.b.1));
         let _ = writeln!(out, "@@ -{of_old} +{of_new} @@");
         for change in group {
-            if out.len() > LENGTH_MAX {
-                out.push_str("...\n");
-                return out;
-            }
             if change.same {
                 write_lines(' ', &a[change.a.0..change.a.1], &mut out);
             } else {
@@ -33,6 +32,9 @@ pub fn unified(old: &str, new: &str) -> String {
                 write_lines('+', &b[change.b.0..change.b.1], &mut out);
             }
         }
+    }
+    if out.len() > LENGTH_MAX {
+        out.push_str("...\n");
     }
     out
 }
@@ -217,6 +219,7 @@ mod tests {
                 && out.len() < LENGTH_MAX + 100
                 && out.starts_with("@@ -1,100001 +1,100001 @@\n-old")
         );
+        assert!(out.ends_with("\n...\n"));
         assert_eq!(unified(&text("old"), &text("old")), "");
     }
 
